@@ -1,0 +1,1 @@
+"""Muster measured beside its peers, in the same run."""

@@ -1,0 +1,1 @@
+"""When things are measured, and what happens with a reading."""

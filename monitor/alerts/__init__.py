@@ -1,0 +1,1 @@
+"""From an incident to a mail that arrives once: outbox, delivery."""

@@ -1,0 +1,1 @@
+"""How a readiness run is shown: table, JSON, JUnit."""

@@ -1,0 +1,50 @@
+"""From a probe's name to its declaration: explicit, and imported only when it is asked for.
+
+Third parties add theirs by an entry point in the group `muster.probes` (name -> "package.module:PROBE").
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+
+from probes.api import ProbeSpec
+
+BUILT_IN: dict[str, str] = {
+    "icmp": "probes.network.icmp",
+    "tcp": "probes.network.tcp",
+    "http": "probes.network.http",
+    "dns": "probes.network.dns",
+    "tls": "probes.network.tls",
+    "ntp": "probes.network.ntp",
+    "host": "probes.host.host",
+    "exec": "probes.host.exec",
+    "exporter": "probes.host.exporter",
+}
+
+
+class UnknownProbe(LookupError):  # noqa: N818 - reads better where it is raised
+    """No probe of that name, built in or installed."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all probes, built-in and third-party, sorted."""
+    return tuple(sorted({*BUILT_IN, *(point.name for point in entry_points(group="muster.probes"))}))
+
+
+@cache
+def get(name: str) -> ProbeSpec:
+    """Return the declaration of the probe `name`. Raises `UnknownProbe`."""
+    if name in BUILT_IN:
+        spec = importlib.import_module(BUILT_IN[name]).PROBE
+    else:
+        found = [point for point in entry_points(group="muster.probes") if point.name == name]
+        if not found:
+            raise UnknownProbe(name)
+        spec = found[0].load()
+    if not isinstance(spec, ProbeSpec):
+        msg = f"probe {name}: PROBE is no ProbeSpec"
+        raise TypeError(msg)
+    return spec

@@ -1,0 +1,1 @@
+"""Tests mirror the packages; real servers are started by `tests.servers`."""
