@@ -1,0 +1,72 @@
+"""What every test gets: a guard that fails it when it blocks the loop, and hypothesis settings for CI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LIMIT_S = 0.050
+
+settings.register_profile(
+    "muster",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("muster")
+
+
+class LoopGuard:
+    """Measures how long each callback holds the loop's thread.
+
+    Time the thread spent runnable but not running (a busy machine) is taken off, by the kernel's own
+    account (`/proc/thread-self/schedstat`, second figure), so that neighbours can't make a test fail.
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[float, str]] = []
+        self._run = asyncio.Handle._run
+
+    def install(self) -> None:
+        guard, run, thread = self, self._run, threading.get_ident()
+
+        def timed(handle: asyncio.Handle) -> None:
+            if threading.get_ident() != thread:
+                return run(handle)
+            waited, start = _waiting(), time.perf_counter()
+            try:
+                return run(handle)
+            finally:
+                held = time.perf_counter() - start
+                if held > LIMIT_S and (own := held - (_waiting() - waited)) > LIMIT_S:
+                    guard.blocks.append((own, repr(handle)))
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]
+
+    def remove(self) -> None:
+        asyncio.Handle._run = self._run  # type: ignore[method-assign,assignment]
+
+
+def _waiting() -> float:
+    with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:  # noqa: PTH123 - hot path
+        return int(file.read(64).split()[1]) / 1e9
+
+
+@pytest.fixture(autouse=True)
+def loop_guard(request: pytest.FixtureRequest) -> Iterator[LoopGuard]:
+    """Fail the test when anything held the loop for over 50 ms (unless marked `may_block`)."""
+    guard = LoopGuard()
+    guard.install()
+    try:
+        yield guard
+    finally:
+        guard.remove()
+    if guard.blocks and "may_block" not in request.keywords:
+        worst, what = max(guard.blocks)
+        pytest.fail(f"blocked the loop for {worst * 1000:.0f} ms: {what}")
