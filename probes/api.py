@@ -48,6 +48,8 @@ class Reading:
     metrics: dict[str, float] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
+    phase: str = ""
+    """The phase in which a run that is not ok ended (`Context.phase`)."""
 
     check: str = ""
     """`unit/asset/check`."""

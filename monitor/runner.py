@@ -1,0 +1,205 @@
+"""One due check to one reading: admission, concurrency, deadline, isolation, circuit breaker.
+
+A run that is late because the monitor is overloaded is shed as `not_run(overload)` and counted; a run that
+reaches its deadline is cancelled by the one wheel; a bug in a probe is `error(prober_error)` of that check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from monitor.breaker import Breaker
+from monitor.job import Job
+from monitor.schedule import Batch
+from monitor.wheel import Wheel
+from probes.api import Context, Outcome, Reading, Shared
+from probes.errors import NotRun
+from probes.measure import deadline_passed, measure
+
+Emit = Callable[[Job, Reading], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be under way; `shed_after_s` is the lag above which no run is admitted."""
+
+    in_flight: int = 20_000
+    per_target: int = 4
+    waiting_per_target: int = 64
+    shed_after_s: float = 1.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the runner has done since the start; lags are kept for the last runs only."""
+
+    started: int = 0
+    finished: int = 0
+    shed: int = 0
+    expired: int = 0
+    circuit_open: int = 0
+    lags_ms: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+
+
+class Flight:
+    """A run under way."""
+
+    __slots__ = ("expired", "job", "task")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.expired = False
+        self.task: asyncio.Task[None] | None = None
+
+    def expire(self) -> None:
+        """End the run at its deadline."""
+        self.expired = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Runner:
+    """Runs what is due and emits one reading for each run, whatever happens."""
+
+    def __init__(
+        self, shared: Shared, emit: Emit, limits: Limits | None = None, vantage: str = "local"
+    ) -> None:
+        self._shared, self._emit, self._vantage = shared, emit, vantage
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self.wheel = Wheel()
+        self.breaker = Breaker()
+        self._flights: set[Flight] = set()
+        self._busy: dict[str, int] = {}
+        self._waiting: dict[str, deque[tuple[Job, float]]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Runs under way."""
+        return len(self._flights)
+
+    def start_batch(self, batch: Batch) -> None:
+        """Start every check of a slot; one that can't be started never loses the rest."""
+        for planned in batch.planned:
+            if planned.active:
+                self.start(planned.job, batch.due)
+
+    def start(self, job: Job, due: float) -> None:
+        """Start one run that was due at `due` (the loop's clock), or emit why it was not run."""
+        refusal = self._refusal(job, due)
+        if refusal is not None:
+            self._emit(job, self._stamped(refusal, job, due, time.perf_counter()))
+            return
+        target = job.target.address
+        busy = self._busy.get(target, 0)
+        if busy >= self.limits.per_target:
+            self._wait(job, due)
+            return
+        self._busy[target] = busy + 1
+        self._fly(job, due)
+
+    async def drain(self, grace: float) -> None:
+        """Let runs in flight finish for up to `grace` seconds, then cancel them."""
+        self._waiting.clear()
+        tasks = [flight.task for flight in self._flights if flight.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=1)
+
+    def _refusal(self, job: Job, due: float) -> Reading | None:
+        lag = asyncio.get_running_loop().time() - due
+        if lag > self.limits.shed_after_s or len(self._flights) >= self.limits.in_flight:
+            self.counters.shed += 1
+            why = f"the monitor is {lag:.1f} s late with {len(self._flights)} runs under way"
+            return NotRun("overload", why).reading()
+        pilot = self.breaker.blocked_by(job)
+        if pilot is not None:
+            self.counters.circuit_open += 1
+            return NotRun(
+                "circuit_open", f"{job.target.address} does not answer; {pilot} keeps trying"
+            ).reading()
+        return None
+
+    def _wait(self, job: Job, due: float) -> None:
+        waiting = self._waiting.setdefault(job.target.address, deque())
+        if len(waiting) >= self.limits.waiting_per_target:
+            self.counters.shed += 1
+            reading = NotRun(
+                "overload", f"{len(waiting)} runs wait for {job.target.address} already"
+            ).reading()
+            self._emit(job, self._stamped(reading, job, due, time.perf_counter()))
+        else:
+            waiting.append((job, due))
+
+    def _fly(self, job: Job, due: float) -> None:
+        flight = Flight(job)
+        self._flights.add(flight)
+        self.counters.started += 1
+        flight.task = asyncio.get_running_loop().create_task(self._run(flight, due))
+
+    async def _run(self, flight: Flight, due: float) -> None:
+        job, started, at = flight.job, time.perf_counter(), time.time()
+        lag_ms = max(0.0, (asyncio.get_running_loop().time() - due) * 1000)
+        try:
+            reading = await self._attempts(flight)
+            reading.check, reading.at, reading.lag_ms, reading.vantage = job.id, at, lag_ms, self._vantage
+            reading.duration_ms = (time.perf_counter() - started) * 1000
+            self.counters.lags_ms.append(lag_ms)
+            self.breaker.note(job, reading)
+            self._emit(job, reading)
+        finally:
+            self._landed(flight)
+
+    async def _attempts(self, flight: Flight) -> Reading:
+        reading = await self._attempt(flight)
+        for number in range(flight.job.retries):
+            if reading.outcome is not Outcome.FAILED:
+                break
+            reading = await self._attempt(flight)
+            reading.detail = f"{reading.detail} (try {number + 2})".strip()
+        return reading
+
+    async def _attempt(self, flight: Flight) -> Reading:
+        job = flight.job
+        context = Context(self._shared, job.timeout)
+        deadline = self.wheel.add(job.timeout, flight.expire)
+        try:
+            return await measure(job.spec, job.target, job.params, context)
+        except asyncio.CancelledError:
+            if not flight.expired:
+                raise
+            flight.expired = False
+            self.counters.expired += 1
+            return deadline_passed(context)
+        finally:
+            deadline.done = True
+
+    def _landed(self, flight: Flight) -> None:
+        self.counters.finished += 1
+        self._flights.discard(flight)
+        target = flight.job.target.address
+        waiting = self._waiting.get(target)
+        if waiting:
+            job, due = waiting.popleft()
+            self._fly(job, due)
+            return
+        self._waiting.pop(target, None)
+        left = self._busy.get(target, 1) - 1
+        if left:
+            self._busy[target] = left
+        else:
+            self._busy.pop(target, None)
+
+    def _stamped(self, reading: Reading, job: Job, due: float, started: float) -> Reading:
+        reading.check, reading.at, reading.vantage = job.id, time.time(), self._vantage
+        reading.lag_ms = max(0.0, (asyncio.get_running_loop().time() - due) * 1000)
+        reading.duration_ms = (time.perf_counter() - started) * 1000
+        return reading
