@@ -1,0 +1,365 @@
+"""Conditions on one value, as immutable, comparable objects; `monitor.readiness.expectation` parses them.
+
+Every judgement has three values (Kleene): what was not measured is UNKNOWN, and so is what can't be told.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from monitor.readiness import regexes, versions
+
+Value = float | str | None
+
+
+class Truth(Enum):
+    """What a condition says of a value."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> bool:
+        msg = "a three-valued truth has no boolean; compare with Truth.PASS"
+        raise TypeError(msg)
+
+
+PASS, FAIL, UNKNOWN = Truth.PASS, Truth.FAIL, Truth.UNKNOWN
+Judge = Callable[["Condition"], Truth]
+"""Judges what one value can't: statistics over a window, and what the capacity model requires."""
+
+_NEGATED = {PASS: FAIL, FAIL: PASS, UNKNOWN: UNKNOWN}
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
+    "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+def conjunction(truths: Iterable[Truth]) -> Truth:
+    """Return the Kleene "and": one FAIL decides, then one UNKNOWN; of nothing it is UNKNOWN."""
+    found = set(truths)
+    return FAIL if FAIL in found else PASS if found == {PASS} else UNKNOWN
+
+
+def disjunction(truths: Iterable[Truth]) -> Truth:
+    """Return the Kleene "or": one PASS decides, then one UNKNOWN; of nothing it is UNKNOWN."""
+    found = set(truths)
+    return PASS if PASS in found else FAIL if found == {FAIL} else UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold of a value. Hashable and comparable; `str()` is its text in `expected`."""
+
+    @property
+    def instant(self) -> bool:
+        """Whether one reading decides it; False where a window or the capacity model is needed."""
+        return True
+
+    def judge(self, value: Value) -> Truth:
+        """Judge one reading's value; None is UNKNOWN."""
+        raise NotImplementedError
+
+    def decide(self, value: Value, judge: Judge) -> Truth:
+        """Judge `value`, asking `judge` about each part that one value can't decide."""
+        return self.judge(value) if self.instant else judge(self)
+
+    def parts(self) -> tuple[Condition, ...]:
+        """Return the leaves of the tree, from left to right."""
+        return (self,)
+
+
+def number(value: Value) -> float | None:
+    """Return the value as a finite number, or None."""
+    if value is None:
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found - found == 0.0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Condition):
+    """A number against a bound, both in the metric's declared unit."""
+
+    op: str
+    bound: float
+
+    def judge(self, value: Value) -> Truth:
+        """Compare; what is no finite number is UNKNOWN."""
+        if type(value) is not float or value - value != 0.0:
+            value = number(value)
+            if value is None:
+                return UNKNOWN
+        return PASS if _OPERATORS[self.op](value, self.bound) else FAIL
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.bound:.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Condition):
+    """A number from `low` to `high`, both inclusive."""
+
+    low: float
+    high: float
+
+    def judge(self, value: Value) -> Truth:
+        """Compare; what is no finite number is UNKNOWN."""
+        found = number(value)
+        return UNKNOWN if found is None else PASS if self.low <= found <= self.high else FAIL
+
+    def sides(self) -> tuple[Compare, Compare]:
+        """Return the two one-sided conditions it stands for."""
+        return Compare(">=", self.low), Compare("<=", self.high)
+
+    def __str__(self) -> str:
+        return f"between {self.low:.10g} and {self.high:.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareVersion(Condition):
+    """A version against another (`monitor.readiness.versions`)."""
+
+    op: str
+    text: str
+
+    def judge(self, value: Value) -> Truth:
+        """Compare; a value that is no version is UNKNOWN."""
+        found = versions.parse(value) if isinstance(value, str) else None
+        bound = versions.parse(self.text)
+        if found is None or bound is None:
+            return UNKNOWN
+        return PASS if _OPERATORS[self.op](found, bound) else FAIL
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.text}"
+
+
+def instant_of(text: str) -> datetime | None:
+    """Return an ISO 8601 date or time (UTC where it has no offset), or None."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTime(Condition):
+    """A date or time against another, ISO 8601."""
+
+    op: str
+    text: str
+
+    def judge(self, value: Value) -> Truth:
+        """Compare; a value that is no date is UNKNOWN."""
+        found = instant_of(value) if isinstance(value, str) else None
+        bound = instant_of(self.text)
+        if found is None or bound is None:
+            return UNKNOWN
+        return PASS if _OPERATORS[self.op](found, bound) else FAIL
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Condition):
+    """Exactly one of some texts, or of some numbers (where a metric is judged)."""
+
+    values: tuple[str | float, ...]
+
+    def judge(self, value: Value) -> Truth:
+        """Match whole values: `Vlan5` is not `Vlan5554`."""
+        if value is None:
+            return UNKNOWN
+        if not isinstance(value, str):
+            return self._judge_number(value)
+        return PASS if value in self.values else FAIL
+
+    def _judge_number(self, value: float) -> Truth:
+        if (found := number(value)) is None:
+            return UNKNOWN
+        return PASS if any(number(each) == found for each in self.values) else FAIL
+
+    def __str__(self) -> str:
+        texts = [each if isinstance(each, str) else f"{each:.10g}" for each in self.values]
+        return f"= {texts[0]}" if len(texts) == 1 else f"in [{', '.join(texts)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Matches(Condition):
+    """A regular expression found somewhere in the text."""
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the pattern is wrong or could run away."""
+        regexes.compiled(self.pattern)
+
+    def judge(self, value: Value) -> Truth:
+        """Search; a text too long for the pattern is UNKNOWN."""
+        expression, longest = regexes.compiled(self.pattern)
+        text = value if isinstance(value, str) else None if value is None else f"{value:.10g}"
+        if text is None or len(text) > longest:
+            return UNKNOWN
+        return PASS if expression.search(text) else FAIL
+
+    def __str__(self) -> str:
+        return f"matches /{self.pattern}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Contains(Condition):
+    """A text within the text, letter case included."""
+
+    text: str
+
+    def judge(self, value: Value) -> Truth:
+        """Search for the text as it stands."""
+        if value is None:
+            return UNKNOWN
+        return PASS if self.text in str(value) else FAIL
+
+    def __str__(self) -> str:
+        return f"contains {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement(Condition):
+    """A bound that the capacity model gives (`<= requirement`)."""
+
+    op: str
+
+    @property
+    def instant(self) -> bool:
+        """False: the bound is not known yet."""
+        return False
+
+    def judge(self, value: Value) -> Truth:  # noqa: ARG002 - no value decides it alone
+        """Return UNKNOWN: without the model nothing is required, and an empty requirement is not zero."""
+        return UNKNOWN
+
+    def bounded(self, bound: float) -> Compare:
+        """Return the comparison once the bound is known."""
+        return Compare(self.op, bound)
+
+    def __str__(self) -> str:
+        return f"{self.op} requirement"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic(Condition):
+    """A statistic of a metric's readings over a window: a quantile, or an extreme.
+
+    `name` as written (p95, q05, min, max), `quantile` in (0, 1) or None for an extreme,
+    `over` the window in seconds, `over_text` as written.
+    """
+
+    name: str
+    quantile: float | None
+    inner: Compare | Between | Requirement
+    over: float
+    over_text: str = field(compare=False)
+
+    @property
+    def instant(self) -> bool:
+        """False: it needs a window."""
+        return False
+
+    def judge(self, value: Value) -> Truth:  # noqa: ARG002 - no value decides it alone
+        """Return UNKNOWN: one reading is no window."""
+        return UNKNOWN
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.inner} over {self.over_text}"
+
+
+@dataclass(frozen=True, slots=True)
+class All(Condition):
+    """Every one of some conditions."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def instant(self) -> bool:
+        """Whether all parts are."""
+        return all(each.instant for each in self.conditions)
+
+    def judge(self, value: Value) -> Truth:
+        """Return the Kleene "and"."""
+        return conjunction(each.judge(value) for each in self.conditions)
+
+    def decide(self, value: Value, judge: Judge) -> Truth:
+        """Return the Kleene "and"."""
+        return conjunction([each.decide(value, judge) for each in self.conditions])
+
+    def parts(self) -> tuple[Condition, ...]:
+        """Return the leaves of all."""
+        return tuple(leaf for each in self.conditions for leaf in each.parts())
+
+    def __str__(self) -> str:
+        return f"({' and '.join(map(str, self.conditions))})"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Condition):
+    """At least one of some conditions."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def instant(self) -> bool:
+        """Whether all parts are."""
+        return all(each.instant for each in self.conditions)
+
+    def judge(self, value: Value) -> Truth:
+        """Return the Kleene "or"."""
+        return disjunction(each.judge(value) for each in self.conditions)
+
+    def decide(self, value: Value, judge: Judge) -> Truth:
+        """Return the Kleene "or"."""
+        return disjunction([each.decide(value, judge) for each in self.conditions])
+
+    def parts(self) -> tuple[Condition, ...]:
+        """Return the leaves of all."""
+        return tuple(leaf for each in self.conditions for leaf in each.parts())
+
+    def __str__(self) -> str:
+        return f"({' or '.join(map(str, self.conditions))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Condition):
+    """The opposite of a condition; the opposite of UNKNOWN is UNKNOWN."""
+
+    condition: Condition
+
+    @property
+    def instant(self) -> bool:
+        """Whether the part is."""
+        return self.condition.instant
+
+    def judge(self, value: Value) -> Truth:
+        """Return the Kleene "not"."""
+        return _NEGATED[self.condition.judge(value)]
+
+    def decide(self, value: Value, judge: Judge) -> Truth:
+        """Return the Kleene "not"."""
+        return _NEGATED[self.condition.decide(value, judge)]
+
+    def parts(self) -> tuple[Condition, ...]:
+        """Return the leaves of the part."""
+        return self.condition.parts()
+
+    def __str__(self) -> str:
+        text = str(self.condition)
+        return f"!{text}" if text.startswith("= ") else f"not {text}"
