@@ -1,0 +1,154 @@
+"""The daemon's settings (`muster.toml`): where things are, what is allowed, how much at once.
+
+Every command works without a file: the defaults are those of a single user on one machine.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from inventory.source import validate
+from monitor import _toml
+from monitor.runner import Limits
+from probes.api import ProbeSettings, Seconds
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        msg = 'must be "host:port", such as "127.0.0.1:8787"'
+        raise ValueError(msg)
+    return value
+
+
+def default_state_dir() -> Path:
+    """Return where state is kept when nothing says otherwise (systemd, root, or the user's own place)."""
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/muster")
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "muster"
+
+
+class Daemon(Section):
+    """Where things are. Relative paths count from the settings file."""
+
+    state_dir: Path = Field(default_factory=default_state_dir)
+    inventory: Path = Path("inventory.yaml")
+    profiles: Path | None = None
+    checklists: Path | None = None
+    waivers: Path | None = None
+    secrets: Path | None = None
+    log: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    vantage: str = Field("hub", min_length=1, max_length=40)
+
+
+class Web(Section):
+    """Where the board and the API listen; loopback unless told otherwise."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8787"
+    max_series: int = Field(20_000, ge=0)
+    """Most check series that /metrics exposes; more are counted as left out."""
+
+
+class Probes(Section):
+    """What probes may do here."""
+
+    exec_allow: tuple[str, ...] = ()
+    known_hosts: Path | None = None
+    resolvers: tuple[str, ...] = ()
+    control_name: str = ""
+    ssh_threads: int = Field(16, ge=1, le=256)
+
+
+class RunLimits(Section):
+    """How much may be under way at once."""
+
+    in_flight: int = Field(20_000, ge=1)
+    per_target: int = Field(4, ge=1)
+    shed_after: Seconds = 1.0
+
+
+class Mail(Section):
+    """The mail server and who is told when a unit names nobody. No host: no mail."""
+
+    host: str = ""
+    port: int = Field(25, ge=1, le=65535)
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: str = ""
+    password: str = Field("", pattern=r"^(secret:.+)?$")
+    sender: str = "muster@localhost"
+    to: tuple[str, ...] = ()
+    language: Literal["en", "zh"] = "en"
+    timeout: Seconds = 30.0
+    ca_file: Path | None = None
+
+
+class Retention(Section):
+    """How many days are kept."""
+
+    raw_days: int = Field(14, ge=1)
+    rollup_5m_days: int = Field(90, ge=1)
+    rollup_1h_days: int = Field(1096, ge=1)
+
+
+class Settings(Section):
+    """All of it."""
+
+    daemon: Daemon = Field(default_factory=Daemon)
+    web: Web = Field(default_factory=Web)
+    probes: Probes = Field(default_factory=Probes)
+    limits: RunLimits = Field(default_factory=RunLimits)
+    mail: Mail = Field(default_factory=Mail)
+    retention: Retention = Field(default_factory=Retention)
+
+    def probe_settings(self) -> ProbeSettings:
+        """Return what the probes are told."""
+        return ProbeSettings(
+            vantage=self.daemon.vantage,
+            exec_allow=self.probes.exec_allow,
+            known_hosts=self.probes.known_hosts,
+            resolvers=self.probes.resolvers,
+            control_name=self.probes.control_name,
+            ssh_threads=self.probes.ssh_threads,
+        )
+
+    def run_limits(self) -> Limits:
+        """Return what the runner is told."""
+        return Limits(self.limits.in_flight, self.limits.per_target, shed_after_s=self.limits.shed_after)
+
+
+def load(path: Path | None) -> Settings:
+    """Read the settings file; without one, the defaults. Raises ConfigError with all problems."""
+    if path is None:
+        return Settings()
+    settings = validate(_toml.read(path), Settings)
+    return _anchored(settings, path.parent)
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """Return the settings with relative paths counted from the file they stand in."""
+
+    def anchor(section: Section) -> Section:
+        paths = {
+            name: base / value
+            for name in section.model_fields_set
+            if isinstance(value := getattr(section, name), Path)
+        }
+        return section.model_copy(update=paths)
+
+    return settings.model_copy(
+        update={name: anchor(getattr(settings, name)) for name in settings.model_fields_set}
+    )
