@@ -205,12 +205,12 @@ class Builder:
             return
         top = self._stack[-1]
         top.size += size
-        if type(top.data) is list:
+        if isinstance(top.data, list):
             top.data.append(value)
             top.places.append(_place(mark))
             return
-        if not top.skip:
-            top.data[top.key] = value  # type: ignore[index]
+        if not top.skip and top.key is not None:
+            top.data[top.key] = value
         top.key = None
 
     def _note(self, mark: Any, key: str, message: str, suggestion: str) -> None:
