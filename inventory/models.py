@@ -1,0 +1,274 @@
+"""What is watched: units, their assets, and the checks written on them (inventory format, version 1).
+
+Slots and no per-instance sets: 200,000 assets stay under 200 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from inventory._fields import (
+    Address,
+    BitsPerSecond,
+    Bool,
+    CheckId,
+    Family,
+    Mail,
+    Seconds,
+    Settings,
+    Slug,
+    Timezone,
+    Version,
+)
+from inventory.problems import Path_
+
+Kind = Literal["channel", "host", "application", "database", "middleware", "peripheral", "interface"]
+Level = Literal["province", "municipal", "county", "hall"]
+LEVELS: tuple[Level, ...] = ("province", "municipal", "county", "hall")
+BLOCKS = ("ssh", "snmp", "hardware")
+"""Blocks of an asset that probes may ask for by name (`ProbeSpec.inputs`)."""
+DEFAULT_GATE = "go-live"
+
+_STRICT = ConfigDict(extra="forbid")
+CHECK_KEYS = ("probe", "id", "every", "timeout", "retries", "enabled", "expect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class CheckSpec:
+    """A probe on an asset. What is not a key of its own is a parameter of the probe (`parameters`).
+
+    None means: as the profile, the defaults or the probe say.
+    """
+
+    probe: str | None = None
+    """The probe's name; may be left out where a profile's check of that id is changed."""
+    id: CheckId | None = None
+    """Defaults to the probe's name."""
+    every: Seconds | None = None
+    """Seconds from one run to the next."""
+    timeout: Seconds | None = None
+    """Seconds one run may take; below `every`."""
+    retries: Annotated[int, Field(ge=0, le=10, strict=True)] | None = None
+    enabled: Bool | None = None
+    expect: Settings | None = None
+    """Condition by metric or fact."""
+    parameters: Settings = field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_parameters(value, CHECK_KEYS)
+
+    @property
+    def key(self) -> str:
+        """The check's id within its asset."""
+        return self.id or self.probe or ""
+
+
+def split_parameters(value: Any, known: tuple[str, ...]) -> Any:
+    """Return a check's mapping with all keys that are not `known` moved under `parameters`."""
+    if not isinstance(value, dict):
+        return value
+    own = {key: value[key] for key in known if key in value}
+    own["parameters"] = {key: value[key] for key in value if key not in known}
+    return own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Contracted:
+    """What the carrier has promised for a channel; rates in bit/s."""
+
+    down: BitsPerSecond | None = None
+    up: BitsPerSecond | None = None
+    provider: str = ""
+    circuit: str = ""
+    """The carrier's number of the line, for fault reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Asset:
+    """Something in a unit that is probed."""
+
+    id: Slug
+    kind: Kind
+    name: str = ""
+    name_zh: str = ""
+    address: Address = ""
+    """Host name, IPv4 or IPv6 address."""
+    family: Family = "any"
+    role: str = ""
+    """What it is for: of a channel core, primary, backup."""
+    tags: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] | None = None
+    """`asset` of this unit or `unit/asset`; None: any of the unit's channels (of a channel: nothing)."""
+    shares: tuple[str, ...] = ()
+    """Channels that use the same line; throughput tests exclude each other."""
+    contracted: Contracted | None = None
+    ssh: Settings | None = None
+    snmp: Settings | None = None
+    hardware: Settings | None = None
+    checks: tuple[CheckSpec, ...] = ()
+    expect: Settings | None = None
+    """Condition by metric, fact, or `check.metric` where two checks report the same name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Location:
+    """Degrees, WGS 84."""
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Contacts:
+    """Mail addresses by tier of support."""
+
+    tier1: tuple[Mail, ...] = ()
+    tier2: tuple[Mail, ...] = ()
+    tier3: tuple[Mail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class FunctionUse:
+    """How much a unit uses a business function."""
+
+    users: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Unit:
+    """An organisational unit that goes live."""
+
+    id: Slug
+    name: str
+    name_zh: str = ""
+    level: Level
+    parent: Slug | None = None
+    timezone: Timezone | None = None
+    """None: the parent's, else the file's (`Inventory.timezone`)."""
+    location: Location | None = None
+    profile: Slug | None = None
+    go_live: date | None = None
+    gates: Mapping[Slug, date] = field(default_factory=dict)
+    wave: str = ""
+    tags: tuple[str, ...] = ()
+    contacts: Contacts | None = None
+    functions: Mapping[Slug, FunctionUse] = field(default_factory=dict)
+    bulk: tuple[Slug, ...] = ()
+    realtime: tuple[Slug, ...] = ()
+    assets: tuple[Asset, ...] = ()
+
+    def asset(self, key: str) -> Asset | None:
+        """Return the asset with that id, or None."""
+        return next((asset for asset in self.assets if asset.id == key), None)
+
+    def due(self, gate: str = DEFAULT_GATE) -> date | None:
+        """Return the date by which the unit passes a gate, or None when it has none."""
+        return self.gates.get(gate, self.go_live if gate == DEFAULT_GATE else None)
+
+
+class InventoryFile(BaseModel):
+    """One inventory file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Version
+    vars: dict[str, str | int | float | bool] = {}
+    """Values for `${name}` in the file (in a directory: in all files)."""
+    timezone: Timezone | None = None
+    defaults: dict[str, Settings] = {}
+    """Keys of checks by probe, for all checks of that probe."""
+    units: tuple[Unit, ...] = ()
+
+
+@plain_dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written: a path in a document of a file."""
+
+    file: str
+    document: int = 0
+    path: Path_ = ()
+
+    def __truediv__(self, step: str | int) -> Place:
+        """Return the place one step deeper."""
+        return Place(self.file, self.document, (*self.path, step))
+
+
+@plain_dataclass(frozen=True)
+class Inventory:
+    """All units, checked as a whole. Iterates over them in the order of the files."""
+
+    units: Mapping[str, Unit]
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    """Where each unit was written."""
+    default_timezone: str = "UTC"
+    defaults: Mapping[str, Settings] = field(default_factory=dict)
+    """Keys of checks by probe."""
+    default_places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units.values())
+
+    @cached_property
+    def children(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of each unit's children, in order; units without any are left out."""
+        found: dict[str, list[str]] = {}
+        for unit in self:
+            if unit.parent is not None:
+                found.setdefault(unit.parent, []).append(unit.id)
+        return {parent: tuple(ids) for parent, ids in found.items()}
+
+    def ancestors(self, unit: str) -> Iterator[Unit]:
+        """Yield the unit's parent, its parent's parent, and so on."""
+        parent = self.units[unit].parent
+        while parent is not None:
+            yield self.units[parent]
+            parent = self.units[parent].parent
+
+    def subtree(self, unit: str) -> Iterator[Unit]:
+        """Yield the unit and all units below it, parents first."""
+        waiting = [unit]
+        while waiting:
+            current = waiting.pop()
+            yield self.units[current]
+            waiting.extend(reversed(self.children.get(current, ())))
+
+    def timezone(self, unit: str) -> str:
+        """Return the IANA name of the unit's time zone: its own, the nearest ancestor's, the file's, UTC."""
+        chain = (self.units[unit], *self.ancestors(unit))
+        return next((each.timezone for each in chain if each.timezone), self.default_timezone)
+
+    def contacts(self, unit: str, tier: Literal["tier1", "tier2", "tier3"]) -> tuple[str, ...]:
+        """Return the mail addresses of a tier: the unit's own, or the nearest ancestor's."""
+        chain = (self.units[unit], *self.ancestors(unit))
+        return next((found for each in chain if (found := getattr(each.contacts, tier, ()))), ())
+
+    def depends_on(self, unit: str, asset: str) -> tuple[tuple[str, str], ...]:
+        """Return (unit, asset) of what the asset depends on.
+
+        Written out, all of them are needed; by default (nothing written, not a channel) any of the unit's
+        channels serves. Raises KeyError for an asset that does not exist.
+        """
+        own = self.units[unit].asset(asset)
+        if own is None:
+            raise KeyError(f"{unit}/{asset}")
+        if own.depends_on is not None:
+            return tuple(refer(unit, each) for each in own.depends_on)
+        if own.kind == "channel":
+            return ()
+        return tuple((unit, each.id) for each in self.units[unit].assets if each.kind == "channel")
+
+
+def refer(unit: str, reference: str) -> tuple[str, str]:
+    """Return (unit, asset) of a reference written in `unit`: `asset`, or `other-unit/asset`."""
+    owner, slash, asset = reference.partition("/")
+    return (owner, asset) if slash else (unit, reference)
