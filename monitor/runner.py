@@ -28,7 +28,7 @@ class Limits:
     """How much may be under way; `shed_after_s` is the lag above which no run is admitted."""
 
     in_flight: int = 20_000
-    per_target: int = 4
+    per_target: int = 8
     waiting_per_target: int = 64
     shed_after_s: float = 1.0
 

@@ -77,7 +77,7 @@ class RunLimits(Section):
     """How much may be under way at once."""
 
     in_flight: int = Field(20_000, ge=1)
-    per_target: int = Field(4, ge=1)
+    per_target: int = Field(8, ge=1)
     shed_after: Seconds = 1.0
 
 

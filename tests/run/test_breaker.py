@@ -1,0 +1,60 @@
+"""A dead target costs one time-out, and a filtered port beside a healthy host costs nobody anything."""
+
+from __future__ import annotations
+
+from monitor.breaker import OPENS_AFTER, SKIPS, Breaker
+from probes.api import Outcome, Reading
+from tests.run.jobs import job
+
+ICMP, SSH, HTTP = job("u/a/icmp", every=30), job("u/a/ssh", every=60), job("u/a/http", every=60)
+
+
+def silent(phase: str = "connect") -> Reading:
+    return Reading(Outcome.FAILED, "timeout", phase=phase)
+
+
+def opened() -> Breaker:
+    breaker = Breaker()
+    for _ in range(OPENS_AFTER):
+        breaker.note(ICMP, silent("echo"))
+        breaker.note(SSH, silent())
+    return breaker
+
+
+def test_it_opens_for_a_target_where_nobody_answers_and_the_most_frequent_check_goes_on() -> None:
+    breaker = opened()
+    assert breaker.open == 1
+    assert breaker.blocked_by(ICMP) is None
+    assert breaker.blocked_by(HTTP) == "u/a/icmp"
+
+
+def test_every_blocked_check_still_tries_the_fifth_time() -> None:
+    breaker = opened()
+    tries = [breaker.blocked_by(HTTP) is None for _ in range(2 * (SKIPS + 1))]
+    assert tries == ([False] * SKIPS + [True]) * 2
+
+
+def test_one_silent_check_alone_never_opens_it() -> None:
+    breaker = Breaker()
+    for _ in range(20):
+        breaker.note(ICMP, silent("echo"))
+    assert breaker.blocked_by(HTTP) is None
+
+
+def test_any_answer_closes_it_even_a_refusal() -> None:
+    for answer in (Reading.ok(), Reading(Outcome.FAILED, "refused"), silent("first_byte")):
+        breaker = opened()
+        breaker.note(HTTP, answer)
+        assert breaker.open == 0
+
+
+def test_our_own_errors_neither_open_nor_close_it() -> None:
+    breaker = opened()
+    breaker.note(ICMP, Reading(Outcome.ERROR, "prober_error"))
+    breaker.note(ICMP, Reading(Outcome.NOT_RUN, "overload"))
+    assert breaker.open == 1
+    fresh = Breaker()
+    for _ in range(10):
+        fresh.note(ICMP, Reading(Outcome.ERROR, "prober_error"))
+        fresh.note(SSH, Reading(Outcome.ERROR, "prober_error"))
+    assert fresh.open == 0
