@@ -34,7 +34,12 @@ def spec(run: Run = answers, name: str = "fake") -> ProbeSpec:
 
 
 def job(
-    name: str = "u/a/c", run: Run = answers, *, every: float = 60, timeout: float = 1, retries: int = 0
+    name: str = "u/a/c",
+    run: Run = answers,
+    *,
+    every: float = 60,
+    timeout: float = 1,
+    retries: int = 0,
     address: str = "127.0.0.1",
 ) -> Job:
     unit, asset, check = name.split("/")
