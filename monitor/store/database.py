@@ -1,4 +1,4 @@
-"""One SQLite file: a writer thread, read connections, and numbered migrations."""
+"""One SQLite file: a writer thread, pooled read connections, and numbered migrations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 T = TypeVar("T")
+
+WAL_LIMIT = 64 * 1024 * 1024
+"""To how many bytes a write-ahead log is cut back after a checkpoint."""
 
 
 class SchemaTooNew(RuntimeError):  # noqa: N818 - reads better where it is raised
@@ -21,28 +25,34 @@ class SchemaTooNew(RuntimeError):  # noqa: N818 - reads better where it is raise
 
 def connect(path: Path, *, synchronous: str = "FULL", read_only: bool = False) -> sqlite3.Connection:
     """Open a database in WAL mode with our settings; transactions are explicit."""
-    target = f"file:{path}?mode=ro" if read_only else str(path)
+    target = f"file:{quote(str(path))}?mode=ro" if read_only else str(path)
     connection = sqlite3.connect(
         target, uri=read_only, isolation_level=None, check_same_thread=False, timeout=5
     )
     connection.row_factory = sqlite3.Row
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-    connection.execute("PRAGMA foreign_keys=ON")
+    try:
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={synchronous}")
+            connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Run the block in one immediate transaction."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    """Run the block in one transaction; "DEFERRED" makes a consistent read of several statements."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def migrations(package: str) -> list[tuple[int, str]]:
@@ -51,24 +61,31 @@ def migrations(package: str) -> list[tuple[int, str]]:
     return sorted((int(f.name.split("_")[0]), f.read_text("utf-8")) for f in files)
 
 
+def check_version(connection: sqlite3.Connection, package: str) -> int:
+    """Return the file's schema version. Raises `SchemaTooNew` where it is ahead of this program."""
+    newest = max((number for number, _ in migrations(package)), default=0)
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > newest:
+        name = Path(connection.execute("PRAGMA database_list").fetchone()[2]).name
+        msg = f"{name} has schema version {version}, this Muster knows {newest}: use the newer Muster"
+        raise SchemaTooNew(msg)
+    return version
+
+
 def migrate(connection: sqlite3.Connection, package: str) -> int:
     """Bring the schema to the newest version, each step in its own transaction; return that version.
 
     Raises `SchemaTooNew` where the file is ahead of this program.
     """
-    steps = migrations(package)
-    newest = steps[-1][0] if steps else 0
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > newest:
-        msg = f"the store's schema is version {version}, this Muster knows {newest}: use the newer Muster"
-        raise SchemaTooNew(msg)
-    for number, script in steps:
+    version = check_version(connection, package)
+    for number, script in migrations(package):
         if number > version:
             with transaction(connection):
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={number:d}")
-    return newest
+            version = number
+    return version
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -83,25 +100,85 @@ def _statements(script: str) -> Iterator[str]:
         yield pending
 
 
+class Pool:
+    """Read-only connections to any number of files, at most `keep` idle ones in all."""
+
+    def __init__(self, keep: int = 16) -> None:
+        self._keep = keep
+        self._idle: list[tuple[Path, sqlite3.Connection]] = []
+        self._lock = threading.Lock()
+        self._epoch = 0
+
+    @contextmanager
+    def use(self, path: Path) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to `path`. Raises `sqlite3.OperationalError` where there is no such file."""
+        epoch = self._epoch
+        connection = self._take(path) or connect(path, read_only=True)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._give(path, connection, epoch)
+
+    def _take(self, path: Path) -> sqlite3.Connection | None:
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index][0] == path:
+                    return self._idle.pop(index)[1]
+        return None
+
+    def _give(self, path: Path, connection: sqlite3.Connection, epoch: int) -> None:
+        surplus = connection
+        with self._lock:
+            if epoch == self._epoch:
+                self._idle.append((path, connection))
+                if len(self._idle) <= self._keep:
+                    return
+                surplus = self._idle.pop(0)[1]
+        surplus.close()
+
+    def clear(self) -> None:
+        """Close what is idle now and, when it is given back, what is lent (a file is to be deleted)."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._epoch += 1
+        for _, connection in idle:
+            connection.close()
+
+
 class Database:
-    """A database whose writes run one after the other in one thread, and whose reads run beside them."""
+    """A database whose writes run one after the other, and whose reads run beside them.
+
+    With `read_only` nothing is created or migrated, and `write` raises `sqlite3.OperationalError`.
+    """
 
     def __init__(
-        self, path: Path, package: str = "monitor.store.migrations.state", *, synchronous: str = "FULL"
+        self,
+        path: Path,
+        package: str = "monitor.store.migrations.state",
+        *,
+        synchronous: str = "FULL",
+        read_only: bool = False,
     ):
         self.path = path
-        self._connection = connect(path, synchronous=synchronous)
-        self.version = migrate(self._connection, package)
+        self._connection = connect(path, synchronous=synchronous, read_only=read_only)
+        try:
+            self.version = (check_version if read_only else migrate)(self._connection, package)
+        except BaseException:
+            self._connection.close()
+            raise
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
-        self._readers = threading.local()
+        self._writing = threading.Lock()
+        self._pool = Pool(4)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in the writer thread within one transaction, and return what it returns."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self.write_now, work)
 
     def write_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the same in the calling thread: for the writer itself, and for commands without a loop."""
-        with transaction(self._connection) as connection:
+        """Do the same in the calling thread: for other writers, and for commands without a loop."""
+        with self._writing, transaction(self._connection) as connection:
             return work(connection)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -109,13 +186,12 @@ class Database:
         return await asyncio.to_thread(self.read_now, work)
 
     def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on the calling thread's read-only connection."""
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._readers.connection = connect(self.path, read_only=True)
-        return work(connection)
+        """Run `work` on a read-only connection in the calling thread."""
+        with self._pool.use(self.path) as connection:
+            return work(connection)
 
     def close(self) -> None:
         """Finish what is being written, and close."""
         self._writer.shutdown(wait=True)
+        self._pool.clear()
         self._connection.close()
