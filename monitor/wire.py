@@ -1,0 +1,153 @@
+"""A unit as the clerk hands it to the daemon: a card with its names and contacts, and its jobs.
+
+Parameters and expectations that many jobs share cross the pipe as bytes and become one object again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.models import Inventory
+from monitor.job import Job
+from probes import registry
+from probes.api import Target
+
+MAX_INTERNED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCard:
+    """What the daemon knows of a unit besides its jobs."""
+
+    id: str
+    name: str
+    name_zh: str
+    parent: str | None
+    level: str
+    timezone: str
+    profile: str | None
+    wave: str
+    gates: Mapping[str, str]
+    contacts: Mapping[str, tuple[str, ...]]
+    """Mail addresses by tier: the unit's own, or the nearest ancestor's."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitWire:
+    """A unit in transit; `digest` changes when anything of it does."""
+
+    card: UnitCard
+    digest: str
+    jobs: tuple[tuple[Any, ...], ...]
+
+
+def card(inventory: Inventory, key: str) -> UnitCard:
+    """Return the card of a unit."""
+    unit = inventory.units[key]
+    due = unit.due()
+    gates = {gate: day.isoformat() for gate, day in unit.gates.items()}
+    if due is not None:
+        gates["go-live"] = due.isoformat()
+    contacts = {tier: inventory.contacts(key, tier) for tier in ("tier1", "tier2", "tier3")}
+    zone = inventory.timezone(key)
+    return UnitCard(
+        unit.id,
+        unit.name,
+        unit.name_zh,
+        unit.parent,
+        unit.level,
+        zone,
+        unit.profile,
+        unit.wave,
+        gates,
+        contacts,
+    )
+
+
+class Packer:
+    """Makes wires of units; remembers the bytes of parameters shared between jobs."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[int, tuple[object, bytes]] = {}
+
+    def wire(self, unit: UnitCard, jobs: Sequence[Job]) -> UnitWire:
+        """Return the unit with its jobs, ready to cross the pipe."""
+        packed = tuple(self._job(job) for job in jobs)
+        seen = hashlib.sha256(repr((unit, [self._plain(job) for job in jobs])).encode()).hexdigest()
+        return UnitWire(unit, seen, packed)
+
+    @staticmethod
+    def _plain(job: Job) -> tuple[object, ...]:
+        timing = (job.every, job.timeout, job.retries)
+        return (job.id, job.spec.name, job.target, job.params, timing, dict(job.expect))
+
+    def _job(self, job: Job) -> tuple[Any, ...]:
+        target = (job.target.address, job.target.family)
+        expect = self._once(job.expect) if job.expect else b""
+        return (
+            job.id,
+            job.spec.name,
+            target,
+            self._once(job.params),
+            job.every,
+            job.timeout,
+            job.retries,
+            expect,
+        )
+
+    def _once(self, value: object) -> bytes:
+        known = self._bytes.get(id(value))
+        if known is None or known[0] is not value:
+            known = self._bytes[id(value)] = (value, pickle.dumps(value, protocol=5))
+        return known[1]
+
+
+class Unpacker:
+    """Makes jobs of wires; equal parameters become one object."""
+
+    def __init__(self) -> None:
+        self._objects: dict[bytes, Any] = {b"": {}}
+
+    def jobs(self, wire: UnitWire) -> list[Job]:
+        """Return the unit's jobs."""
+        if len(self._objects) > MAX_INTERNED:
+            self._objects = {b"": {}}
+        return [self._job(*packed) for packed in wire.jobs]
+
+    def _job(  # noqa: PLR0917 - the order of the wire
+        self,
+        key: str,
+        probe: str,
+        target: tuple[str, Any],
+        params: bytes,
+        every: float,
+        timeout: float,
+        retries: int,
+        expect: bytes,
+    ) -> Job:
+        unit, asset, check = key.split("/")
+        where = Target(*target, unit=unit, asset=asset)
+        spec = registry.get(probe)
+        return Job(
+            key,
+            unit,
+            asset,
+            check,
+            spec,
+            where,
+            self._once(params),
+            every,
+            timeout,
+            retries,
+            self._once(expect),
+        )
+
+    def _once(self, packed: bytes) -> Any:
+        value = self._objects.get(packed)
+        if value is None:
+            value = self._objects[packed] = pickle.loads(packed)  # noqa: S301 - our own child process
+        return value
