@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from probes import registry
 from probes.api import Context, ProbeSettings, Reading, SecretRef, Shared, Target
-from probes.errors import ProberFault, TimedOut
-from probes.measure import measure
+from probes.errors import ProberFault
+from probes.measure import measure_within
 
 T = TypeVar("T")
 
@@ -54,6 +53,7 @@ async def shared_here(
 async def run_once(
     name: str,
     address: str,
+    /,
     *,
     timeout: float = 5.0,
     family: Any = "any",
@@ -68,9 +68,5 @@ async def run_once(
             return await run_once(
                 name, address, timeout=timeout, family=family, shared=own, context=context, **params
             )
-    context = context or Context(shared, timeout)
-    try:
-        async with asyncio.timeout(timeout):
-            return await measure(spec, Target(address, family), spec.params.model_validate(params), context)
-    except TimeoutError:
-        return TimedOut(context.phase).reading()
+    validated = spec.params.model_validate(params)
+    return await measure_within(spec, Target(address, family), validated, context or Context(shared, timeout))
