@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs the real servers the tests talk to. Does nothing where they are there; starts no service.
+set -eu
+packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-exporter
+prometheus-node-exporter monitoring-plugins-basic iproute2 procps"
+
+missing=""
+for package in $packages; do
+    [ "$package" = nginx-light ] && command -v nginx >/dev/null 2>&1 && continue
+    [ -x /usr/sbin/nginx ] && [ "$package" = nginx-light ] && continue
+    dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "the tests need these Debian packages:$missing" >&2
+    echo "install them as root: apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# shellcheck disable=SC2086
+apt-get -qq install --no-install-recommends -y $missing >/dev/null
