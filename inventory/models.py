@@ -28,7 +28,7 @@ from inventory._fields import (
     Timezone,
     Version,
 )
-from inventory.problems import Path_
+from inventory.problems import Place
 
 Kind = Literal["channel", "host", "application", "database", "middleware", "peripheral", "interface"]
 Level = Literal["province", "municipal", "county", "hall"]
@@ -188,19 +188,6 @@ class InventoryFile(BaseModel):
     defaults: dict[str, Settings] = {}
     """Keys of checks by probe, for all checks of that probe."""
     units: tuple[Unit, ...] = ()
-
-
-@plain_dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was written: a path in a document of a file."""
-
-    file: str
-    document: int = 0
-    path: Path_ = ()
-
-    def __truediv__(self, step: str | int) -> Place:
-        """Return the place one step deeper."""
-        return Place(self.file, self.document, (*self.path, step))
 
 
 @plain_dataclass(frozen=True)

@@ -27,6 +27,19 @@ class Problem:
         return f"{text}; {self.suggestion}" if self.suggestion else text
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written: a path in a document of a file."""
+
+    file: str
+    document: int = 0
+    path: Path_ = ()
+
+    def __truediv__(self, step: str | int) -> Place:
+        """Return the place one step deeper."""
+        return Place(self.file, self.document, (*self.path, step))
+
+
 class ConfigError(Exception):
     """A configuration that can't be used: all of its problems, each once, in the order of the file."""
 

@@ -19,9 +19,12 @@ from pydantic import BaseModel, ValidationError
 from inventory import units
 from inventory._build import Builder, Positions, Refused
 from inventory._explain import explain
-from inventory.problems import ConfigError, Path_, Problem, did_you_mean, dotted
+from inventory.problems import ConfigError, Path_, Place, Problem, did_you_mean, dotted
 
-__all__ = ["ConfigError", "Document", "Path_", "Problem", "did_you_mean", "parse", "read", "validate"]
+__all__ = [
+    "ConfigError", "Document", "Locator", "Path_", "Place", "Problem",
+    "did_you_mean", "dotted", "parse", "read", "validate",
+]  # fmt: skip
 
 MAX_BYTES = 256 * 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
@@ -99,6 +102,33 @@ def validate(
         return model.model_validate(data, context={"quantity": units.parse, **(context or {})})
     except ValidationError as error:
         raise ConfigError(explain(error, model, data, path, document.problem)) from None
+
+
+class Locator:
+    """Finds where places stand, by reading their files again: positions of 200,000 assets need not be kept.
+
+    Lives as long as one round of checks. Of a file that has changed or gone it finds the first line.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, list[Document]] = {}
+
+    def problem(self, place: Place, message: str, suggestion: str = "") -> Problem:
+        """Return a problem at `place`."""
+        if place.file not in self._files:
+            try:
+                self._files[place.file] = read(Path(place.file))
+            except ConfigError:
+                self._files[place.file] = []
+        documents = self._files[place.file]
+        if place.document < len(documents):
+            return documents[place.document].problem(place.path, message, suggestion)
+        return Problem(place.file, 1, 1, dotted(place.path), message, suggestion)
+
+    def position(self, place: Place) -> str:
+        """Return `file:line` of `place`."""
+        found = self.problem(place, "")
+        return f"{found.file}:{found.line}"
 
 
 def _check_text(content: bytes, file: str) -> None:
