@@ -1,0 +1,284 @@
+"""One SSH connection: the blocking part, for threads only.
+
+paramiko reads a banner without end, and packets of any announced size, into memory; so it gets the socket
+through a guard that counts what comes in. Nagle is off: paramiko leaves it on, which costs 40 ms a command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import paramiko
+
+from probes.api import clip
+from probes.errors import (
+    Ending,
+    Inconclusive,
+    OwnLoginFailed,
+    PermissionMissing,
+    ProberFault,
+    ProtocolViolated,
+    TimedOut,
+    from_oserror,
+)
+from probes.host._known_hosts import HostKey, KnownHosts, Trust, host_name
+
+LOGIN_BYTES = 256 * 1024
+"""What a server may send before it is logged in to: banner, key exchange, the login's own messages."""
+COMMAND_BYTES = 8 * 1024 * 1024
+"""What a connection may deliver from the start of one command to the start of the next."""
+MAX_OUTPUT = 2 * 1024 * 1024
+"""Longest output of one command that is kept, in bytes, of standard output and standard error each."""
+IDLE_POLL_S = 5.0
+"""How often paramiko's reader wakes on a quiet connection; its own 0.1 s costs a core for 1,000 hosts."""
+USER_TIMEOUT_MS = 30_000
+
+
+class Closed(Exception):  # noqa: N818 - says what happened
+    """The connection broke before the command was given to the host: it may be given again."""
+
+
+class TooMuch(OSError):  # noqa: N818 - says what happened
+    """The peer sent more than the guard lets in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logs in where; `key` is the private key's text. Values of secrets: never shown."""
+
+    host: str
+    port: int
+    user: str
+    family: str = "any"
+    key: str = field(default="", repr=False)
+    passphrase: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(slots=True)
+class Output:
+    """What a command gave; `status` is -1 where the host told none (killed by a signal)."""
+
+    stdout: bytes
+    stderr: bytes
+    status: int
+    truncated: bool = False
+
+
+class GuardedSocket:
+    """A socket that fails once more than `left` bytes came in."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.left = LOGIN_BYTES
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def recv(self, size: int) -> bytes:
+        """Receive as a socket does. Raises `TooMuch`."""
+        if self.left <= 0:
+            raise TooMuch("it sends without end")
+        data = self._socket.recv(min(size, 65536))
+        self.left -= len(data)
+        return data
+
+
+class Session:
+    """A connection of its own to one host; every method but `abort` blocks."""
+
+    def __init__(self, sock: socket.socket, login: Login) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket, self._login = sock, login
+        self._guard = GuardedSocket(sock)
+        self._transport: paramiko.Transport | None = None
+        self._deadline = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands, as far as is known."""
+        return self._transport is not None and self._transport.is_active()
+
+    def handshake(self, known: KnownHosts, source: str, timeout: float) -> None:
+        """Exchange keys and check the host's key against those of the file `source`. Raises an `Ending`."""
+        login, self._deadline = self._login, time.monotonic() + timeout
+        sock: Any = self._guard
+        self._transport = transport = paramiko.Transport(sock)
+        transport.daemon = True
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
+        wanted = _algorithms(known.keys(login.host, login.port))
+        options = transport.get_security_options()
+        options.key_types = [kind for kind in options.key_types if kind in wanted] or options.key_types
+        try:
+            transport.start_client(timeout=timeout)
+            key = transport.get_remote_server_key()
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self._broken("handshake", error) from None
+        _verify(known, source, login, HostKey(key.get_name(), key.asbytes()))
+
+    def log_in(self) -> None:
+        """Log in with the key, then the password, as far as given. Raises an `Ending`."""
+        login, transport = self._login, self._transport
+        assert transport is not None
+        try:
+            more = transport.auth_publickey(login.user, _private_key(login)) if login.key else ["password"]
+            if more and login.password:
+                more = transport.auth_password(login.user, login.password)
+        except paramiko.BadAuthenticationType as error:
+            allowed = ", ".join(error.allowed_types)
+            raise OwnLoginFailed(clip(f"user {login.user}: {login.host} only takes {allowed}")) from None
+        except paramiko.AuthenticationException as error:
+            if not transport.is_active() or time.monotonic() >= self._deadline:
+                raise self._broken("login", error) from None
+            raise OwnLoginFailed(f"{login.host} refused the login of user {login.user}") from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self._broken("login", error) from None
+        if more:
+            raise OwnLoginFailed(f"user {login.user}: {login.host} wants {', '.join(more)} as well")
+        self._socket.settimeout(IDLE_POLL_S)
+        transport.set_keepalive(30)
+
+    def open(self, timeout: float) -> paramiko.Channel:
+        """Open a channel for one command. Raises `Closed`, or `ProtocolViolated` where it is refused."""
+        assert self._transport is not None
+        self._guard.left = max(self._guard.left, COMMAND_BYTES)
+        try:
+            return self._transport.open_session(window_size=1 << 20, timeout=timeout)
+        except paramiko.ChannelException as error:
+            raise ProtocolViolated(clip(f"it opens no channel: {error.text}")) from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise Closed(str(error)) from None
+
+    def _broken(self, phase: str, error: Exception) -> Ending:
+        if self._guard.left <= 0:
+            return ProtocolViolated(f"{phase}: it sent {LOGIN_BYTES} bytes and no SSH {phase}")
+        if time.monotonic() >= self._deadline:
+            return TimedOut(f"{phase}: no answer in time")
+        if isinstance(error, OSError):
+            return from_oserror(error, phase)
+        if "Not allowed at this time" in (text := clip(str(error), 200)):
+            return Inconclusive("the host turns this monitor away for a while, after failed logins")
+        return ProtocolViolated(f"{phase}: {text or 'it closed the connection'}")
+
+    def abort(self) -> None:
+        """Break the connection off; never blocks, and ends whatever waits on it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection and wait for its reader to end."""
+        self.abort()
+        if self._transport is not None:
+            self._transport.close()
+        self._socket.close()
+
+
+class Command:
+    """One command: `run` in one thread, `cancel` from another. `took_ms` is timed in the thread itself."""
+
+    def __init__(self, command: str, stdin: bytes = b"") -> None:
+        self._command, self._stdin = command, stdin
+        self._channel: paramiko.Channel | None = None
+        self._cancelled = False
+        self.took_ms = 0.0
+
+    def run(self, session: Session, timeout: float) -> Output:
+        """Give the command to a session and return all of its output.
+
+        Raises `Closed` while it can be given again, else `ProtocolViolated` or `TimedOut`.
+        """
+        start = time.monotonic()
+        self._channel = channel = session.open(timeout)
+        if self._cancelled:
+            channel.close()
+        try:
+            output = self._exchange(channel, start + timeout)
+        except TimeoutError:
+            raise TimedOut(f"the command did not end within {timeout:.1f} s") from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise ProtocolViolated(clip(f"the connection broke: {error or 'end of file'}")) from None
+        finally:
+            channel.close()
+        if output.status == -1 and not session.alive:
+            raise ProtocolViolated("the connection broke before the command ended")
+        self.took_ms = (time.monotonic() - start) * 1000
+        return output
+
+    def cancel(self) -> None:
+        """Close the command's channel, so that `run` ends."""
+        self._cancelled = True
+        if self._channel is not None:
+            self._channel.close()
+
+    def _exchange(self, channel: paramiko.Channel, deadline: float) -> Output:
+        channel.settimeout(_left(deadline))
+        channel.exec_command(self._command)
+        if self._stdin:
+            channel.sendall(self._stdin)
+        channel.shutdown_write()
+        stdout, stderr, truncated = _drain(channel, deadline)
+        if truncated or not channel.status_event.wait(_left(deadline)):
+            return Output(stdout, stderr, -1, truncated)
+        return Output(stdout, stderr, channel.exit_status)
+
+
+def _drain(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes, bool]:
+    stdout, stderr = bytearray(), bytearray()
+    while data := channel.recv(65536):
+        stdout += data
+        while channel.recv_stderr_ready():
+            stderr += channel.recv_stderr(65536)
+        if len(stdout) > MAX_OUTPUT or len(stderr) > MAX_OUTPUT:
+            return bytes(stdout[:MAX_OUTPUT]), bytes(stderr[:MAX_OUTPUT]), True
+        channel.settimeout(_left(deadline))
+    while len(stderr) < MAX_OUTPUT and (data := channel.recv_stderr(65536)):
+        stderr += data
+        channel.settimeout(_left(deadline))
+    return bytes(stdout), bytes(stderr), False
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _algorithms(keys: list[HostKey]) -> set[str]:
+    """Return the host key algorithms that prove one of the known keys, so that no other key is offered."""
+    types = {key.type for key in keys}
+    return types | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in types else set())
+
+
+def _verify(known: KnownHosts, source: str, login: Login, offered: HostKey) -> None:
+    trust = known.trust(login.host, login.port, offered)
+    what = f"{offered.type} {offered.fingerprint}"
+    if trust is Trust.UNKNOWN:
+        line = f"{host_name(login.host, login.port)} {offered.text}"
+        msg = f"the host key ({what}) is not known; verify it with the host, then add to {source}: {line}"
+        raise PermissionMissing(msg)
+    if trust is Trust.CHANGED:
+        expected = ", ".join(key.fingerprint for key in known.keys(login.host, login.port))
+        msg = f"the host key is not the known one: expected {expected} ({source}), offered {what}"
+        raise ProtocolViolated(msg)
+    if trust is Trust.REVOKED:
+        raise ProtocolViolated(f"the host key {what} is revoked in {source}")
+
+
+def _private_key(login: Login) -> paramiko.PKey:
+    secret = login.passphrase or None
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(login.key), secret)
+        except paramiko.PasswordRequiredException:
+            raise ProberFault('the private key is encrypted; give its passphrase as "secret:NAME"') from None
+        except (paramiko.SSHException, ValueError, IndexError, TypeError):
+            continue
+    raise ProberFault("the secret holds no private key in OpenSSH or PEM form (or its passphrase is wrong)")
