@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,8 +9,6 @@ import typer
 from rich.console import Console
 
 from inventory.problems import ConfigError, Problem
-from monitor import settings as settings_file
-from monitor.settings import Settings
 
 CONFIG_ERROR = 2
 ConfigOption = Annotated[
@@ -36,51 +33,6 @@ StateDirOption = Annotated[
 
 out = Console()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where everything is: settings with the command line's overrides applied."""
-
-    settings: Settings
-    inventory: Path
-    profiles: Path | None
-    checklists: Path | None
-    waivers: Path | None
-    secrets: Path | None
-    state_dir: Path
-
-    @property
-    def socket(self) -> Path:
-        """The running daemon's control socket."""
-        return self.state_dir / "muster.sock"
-
-
-def place(
-    config: Path | None = None,
-    inventory: Path | None = None,
-    profiles: Path | None = None,
-    checklists: Path | None = None,
-    state_dir: Path | None = None,
-) -> Place:
-    """Return where everything is: an option wins over the settings, the settings over the defaults."""
-    settings = settings_file.load(config or _settings_here())
-    daemon = settings.daemon
-    return Place(
-        settings,
-        inventory or daemon.inventory,
-        profiles or daemon.profiles,
-        checklists or daemon.checklists,
-        daemon.waivers,
-        daemon.secrets,
-        state_dir or daemon.state_dir,
-    )
-
-
-def _settings_here() -> Path | None:
-    """Return the settings file of the current directory, if there is one."""
-    here = Path("muster.toml")
-    return here if here.is_file() else None
 
 
 def fail(message: str, status: int, hint: str = "") -> NoReturn:

@@ -1,0 +1,105 @@
+"""The root of the command line: which commands there are, and how any error ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+
+import click
+import typer
+
+from inventory.problems import ConfigError
+from monitor.cli import check, demo, doctor, init, inventory, probe, run, store
+from monitor.cli.common import CONFIG_ERROR, err, refuse
+from monitor.control import ControlError
+from monitor.lock import Locked
+from monitor.store.database import SchemaTooNew
+
+LATER = {
+    "reflect": "the channel measurements (step 2)",
+    "capacity": "the capacity model (step 2)",
+    "attest": "people's part of a gate (step 7)",
+    "waive": "people's part of a gate (step 7)",
+    "sign": "people's part of a gate (step 7)",
+    "report": "the reports (step 7)",
+    "dashboards": "the Grafana dashboards (step 6)",
+}
+
+app = typer.Typer(
+    name="muster",
+    help="Tells which units are ready to go live, and why the others are not.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(*, version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Tells which units are ready to go live, and why the others are not."""
+    if version:
+        typer.echo(f"muster {installed_version('muster-monitor')}")
+        raise typer.Exit
+
+
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("probe")(probe.probe)
+app.command("doctor")(doctor.doctor)
+app.command("backup")(store.backup)
+app.command("restore")(store.restore)
+app.add_typer(inventory.app, name="inventory")
+app.add_typer(store.app, name="store")
+
+
+def _later(name: str, what: str) -> None:
+    def command(arguments: list[str] | None = typer.Argument(None)) -> None:  # noqa: ARG001, B008
+        err.print(f"muster {name} comes with {what}; this version does not have it yet")
+        raise typer.Exit(CONFIG_ERROR)
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    app.command(name, help=f"Not yet: comes with {what}.", context_settings=settings)(command)
+
+
+for _name, _what in LATER.items():
+    _later(_name, _what)
+
+
+def main() -> None:
+    """Run the command line; any error ends with a message and its exit status, never with a traceback."""
+    sys.exit(_status())
+
+
+def _status() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except ConfigError as error:
+        return _quietly(error)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return CONFIG_ERROR
+    except (Locked, SchemaTooNew, ControlError, FileNotFoundError) as error:
+        err.print(f"muster: {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("MUSTER_DEBUG"):
+            raise
+        err.print(f"muster: {type(error).__name__}: {error}", markup=False)
+        err.print("this is a bug in Muster; run again with MUSTER_DEBUG=1 to see where", markup=False)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _quietly(error: ConfigError) -> int:
+    try:
+        refuse(error)
+    except typer.Exit as ending:
+        return ending.exit_code

@@ -1,0 +1,23 @@
+"""`muster run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+from monitor import log
+from monitor.app import App
+from monitor.cli.common import ConfigOption, InventoryOption, StateDirOption
+from monitor.place import place
+
+
+def run(
+    config: ConfigOption = None, inventory: InventoryOption = None, state_dir: StateDirOption = None
+) -> None:
+    """Run the daemon: probe as planned, store, alert, serve the board. SIGHUP reloads, SIGTERM stops."""
+    where = place(config, inventory, state_dir=state_dir)
+    log.configure(where.settings.daemon.log, where.settings.daemon.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(App(where).run()))

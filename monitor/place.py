@@ -1,0 +1,76 @@
+"""Where everything is: the settings with the command line's overrides applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor import settings as settings_file
+from monitor.paths import shipped
+from monitor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Files and directories of one installation."""
+
+    settings: Settings
+    inventory: Path
+    profiles: Path | None
+    checklists: Path | None
+    waivers: Path | None
+    secrets: Path | None
+    state_dir: Path
+
+    @property
+    def socket(self) -> Path:
+        """The running daemon's control socket."""
+        return self.state_dir / "muster.sock"
+
+    @property
+    def profile_dirs(self) -> Sequence[Path]:
+        """The shipped profiles, then the operator's own."""
+        return _with_shipped("profiles", self.profiles)
+
+    @property
+    def checklist_dirs(self) -> Sequence[Path]:
+        """The shipped checklists, then the operator's own."""
+        return _with_shipped("checklists", self.checklists)
+
+    @property
+    def watched(self) -> Sequence[Path]:
+        """What a reload is made for when it changes."""
+        paths = (self.inventory, self.profiles, self.checklists, self.waivers)
+        return tuple(path for path in paths if path is not None and path.exists())
+
+
+def _with_shipped(name: str, own: Path | None) -> Sequence[Path]:
+    return (shipped("config") / name, *([own] if own is not None else []))
+
+
+def place(
+    config: Path | None = None,
+    inventory: Path | None = None,
+    profiles: Path | None = None,
+    checklists: Path | None = None,
+    state_dir: Path | None = None,
+) -> Place:
+    """Return where everything is: an option wins over the settings, the settings over the defaults."""
+    settings = settings_file.load(config or _settings_here())
+    daemon = settings.daemon
+    return Place(
+        settings,
+        inventory or daemon.inventory,
+        profiles or daemon.profiles,
+        checklists or daemon.checklists,
+        daemon.waivers,
+        daemon.secrets,
+        state_dir or daemon.state_dir,
+    )
+
+
+def _settings_here() -> Path | None:
+    """Return the settings file of the current directory, if there is one."""
+    here = Path("muster.toml")
+    return here if here.is_file() else None
