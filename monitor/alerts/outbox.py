@@ -1,0 +1,200 @@
+"""The durable outbox: what was queued is delivered, or is a dead letter that people can see.
+
+What is guaranteed. A message is queued in the transaction that records its cause, under a unique key, so it
+is queued exactly once. It is sent at least once: a process killed (or a connection lost) after the server
+took the message and before that was recorded sends it again. Both copies are the same message: Message-ID,
+Date and text come from the event, so that mailboxes which drop duplicates keep one, and the others show both
+in one thread, with the later mails of the incident replying to that one id. What was recorded as sent is
+never sent again, and within a running process neither is what the server took but the disk could not record.
+
+1. `claim` moves due messages to `sending` with a lease; of a thread and recipient only the oldest one, so
+   that the end of an incident never arrives before its beginning.
+2. `deliver` hands one message over, or raises `TransportError`.
+3. It becomes `sent`; or, by a permanent error, too many attempts or its expiry, `dead`; or `queued` again,
+   due after an exponential pause with jitter.
+4. A lease that ran out is claimed again. At the start all leases are released: one daemon owns the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.alerts.message import Claimed, Message, Queued, TransportError
+from probes.api import clip
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[Message], Awaitable[None]]
+_IDLE = 30.0
+_BROKEN_STORE = 5.0
+_MIN_WAIT = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a message is tried again, in seconds."""
+
+    first: float = 15.0
+    cap: float = 900.0
+    jitter: float = 0.5
+    """The share of the pause that is random, so that what failed together does not return together."""
+    attempts: int = 500
+
+    def pause(self, attempt: int, chance: float) -> float:
+        """Return the pause after the given attempt (from 1); `chance` is from 0 to 1."""
+        return min(self.cap, self.first * 2.0 ** min(attempt - 1, 30)) * (1 - self.jitter * chance)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start, for `/metrics`."""
+
+    queued: int = 0
+    dropped: int = 0
+    """Not queued because the outbox was full."""
+    sent: int = 0
+    failed: int = 0
+    """Attempts that failed and are tried again."""
+    dead: int = 0
+    store_errors: int = 0
+
+
+class Table(Protocol):
+    """The store's side; `monitor.store.outbox.OutboxTable` says what each of these does."""
+
+    async def enqueue(self, messages: Sequence[Message], now: float) -> Queued:
+        """Queue messages in a transaction of their own."""
+
+    async def release(self) -> int:
+        """Give back what a process that is gone was sending."""
+
+    async def expire(self, now: float) -> int:
+        """Give up what is too old."""
+
+    async def claim(self, now: float, lease: float, limit: int) -> list[Claimed]:
+        """Take messages that are due."""
+
+    async def next_due(self) -> float | None:
+        """Return when the next message is due."""
+
+    async def sent(self, id_: int, now: float) -> None:
+        """Mark as handed over."""
+
+    async def dead(self, id_: int, now: float, error: str) -> None:
+        """Give up."""
+
+    async def retry(self, id_: int, due: float, error: str) -> None:
+        """Queue again for later."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends what is queued. One instance a store."""
+
+    table: Table
+    retry: Retry = field(default_factory=Retry)
+    lease: float = 900.0
+    """Seconds after which a message that is being sent is given to another attempt."""
+    at_once: int = 4
+    grace: float = 5.0
+    """Seconds that deliveries under way get to end when the outbox is stopped."""
+    clock: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+    counters: Counters = field(default_factory=Counters)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _taken: set[int] = field(default_factory=set)
+    """What the server took and the store has not recorded yet."""
+
+    async def enqueue(self, messages: Sequence[Message]) -> None:
+        """Queue messages that no incident causes (a test mail, a report); durable on return."""
+        taken = await self.table.enqueue(messages, self.clock())
+        self.noticed(taken.queued, taken.dropped)
+
+    def noticed(self, queued: int, dropped: int = 0) -> None:
+        """Be told that messages were queued within somebody else's transaction."""
+        self.counters.queued += queued
+        self.counters.dropped += dropped
+        if queued:
+            self._wake.set()
+
+    async def run(self, deliver: Deliver) -> None:
+        """Send until cancelled. Faults of the store are logged, counted and outlived."""
+        released = False
+        while True:
+            try:
+                if not released:
+                    await self.table.release()
+                    released = True
+                await self._round(deliver)
+            except Exception:
+                self.counters.store_errors += 1
+                log.exception("the outbox can't use its store; trying again in %.0f s", _BROKEN_STORE)
+                await asyncio.sleep(_BROKEN_STORE)
+
+    async def _round(self, deliver: Deliver) -> None:
+        """Send what is due, or wait until something is."""
+        self._wake.clear()
+        due = await self.table.next_due()
+        if due is None or due > self.clock():
+            await self._sleep(_IDLE if due is None else min(_IDLE, due - self.clock()))
+            return
+        self.counters.dead += await self.table.expire(self.clock())
+        claimed = await self.table.claim(self.clock(), self.lease, self.at_once)
+        sends = [asyncio.ensure_future(self._send(one, deliver)) for one in claimed]
+        try:
+            if sends:
+                await asyncio.wait(sends)
+        except asyncio.CancelledError:
+            await self._let_finish(sends)
+            raise
+        for send in sends:
+            send.result()
+
+    async def _let_finish(self, sends: Sequence[asyncio.Future[None]]) -> None:
+        """Give what is under way a last chance, so that stopping does not double a mail."""
+        if sends:
+            _, late = await asyncio.wait(sends, timeout=self.grace)
+            for send in late:
+                send.cancel()
+            await asyncio.gather(*sends, return_exceptions=True)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(_MIN_WAIT, seconds)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, claimed: Claimed, deliver: Deliver) -> None:
+        if claimed.id not in self._taken:
+            try:
+                await deliver(claimed.message)
+            except TransportError as error:
+                await self._failed(claimed, error)
+                return
+            except Exception as error:
+                log.exception("a fault of ours while sending to %s", claimed.message.recipient)
+                await self._failed(claimed, TransportError(f"our own fault: {type(error).__name__}"))
+                return
+            self._taken.add(claimed.id)
+            self.counters.sent += 1
+        await self.table.sent(claimed.id, self.clock())
+        self._taken.discard(claimed.id)
+
+    async def _failed(self, claimed: Claimed, error: TransportError) -> None:
+        message, why = claimed.message, clip(error.message, 500)
+        if error.permanent or claimed.attempts >= self.retry.attempts:
+            self.counters.dead += 1
+            log.error("mail %s to %s given up: %s", message.message_id, message.recipient, why)
+            await self.table.dead(claimed.id, self.clock(), why)
+            return
+        self.counters.failed += 1
+        pause = self.retry.pause(claimed.attempts, self.chance())
+        log.warning("mail to %s not sent, again in %.0f s: %s", message.recipient, pause, why)
+        await self.table.retry(claimed.id, self.clock() + pause, why)
