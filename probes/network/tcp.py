@@ -117,7 +117,7 @@ class _Run:
     async def _more(self, connection: Connection, banner: bytes, pattern: re.Pattern[str]) -> Chunk:
         try:
             return await connection.recv(MAX_BANNER - len(banner), self.until)
-        except TimedOut:
+        except (TimedOut, ConnectionError):
             if banner:
                 raise ExpectationFailed(_not_found(pattern, banner)) from None
             raise
