@@ -14,8 +14,8 @@ class Locked(RuntimeError):  # noqa: N818 - reads better where it is raised
 class StateLock:
     """The lock file of a state directory, held from `take` to `release`."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self.path = state_dir / "lock"
+    def __init__(self, state_dir: Path, name: str = "lock") -> None:
+        self.path = state_dir / name
         self._descriptor: int | None = None
 
     def take(self) -> None:
