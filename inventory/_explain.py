@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from inventory.problems import Path_, Problem, did_you_mean
+from inventory.problems import Path_, did_you_mean
+
+R = TypeVar("R")
 
 _MESSAGES = {
     "missing": "a required key is missing",
@@ -55,13 +57,18 @@ def explain(
     error: ValidationError,
     model: Any,
     data: Any,
-    prefix: Path_,
-    problem: Callable[[Path_, str, str], Problem],
-) -> Iterator[Problem]:
-    """Yield one problem for each error; `data` is what was validated and stands at `prefix`."""
+    problem: Callable[[Path_, str, str], R],
+    *,
+    prefix: Path_ = (),
+    also: tuple[str, ...] = (),
+) -> Iterator[R]:
+    """Yield `problem(...)` for each error; `data` is what was validated and stands at `prefix`.
+
+    `also` are keys that belong beside the model's own, for the "did you mean".
+    """
     for detail in error.errors(include_url=False):
         path = _real(detail["loc"], data, missing=detail["type"] == "missing")
-        yield problem((*prefix, *path), *_wording(detail, model, path))
+        yield problem((*prefix, *path), *_wording(detail, model, path, also))
 
 
 def _real(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> Path_:
@@ -77,10 +84,12 @@ def _real(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> Path_:
     return tuple(path)
 
 
-def _wording(detail: ErrorDetails, model: Any, path: Path_) -> tuple[str, str]:
+def _wording(detail: ErrorDetails, model: Any, path: Path_, also: tuple[str, ...]) -> tuple[str, str]:
     kind = detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return "unknown key", did_you_mean(str(path[-1]) if path else "", _keys_at(model, path[:-1]))
+        return "unknown key", did_you_mean(
+            str(path[-1]), {*_keys_at(model, path[:-1]), *(also if len(path) == 1 else ())}
+        )
     if kind in ("value_error", "assertion_error"):
         message, _, hint = str(detail["ctx"]["error"]).partition("; ")
         return message, hint

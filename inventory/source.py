@@ -101,7 +101,7 @@ def validate(
     try:
         return model.model_validate(data, context={"quantity": units.parse, **(context or {})})
     except ValidationError as error:
-        raise ConfigError(explain(error, model, data, path, document.problem)) from None
+        raise ConfigError(explain(error, model, data, document.problem, prefix=path)) from None
 
 
 class Locator:
