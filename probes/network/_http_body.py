@@ -17,6 +17,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import jsonpath
 import regex
 
+from probes.api import clip
 from probes.errors import Inconclusive, ProtocolViolated
 
 SHORT = 8192
@@ -130,9 +131,15 @@ def values(document: Any, query: str) -> list[Any]:
         raise ProtocolViolated(f"{query} can't be applied: {type(error).__name__}") from None
 
 
-def as_text(value: Any) -> str:
-    """Return a JSON value as a fact: texts bare, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def same(value: Any, wanted: Any) -> bool:
+    """Whether two JSON values are equal, where true is not 1."""
+    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
+
+
+def as_fact(value: Any) -> str:
+    """Return a JSON value as a fact: texts bare, everything else as JSON, bounded."""
+    bare = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return clip(bare)
 
 
 def as_number(value: Any) -> float | None:

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import ssl
 from functools import lru_cache
+from typing import Literal
 
 from probes.errors import TlsFailed
 from probes.network._sockets import Chunk, Connection
 
 RECORD = 16_384 + 512
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class CertificateRefused(TlsFailed):
+    """The server's certificate does not verify; everything else about the handshake went well."""
 
 
 @lru_cache(maxsize=64)
 def client_context(
-    *, verify: bool = True, ca_file: str | None = None, alpn: tuple[str, ...] = ()
+    *,
+    verify: bool = True,
+    ca_file: str | None = None,
+    alpn: tuple[str, ...] = (),
+    certificate: str | None = None,
+    min_version: Literal["1.2", "1.3"] = "1.2",
 ) -> ssl.SSLContext:
     """Return the context for these settings; a new one costs half a millisecond, so they are kept.
 
-    Raises OSError for a `ca_file` that can't be read or holds no certificate.
+    `certificate` is a file with a client certificate and its key. Raises OSError for a file that can't be
+    read or holds no certificate.
     """
     context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = VERSIONS[min_version]
+    if certificate:
+        context.load_cert_chain(certificate, password="")  # never ask on the terminal
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -87,7 +102,8 @@ class TlsStream:
             raise TlsFailed("the server ended the connection during the handshake") from None
         except ssl.SSLError as error:
             await self._send_alert(until)
-            raise TlsFailed(_reason(error)) from None
+            refused = isinstance(error, ssl.SSLCertVerificationError)
+            raise (CertificateRefused if refused else TlsFailed)(_reason(error)) from None
         return True
 
     async def _send_alert(self, until: float | None) -> None:
