@@ -1,0 +1,146 @@
+"""The daemon's side of its child process, which reads the files and judges the units (`monitor.desk`).
+
+A request is one frame (`monitor.frames`) on the child's standard input; the answer is frames until one says
+`Done` or `Bad`. So the daemon's loop neither loads nor judges, and holds no inventory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.problems import ConfigError, Problem
+from monitor import frames
+from monitor.place import Place
+from monitor.wire import UnitWire
+
+STREAM_LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read all files; answer with the units whose digest is not the known one, and those that are gone."""
+
+    known: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judge all units at a gate by what the store holds now."""
+
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A unit that is no longer in the inventory."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One unit's element of `units` in the contract of `check --format json`."""
+
+    unit: str
+    at: float
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last frame of an answer; `took_s` is the child's wall time."""
+
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The last frame of an answer that could not be given: the files' problems, or our own fault."""
+
+    problems: tuple[Problem, ...]
+    fault: str = ""
+
+
+class ClerkFault(RuntimeError):  # noqa: N818 - reads better where it is raised
+    """The child failed or went away; its text says how."""
+
+
+class Clerk:
+    """The daemon's side: starts the child on first use, and again when it went away."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def load(self, known: Mapping[str, str]) -> AsyncIterator[UnitWire | Gone]:
+        """Yield what has changed. Raises ConfigError with all problems, ClerkFault."""
+        async for answer in self._ask(Load(known)):
+            yield answer
+
+    async def judge(self, gate: str) -> AsyncIterator[Judged]:
+        """Yield the units' results at a gate."""
+        async for answer in self._ask(Judge(gate)):
+            yield answer
+
+    async def close(self) -> None:
+        """End the child."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 2)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _ask(self, request: Load | Judge) -> AsyncIterator[Any]:
+        async with self._turn:
+            try:
+                async for answer in self._answers(request):
+                    yield answer
+            except (EOFError, ConnectionError) as error:
+                await self.close()
+                raise ClerkFault("the process that reads the files and judges went away") from error
+            except GeneratorExit:
+                await self._kill()
+                raise
+
+    async def _answers(self, request: Load | Judge) -> AsyncIterator[Any]:
+        process = await self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frames.pack(request))
+        await process.stdin.drain()
+        while True:
+            answer = await frames.receive(process.stdout)
+            if isinstance(answer, Done):
+                return
+            if isinstance(answer, Bad):
+                if answer.fault:
+                    raise ClerkFault(answer.fault)
+                raise ConfigError(answer.problems)
+            yield answer
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "monitor.desk",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=STREAM_LIMIT,
+            )  # fmt: skip
+            assert self._process.stdin is not None
+            self._process.stdin.write(frames.pack(self._place))
+        return self._process
+
+    async def _kill(self) -> None:
+        """End a child whose answer nobody reads to the end."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._process = None

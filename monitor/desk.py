@@ -1,0 +1,81 @@
+"""The child process of the daemon: it holds the inventory, judges the units, and is nice about it.
+
+Run as `python -m monitor.desk` by `monitor.clerk`, which closes the pipe to end it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import BinaryIO
+
+from inventory.problems import ConfigError
+from monitor import frames
+from monitor.clerk import Bad, Done, Gone, Judge, Judged, Load
+from monitor.place import Place
+from monitor.wire import Packer, card
+from monitor.workspace import Workspace, judge_units, open_workspace
+
+NICENESS = 10
+
+
+class Desk:
+    """The child's side."""
+
+    def __init__(self, place: Place, answers: BinaryIO) -> None:
+        self._place, self._answers = place, answers
+        self._workspace: Workspace | None = None
+
+    def serve(self, request: Load | Judge) -> None:
+        """Answer one request, whatever happens."""
+        start = time.perf_counter()
+        try:
+            if isinstance(request, Load):
+                self._load(request)
+            else:
+                self._judge(request)
+            last: Done | Bad = Done(time.perf_counter() - start)
+        except ConfigError as error:
+            last = Bad(error.problems)
+        except Exception as error:  # noqa: BLE001 - the daemon decides what to do about it
+            last = Bad((), f"{type(error).__name__}: {error}")
+        frames.write(self._answers, last)
+
+    def _load(self, request: Load) -> None:
+        workspace = open_workspace(self._place)
+        packer, jobs = Packer(), workspace.jobs_by_unit()
+        for unit in workspace.inventory:
+            wire = packer.wire(card(workspace.inventory, unit.id), jobs.get(unit.id, ()))
+            if request.known.get(unit.id) != wire.digest:
+                frames.write(self._answers, wire)
+        for gone in request.known.keys() - workspace.inventory.units.keys():
+            frames.write(self._answers, Gone(gone))
+        self._workspace = workspace
+
+    def _judge(self, request: Judge) -> None:
+        if self._workspace is None:
+            self._workspace = open_workspace(self._place)
+        now = time.time()
+        for unit, result in judge_units(self._workspace, self._place.state_dir, request.gate, now):
+            frames.write(self._answers, Judged(unit, now, result))
+
+
+def main() -> None:
+    """Serve the daemon that started this process until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.nice(NICENESS)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    desk = Desk(frames.read(sys.stdin.buffer), answers)
+    try:
+        while True:
+            desk.serve(frames.read(sys.stdin.buffer))
+    except (EOFError, BrokenPipeError):
+        return
+
+
+if __name__ == "__main__":
+    main()
