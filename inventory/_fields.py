@@ -50,7 +50,7 @@ def _slugged(value: str) -> str:
 
 def _address(value: str) -> str:
     if "://" in value:
-        msg = f'"{value[:60]}" is a URL; write only the host, and the rest in the check'
+        msg = "a URL is no address; write only the host here, and the rest in the check"
         raise ValueError(msg)
     bare = value.partition("%")[0]
     if ":" in value:

@@ -28,6 +28,21 @@ __all__ = [
 
 MAX_BYTES = 256 * 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
+_TOKENS = "indent with spaces, never tabs, and put texts that begin with @, ` or % in quotes"
+_COLON = 'put texts that hold ":" in quotes'
+_HINTS = {
+    "cannot start any token": _TOKENS,
+    "found a tab": _TOKENS,
+    "mapping values are not allowed": _COLON,
+    "did not find expected node content": _COLON,
+    "did not find expected ',' or '}'": "close the bracket, or " + _COLON,
+    "did not find expected ',' or ']'": "close the bracket, or " + _COLON,
+    "did not find expected key": "indent all keys of a mapping alike",
+    "did not find expected '-' indicator": "indent all items of a list alike",
+    "could not find expected ':'": "write a space after the colon",
+    "while scanning a quoted scalar": "close the quotes",
+}
+"""What to do about syntax errors, by a part of libyaml's text."""
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -160,7 +175,5 @@ def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     text = " ".join(filter(None, (error.context, error.problem))) or "no YAML"
-    hint = ""
-    if "that cannot start any token" in text or "found a tab" in text:
-        hint = "indent with spaces, never tabs, and quote texts that begin with @, ` or %"
+    hint = next((hint for part, hint in _HINTS.items() if part in text), "")
     return Problem(file, line, column, "", text, hint)
