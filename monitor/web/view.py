@@ -1,0 +1,72 @@
+"""What the pages, the API and /metrics know of the daemon. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from monitor.job import Job
+from monitor.store.api import Evidence
+from monitor.store.verdicts import Verdicts
+from monitor.wire import UnitCard
+
+
+class Series(NamedTuple):
+    """The latest value of one metric of one check; `check` is the check's id within its asset."""
+
+    unit: str
+    asset: str
+    check: str
+    probe: str
+    metric: str
+    unit_of_metric: str
+    value: float
+    at: float
+    """When it was measured, seconds since the epoch."""
+
+
+class OwnMetric(NamedTuple):
+    """One value of the daemon's own, under its full Prometheus name."""
+
+    name: str
+    help: str
+    type: Literal["counter", "gauge"]
+    labels: Mapping[str, str]
+    value: float
+
+
+class View(Protocol):
+    """What `monitor.web.build` is given. Every method is quick and called on the loop, unless it says so."""
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """The last judgements."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The store's reading side; called in threads, since it blocks."""
+
+    def units(self) -> Sequence[UnitCard]:
+        """Return all units."""
+
+    def job(self, check: str) -> Job | None:
+        """Return the planned check of that id (`unit/asset/check`), or None."""
+
+    def states(self) -> Mapping[str, str]:
+        """Return the state of each check (OK, DEGRADED, DOWN, UNKNOWN, SHADOWED) by `unit/asset/check`."""
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether the daemon does its work already, and what it says of itself."""
+
+    def healthy(self) -> tuple[bool, str]:
+        """Return whether the daemon is well (a supervisor restarts one that isn't), and why not."""
+
+    def own_metrics(self) -> Iterable[OwnMetric]:
+        """Return what the daemon says of itself: lag, queue, drops, loop stalls, store commits."""
+
+    def series(self) -> Iterator[Series]:
+        """Yield the latest value of every series.
+
+        It is consumed in slices with the loop running in between, so it must bear changes (go over a copy
+        of what is iterated), and each step must be quick.
+        """
