@@ -93,7 +93,7 @@ def _family(value: object) -> object:
 def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         msg = f'unknown time zone "{value[:60]}"; write one of the IANA database, such as Asia/Shanghai'
         raise ValueError(msg) from None
     return value
