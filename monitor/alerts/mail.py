@@ -33,6 +33,7 @@ from aiosmtplib import (
 from monitor.alerts.mail_settings import MailSettings, address
 from monitor.alerts.message import Message, TransportError
 from probes.api import SecretRef, clip
+from probes.errors import Ending
 
 _STEPS = 8
 """Answers that a delivery waits for besides the last, at most: the whole is bounded, not only each."""
@@ -89,7 +90,7 @@ class Mailer:
     def _password(self) -> str:
         try:
             return self.secret(self.settings.password)
-        except Exception as error:
+        except Ending as error:
             raise SMTPException(f"the secret {self.settings.password!s} can't be read: {error}") from None
 
     def _judged(self, error: Exception) -> TransportError:
@@ -113,7 +114,7 @@ class Mailer:
     def _password_or_none(self) -> str:
         try:
             return self.secret(self.settings.password)
-        except Exception:  # noqa: BLE001 - there is nothing to hide then
+        except Ending:
             return ""
 
 

@@ -153,8 +153,8 @@ class Outbox:
         except asyncio.CancelledError:
             await self._let_finish(sends)
             raise
-        for send in sends:
-            send.result()
+        if faults := [fault for send in sends if (fault := send.exception())]:
+            raise faults[0]
 
     async def _let_finish(self, sends: Sequence[asyncio.Future[None]]) -> None:
         """Give what is under way a last chance, so that stopping does not double a mail."""

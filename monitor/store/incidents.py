@@ -50,6 +50,10 @@ class IncidentStore:
         """Return the states as last saved."""
         return await self.database.read(states.load)
 
+    async def watched(self) -> set[str]:
+        """Return the checks that have an open incident."""
+        return {incident.check for incident in await self.open()}
+
     async def commit(self, changes: Sequence[Change], now: float) -> Committed:
         """Apply changes, all of them or none."""
         return await self.database.write(lambda connection: self.apply(connection, changes, now))

@@ -1,0 +1,309 @@
+"""Holds what is believed of every check, and gets each change recorded: states, incidents, messages.
+
+`on_reading` only moves the state in memory; a worker (`run`) commits what changed in batches, each check's
+state in one transaction with its incidents and their messages. A failed commit is tried again, and what
+happened meanwhile is kept behind it, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.incidents import REMOVED, Change, Committed
+from monitor.job import Job
+from monitor.readiness.expectation import Condition, Truth
+from monitor.state import (
+    CheckState,
+    Phase,
+    Policy,
+    State,
+    Transition,
+    advance,
+    fall_silent,
+    silent,
+    to_row,
+)
+from probes.api import Outcome, Reading, clip
+
+log = logging.getLogger(__name__)
+
+BATCH_S = 0.25
+"""How long changes are gathered before they are committed."""
+CHUNK = 500
+"""Checks a commit takes, so that none holds the writer for long."""
+ROUND = 10
+"""Sweeps that it takes to look at every check once."""
+_SLICE = 500
+_STOPPED = 15.0
+"""Seconds between two sweeps after which the monitor itself had stopped, or the clock was set."""
+_PAUSE = 5.0
+_KEPT = 32
+"""Transitions of one check that wait for a commit, at most: the oldest and the newest are kept."""
+
+
+class Ledger(Protocol):
+    """Where it is recorded; `monitor.store.incidents.IncidentStore`."""
+
+    async def load(self) -> list[CheckState]:
+        """Return the states as last saved."""
+
+    async def watched(self) -> set[str]:
+        """Return the checks that have an open incident."""
+
+    async def commit(self, changes: Sequence[Change], now: float) -> Committed:
+        """Apply changes, all of them or none."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start, for `/metrics`."""
+
+    transitions: int = 0
+    """Changes of state, not of phase alone."""
+    strays: int = 0
+    """Readings of checks that are not watched (any more)."""
+    opened: int = 0
+    closed: int = 0
+    commit_errors: int = 0
+    collapsed: int = 0
+    """Transitions left out between an older and a newer one, while nothing could be committed."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    job: Job
+    state: CheckState
+    conditions: tuple[tuple[str, Condition], ...]
+    watched_from: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the pipeline gives readings to. Used from one loop.
+
+    `told(queued, dropped)` is called after a commit that queued messages.
+    """
+
+    ledger: Ledger
+    policy: Policy = field(default_factory=Policy)
+    told: Callable[[int, int], None] = lambda _queued, _dropped: None
+    clock: Callable[[], float] = time.time
+    counters: Counters = field(default_factory=Counters)
+    counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    """How many checks are in each state."""
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _ring: list[_Entry] = field(default_factory=list)
+    _cursor: int = 0
+    _loaded: dict[str, CheckState] = field(default_factory=dict)
+    _floor: float = 0.0
+    _swept_at: float = 0.0
+    _dirty: dict[str, list[Transition]] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def load(self) -> None:
+        """Read what was believed before; the first `adopt` says which checks still are."""
+        self._loaded = {state.check: state for state in await self.ledger.load()}
+        for check in await self.ledger.watched():
+            self._loaded.setdefault(check, CheckState(check))
+        self._floor = self._swept_at = self.clock()
+
+    async def adopt(self, jobs: Iterable[Job]) -> None:
+        """Watch exactly these checks: known ids keep their states, what is gone is closed and forgotten."""
+        now, entries = self.clock(), {}
+        for number, job in enumerate(jobs, 1):
+            entries[job.id] = self._entry(job, now)
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        before: dict[str, CheckState] = self._loaded
+        before |= {check: entry.state for check, entry in self._entries.items() if check not in entries}
+        self._loaded = {}
+        self._entries, self._ring, self._cursor = entries, list(entries.values()), 0
+        self._count()
+        for check, state in before.items():
+            if check not in entries:
+                self._gone(state, now)
+
+    def _entry(self, job: Job, now: float) -> _Entry:
+        old = self._entries.get(job.id)
+        if old is not None and old.job is job:
+            return old
+        state = old.state if old else self._loaded.get(job.id) or CheckState(job.id)
+        conditions = tuple((name, each) for name, each in job.expect.items() if each.instant)
+        return _Entry(job, state, conditions, now)
+
+    def _count(self) -> None:
+        self.counts = dict.fromkeys(State, 0)
+        for entry in self._ring:
+            self.counts[entry.state.state] += 1
+
+    def _gone(self, state: CheckState, now: float) -> None:
+        """Queue the last transition of a check that is no longer in the inventory."""
+        end = Transition(
+            state.check, state.state, State.UNKNOWN, Phase.STEADY, now,
+            now, now, None, REMOVED, "no longer in the inventory",
+        )  # fmt: skip
+        self._dirty.setdefault(state.check, []).append(end)
+        self._wake.set()
+
+    def state(self, check: str) -> CheckState | None:
+        """Return what is believed of a check (not to be changed), or None where it is not watched."""
+        entry = self._entries.get(check)
+        return entry.state if entry else None
+
+    def on_reading(self, job: Job, reading: Reading) -> None:
+        """Take a reading into account. A fraction of a microsecond where nothing changes; never waits."""
+        entry = self._entries.get(job.id)
+        if entry is None:
+            self.counters.strays += 1
+            return
+        judged = Truth.PASS
+        if entry.conditions and reading.outcome is Outcome.OK:
+            judged = _judge(entry.conditions, reading)
+        state = entry.state
+        transition = advance(state, reading, judged, self.policy, self.clock())
+        if transition is None:
+            if not state.calm and state.phase is not Phase.STEADY:
+                self._changed(job.id)
+            return
+        if transition.kind == "expectation" and judged is Truth.FAIL:
+            transition.detail = _explain(entry.conditions, reading)
+            if transition.hard:
+                state.detail = transition.detail
+        self._moved(transition)
+
+    def _moved(self, transition: Transition) -> None:
+        """Note a transition: changes of state for the ledger, changes of phase only with the state."""
+        self._changed(transition.check)
+        if not transition.hard:
+            return
+        self.counters.transitions += 1
+        self.counts[transition.before] -= 1
+        self.counts[transition.after] += 1
+        waiting = self._dirty[transition.check]
+        waiting.append(transition)
+        if len(waiting) > _KEPT:
+            del waiting[_KEPT // 2]
+            self.counters.collapsed += 1
+
+    def _changed(self, check: str) -> None:
+        if check not in self._dirty:
+            self._dirty[check] = []
+            self._wake.set()
+
+    async def sweep(self, now: float) -> None:
+        """Look at a tenth of the checks for silence; once a second. Never holds the loop for long."""
+        if not -1.0 <= now - self._swept_at <= _STOPPED:
+            self._floor = now
+        self._swept_at = now
+        for _ in range(0, -(-len(self._ring) // ROUND), _SLICE):
+            ring, start = self._ring, self._cursor
+            piece = ring[start : start + min(_SLICE, -(-len(ring) // ROUND))]
+            self._cursor = (start + len(piece)) % max(1, len(ring))
+            for entry in piece:
+                self._listen(entry, now)
+            await asyncio.sleep(0)
+
+    def _listen(self, entry: _Entry, now: float) -> None:
+        job, floor = entry.job, max(entry.watched_from, self._floor)
+        if silent(entry.state, job.every, job.timeout, now, floor):
+            transition = fall_silent(entry.state, now)
+            if transition is not None:
+                self._moved(transition)
+
+    async def run(self) -> None:
+        """Commit what changes until cancelled. Faults of the store are logged, counted and outlived."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(BATCH_S)
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("states and incidents can't be recorded; trying again in %.0f s", _PAUSE)
+                await asyncio.sleep(_PAUSE)
+
+    async def flush(self) -> None:
+        """Return when everything noted until now is committed. Raises what the store raises."""
+        async with self._writing:
+            self._wake.clear()
+            for _ in range(-(-len(self._dirty) // CHUNK)):
+                await self._commit(self._take())
+
+    async def close(self) -> None:
+        """Commit what is left; to be called when no more readings come and `run` has ended."""
+        await self.flush()
+
+    def _take(self) -> dict[str, list[Transition]]:
+        checks = [check for check, _ in zip(self._dirty, range(CHUNK), strict=False)]
+        return {check: self._dirty.pop(check) for check in checks}
+
+    async def _commit(self, taken: dict[str, list[Transition]]) -> None:
+        changes = [self._change(check, transitions) for check, transitions in taken.items()]
+        try:
+            done = await _to_the_end(self.ledger.commit(changes, self.clock()))
+        except Exception:
+            self.counters.commit_errors += 1
+            self._put_back(taken)
+            raise
+        self.counters.opened += done.opened
+        self.counters.closed += done.closed
+        if done.queued or done.dropped:
+            self.told(done.queued, done.dropped)
+
+    def _change(self, check: str, transitions: Sequence[Transition]) -> Change:
+        entry = self._entries.get(check)
+        return Change(check, to_row(entry.state) if entry else None, transitions)
+
+    def _put_back(self, taken: dict[str, list[Transition]]) -> None:
+        """Queue again what could not be committed, before what came since."""
+        newer = self._dirty
+        self._dirty = {check: old + newer.pop(check, []) for check, old in taken.items()} | newer
+        self._wake.set()
+
+
+async def _to_the_end(work: Coroutine[None, None, Committed]) -> Committed:
+    """Await `work` even when cancelled meanwhile: what may have been committed must not be tried again."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if this := asyncio.current_task():
+            this.cancel()
+        return task.result()
+
+
+def _judge(conditions: Sequence[tuple[str, Condition]], reading: Reading) -> Truth:
+    """Return whether all conditions hold (Kleene): one FAIL decides, then one UNKNOWN."""
+    whole = Truth.PASS
+    for name, condition in conditions:
+        truth = condition.judge(_value(reading, name))
+        if truth is Truth.FAIL:
+            return truth
+        if truth is Truth.UNKNOWN:
+            whole = truth
+    return whole
+
+
+def _value(reading: Reading, name: str) -> float | str | None:
+    value = reading.metrics.get(name)
+    return reading.facts.get(name) if value is None else value
+
+
+def _explain(conditions: Sequence[tuple[str, Condition]], reading: Reading) -> str:
+    """Return what was expected and what came, for each condition that does not hold."""
+    wrong = [
+        f"{name} = {_shown(_value(reading, name))}, expected {condition}"
+        for name, condition in conditions
+        if condition.judge(_value(reading, name)) is Truth.FAIL
+    ]
+    return clip("; ".join(wrong), 500)
+
+
+def _shown(value: float | str | None) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else clip(str(value), 80)
