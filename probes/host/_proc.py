@@ -269,6 +269,6 @@ def _failed(text: str, now: Snapshot) -> None:
 
 _PARSERS: dict[str, Callable[[str, Snapshot], None]] = {
     "uptime": _uptime, "stat": _stat, "loadavg": _loadavg, "procs": _procs, "meminfo": _meminfo,
-    "uname": _uname, "osrelease": _os_release, "cpuinfo": _cpuinfo, "cores": _cores, "macs": _macs, "dmi": _dmi,
-    "timezone": _timezone, "virt": _virt, "failed": _failed,
+    "uname": _uname, "osrelease": _os_release, "cpuinfo": _cpuinfo, "cores": _cores, "macs": _macs,
+    "dmi": _dmi, "timezone": _timezone, "virt": _virt, "failed": _failed,
 }  # fmt: skip

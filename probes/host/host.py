@@ -55,7 +55,7 @@ class LastCounters:
         self._kept: OrderedDict[tuple[str, ...], tuple[float, Counters]] = OrderedDict()
 
     def swap(self, key: tuple[str, ...], now: Counters) -> Counters | None:
-        """Keep `now` and return what was kept before, if that is recent, of the same boot, and not just now."""
+        """Keep `now` and return what was kept before, if of the same boot, neither too old nor too new."""
         kept = self._kept.pop(key, None)
         self._kept[key] = (time.monotonic(), now)
         if len(self._kept) > MAX_HOSTS:
