@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 STEP_S = 0.020
 STALL_S = 0.050
+DEAD_S = 5.0
 
 
 class LoopWatch:
@@ -41,3 +44,30 @@ class LoopWatch:
         self.last_beat = time.monotonic()
         self._due = loop.time() + STEP_S
         self._timer = loop.call_at(self._due, self._beat)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the daemon does what it is for: the loop turns, the store commits, a configuration is loaded."""
+
+    loop_watch: LoopWatch
+    commit_age: Callable[[], float]
+    """Seconds since the store last committed, or since it has had nothing to commit."""
+    reload_error: Callable[[], str]
+    loaded: Callable[[], bool]
+
+    def healthy(self) -> tuple[bool, str]:
+        """Return whether a supervisor should leave the daemon alone, and why not."""
+        if time.monotonic() - self.loop_watch.last_beat > DEAD_S:
+            return False, "the loop is held up"
+        if (age := self.commit_age()) > DEAD_S:
+            return False, f"the store has not committed for {age:.0f} s"
+        return True, "ok"
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether the daemon works by the files as they are, and why not."""
+        if not self.loaded():
+            return False, "the inventory is not loaded yet"
+        if error := self.reload_error():
+            return False, f"the last reload was refused, the old configuration stays: {error.splitlines()[0]}"
+        return True, "ok"

@@ -48,10 +48,10 @@ class Counters:
 class Flight:
     """A run under way."""
 
-    __slots__ = ("expired", "job", "task")
+    __slots__ = ("expired", "job", "task", "vantage")
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, vantage: str) -> None:
+        self.job, self.vantage = job, vantage
         self.expired = False
         self.task: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class Runner:
         self.breaker = Breaker()
         self._flights: set[Flight] = set()
         self._busy: dict[str, int] = {}
-        self._waiting: dict[str, deque[tuple[Job, float]]] = {}
+        self._waiting: dict[str, deque[tuple[Job, float, str]]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -88,8 +88,11 @@ class Runner:
             if planned.active:
                 self.start(planned.job, batch.due)
 
-    def start(self, job: Job, due: float) -> None:
-        """Start one run that was due at `due` (the loop's clock), or emit why it was not run."""
+    def start(self, job: Job, due: float, vantage: str = "") -> None:
+        """Start one run that was due at `due` (the loop's clock), or emit why it was not run.
+
+        `vantage` is what the reading says of where it was made from, unless the runner's own.
+        """
         refusal = self._refusal(job, due)
         if refusal is not None:
             self._emit(job, self._stamped(refusal, job, due, time.perf_counter()))
@@ -97,10 +100,10 @@ class Runner:
         target = job.target.address
         busy = self._busy.get(target, 0)
         if busy >= self.limits.per_target:
-            self._wait(job, due)
+            self._wait(job, due, vantage)
             return
         self._busy[target] = busy + 1
-        self._fly(job, due)
+        self._fly(job, due, vantage)
 
     async def drain(self, grace: float) -> None:
         """Let runs in flight finish for up to `grace` seconds, then cancel them."""
@@ -128,7 +131,7 @@ class Runner:
             ).reading()
         return None
 
-    def _wait(self, job: Job, due: float) -> None:
+    def _wait(self, job: Job, due: float, vantage: str) -> None:
         waiting = self._waiting.setdefault(job.target.address, deque())
         if len(waiting) >= self.limits.waiting_per_target:
             self.counters.shed += 1
@@ -137,10 +140,10 @@ class Runner:
             ).reading()
             self._emit(job, self._stamped(reading, job, due, time.perf_counter()))
         else:
-            waiting.append((job, due))
+            waiting.append((job, due, vantage))
 
-    def _fly(self, job: Job, due: float) -> None:
-        flight = Flight(job)
+    def _fly(self, job: Job, due: float, vantage: str) -> None:
+        flight = Flight(job, vantage or self._vantage)
         self._flights.add(flight)
         self.counters.started += 1
         flight.task = asyncio.get_running_loop().create_task(self._run(flight, due))
@@ -150,7 +153,7 @@ class Runner:
         lag_ms = max(0.0, (asyncio.get_running_loop().time() - due) * 1000)
         try:
             reading = await self._attempts(flight)
-            reading.check, reading.at, reading.lag_ms, reading.vantage = job.id, at, lag_ms, self._vantage
+            reading.check, reading.at, reading.lag_ms, reading.vantage = job.id, at, lag_ms, flight.vantage
             reading.duration_ms = (time.perf_counter() - started) * 1000
             self.counters.lags_ms.append(lag_ms)
             self.breaker.note(job, reading)
@@ -188,8 +191,7 @@ class Runner:
         target = flight.job.target.address
         waiting = self._waiting.get(target)
         if waiting:
-            job, due = waiting.popleft()
-            self._fly(job, due)
+            self._fly(*waiting.popleft())
             return
         self._waiting.pop(target, None)
         left = self._busy.get(target, 1) - 1

@@ -127,6 +127,11 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    @property
+    def missed(self) -> int:
+        """Runs left out because the tick came a whole period late."""
+        return self.timetable.missed
+
     def every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run `work` every so many seconds."""
         self._scheduler.add_job(work, IntervalTrigger(seconds=seconds), id=name, max_instances=1)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from inventory.source import validate
 from monitor import _toml
+from monitor.alerts.mail_settings import MailSettings
 from monitor.runner import Limits
 from probes.api import ProbeSettings, Seconds
 
@@ -81,21 +82,6 @@ class RunLimits(Section):
     shed_after: Seconds = 1.0
 
 
-class Mail(Section):
-    """The mail server and who is told when a unit names nobody. No host: no mail."""
-
-    host: str = ""
-    port: int = Field(25, ge=1, le=65535)
-    security: Literal["none", "starttls", "tls"] = "starttls"
-    username: str = ""
-    password: str = Field("", pattern=r"^(secret:.+)?$")
-    sender: str = "muster@localhost"
-    to: tuple[str, ...] = ()
-    language: Literal["en", "zh"] = "en"
-    timeout: Seconds = 30.0
-    ca_file: Path | None = None
-
-
 class Retention(Section):
     """How many days are kept."""
 
@@ -111,7 +97,7 @@ class Settings(Section):
     web: Web = Field(default_factory=Web)
     probes: Probes = Field(default_factory=Probes)
     limits: RunLimits = Field(default_factory=RunLimits)
-    mail: Mail = Field(default_factory=Mail)
+    mail: MailSettings = Field(default_factory=MailSettings)
     retention: Retention = Field(default_factory=Retention)
 
     def probe_settings(self) -> ProbeSettings:
@@ -141,7 +127,7 @@ def load(path: Path | None) -> Settings:
 def _anchored(settings: Settings, base: Path) -> Settings:
     """Return the settings with relative paths counted from the file they stand in."""
 
-    def anchor(section: Section) -> Section:
+    def anchor(section: BaseModel) -> BaseModel:
         paths = {
             name: base / value
             for name in section.model_fields_set

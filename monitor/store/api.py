@@ -119,3 +119,26 @@ class Sink(Protocol):
 
     async def flush(self) -> None:
         """Return when everything appended until now is committed."""
+
+
+class StoreCounters(Protocol):
+    """What the store says of its writing, for /metrics and /healthz."""
+
+    @property
+    def commits(self) -> int:
+        """Commits since the start."""
+
+    @property
+    def committed(self) -> int:
+        """Readings committed since the start."""
+
+    @property
+    def dropped(self) -> int:
+        """Readings that could not be taken since the start."""
+
+    @property
+    def queued(self) -> int:
+        """Readings waiting for the next commit."""
+
+    def commit_age(self) -> float:
+        """Return the seconds for which something has waited to be committed; 0 when nothing waits."""

@@ -1,0 +1,236 @@
+"""The composition root: builds the parts of the daemon and runs them in one task group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import watchfiles
+from aiohttp import web
+
+from inventory.problems import ConfigError
+from inventory.secrets import Secrets
+from monitor.alerts.mail import Mailer
+from monitor.alerts.notices import Notices
+from monitor.alerts.outbox import Outbox
+from monitor.clerk import Clerk, ClerkFault
+from monitor.control import ControlServer
+from monitor.health import Health, LoopWatch
+from monitor.job import Job
+from monitor.lock import StateLock
+from monitor.pipeline import Pipeline
+from monitor.place import Place
+from monitor.reload import Reloader
+from monitor.requests import Requests
+from monitor.runner import Runner
+from monitor.schedule import SOON_S, Schedule
+from monitor.shared import SharedClients
+from monitor.store.engine import Store
+from monitor.store.incidents import IncidentStore
+from monitor.store.outbox import OutboxTable
+from monitor.store.verdicts import Verdicts
+from monitor.systemd import notify, watchdog_interval
+from monitor.telemetry import Telemetry
+from monitor.units import Units
+from monitor.watch import Watch
+from monitor.web.app import build
+from monitor.window import Window
+
+log = structlog.get_logger("muster")
+GRACE_S = 10.0
+JUDGE_PAUSE_S = 5.0
+JUDGE_SHARE = 3.0
+"""The clerk rests this many times as long as it judged."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """What ends the daemon: a signal sets the event; the status is its exit status."""
+
+    event: asyncio.Event
+    status: int = 0
+
+
+class App:
+    """One daemon on one state directory."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.lock = StateLock(place.state_dir)
+        self.started = time.time()
+        self.listening = ""
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit status. Raises ConfigError, Locked, SchemaTooNew."""
+        self.lock.take()
+        try:
+            _raise_file_limit()
+            self._build()
+            return await self._run()
+        finally:
+            self.lock.release()
+
+    def _build(self) -> None:
+        settings, place = self.place.settings, self.place
+        self.secrets = Secrets(place.secrets)
+        self.shared = SharedClients(settings.probe_settings(), self.secrets.get)
+        self.store = Store.open(place.state_dir, settings.retention)
+        self.units = Units()
+        notices = Notices(settings.mail, self.units.card, self._address)
+        self.outbox = Outbox(OutboxTable(self.store.state))
+        ledger = IncidentStore(self.store.state, notices, settings.mail.notify)
+        self.watch = Watch(ledger, told=self.outbox.noticed)
+        self.pipeline = Pipeline(self.store, self.watch)
+        self.runner = Runner(self.shared, self.pipeline, settings.run_limits(), settings.daemon.vantage)
+        self.schedule = Schedule(self.runner.start_batch)
+        self.loop_watch = LoopWatch()
+        self.clerk = Clerk(place)
+        self.reloader = Reloader(
+            self.clerk, self.units, self.schedule, self.runner.breaker, self.watch.adopt, self._soon
+        )
+        self.verdicts = Verdicts(self.store.state)
+        self.health = Health(
+            self.loop_watch,
+            self.store.commit_age,
+            lambda: self.reloader.error,
+            lambda: self.reloader.count > 0,
+        )
+
+    def _window(self) -> Window:
+        telemetry = Telemetry(
+            self.runner, self.schedule, self.pipeline, self.watch, self.outbox, self.reloader,
+            self.loop_watch, self.store, self.started,
+        )  # fmt: skip
+        return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry)
+
+    async def _run(self) -> int:
+        stop = Stop(asyncio.Event())
+        self._signals(stop)
+        try:
+            await self.watch.load()
+            self.schedule.begin()
+            await self.reloader.reload()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in self._works()]
+                async with self._serving():
+                    notify("READY=1")
+                    log.info("running", url=self.listening, checks=len(self.schedule.timetable))
+                    await stop.event.wait()
+                    notify("STOPPING=1")
+                    await self._wind_down()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._close()
+        return stop.status
+
+    def _works(self) -> list[Any]:
+        self.runner.wheel.start()
+        self.loop_watch.start()
+        self.schedule.every(1, "silence", self._sweep)
+        mailer = Mailer(self.place.settings.mail, self.shared.secret)
+        works = [self.watch.run(), self._judging(), self._follow_files(), self._beat()]
+        return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
+
+    @contextlib.asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        requests = Requests(self.runner, self.units, self.reloader, self.pipeline, self.store)
+        control = ControlServer(self.place.socket, requests.handlers())
+        site = web.AppRunner(build(self._window()), access_log=None, handle_signals=False)
+        await control.start()
+        await site.setup()
+        host, _, port = self.place.settings.web.listen.rpartition(":")
+        try:
+            tcp = web.TCPSite(site, host.strip("[]"), int(port))
+            await tcp.start()
+            bound = site.addresses[0]
+            self.listening = f"http://{bound[0]}:{bound[1]}/"
+            yield
+        finally:
+            await site.cleanup()
+            await control.stop()
+
+    async def _wind_down(self) -> None:
+        """Release no more checks, let runs in flight finish, write down what there is."""
+        self.schedule.stop()
+        await self.runner.drain(GRACE_S)
+        self.runner.wheel.stop()
+        await self.store.flush()
+
+    async def _close(self) -> None:
+        self.schedule.stop()
+        self.loop_watch.stop()
+        await self.clerk.close()
+        await self.shared.aclose()
+        await self.watch.close()
+        await self.store.aclose()
+
+    def _signals(self, stop: Stop) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.event.set)
+        self._reloads: set[asyncio.Task[None]] = set()
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._announced_reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _announced_reload(self) -> None:
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        await self.reloader.try_reload()
+        notify("READY=1")
+
+    async def _follow_files(self) -> None:
+        """Reload when a file changes."""
+        watched = self.place.watched
+        if watched:
+            async for _ in watchfiles.awatch(*watched, debounce=400, recursive=True, raise_interrupt=False):
+                await self.reloader.try_reload()
+
+    async def _judging(self) -> None:
+        """Judge all units again and again, at a share of the time, and keep the results for the board."""
+        while True:
+            start = time.monotonic()
+            try:
+                rows = [(each.unit, each.at, dict(each.result)) async for each in self.clerk.judge("go-live")]
+                await self.verdicts.save("go-live", rows)
+            except (ConfigError, ClerkFault) as error:
+                log.error("could not judge", reason=str(error).splitlines()[0])
+            await asyncio.sleep(max(JUDGE_PAUSE_S, JUDGE_SHARE * (time.monotonic() - start)))
+
+    async def _sweep(self) -> None:
+        await self.watch.sweep(time.time())
+
+    async def _beat(self) -> None:
+        """Tell systemd that we are alive, as long as we are."""
+        interval = watchdog_interval() or 10.0
+        while True:
+            if self.health.healthy()[0]:
+                notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    def _address(self, check: str) -> str:
+        job = self.units.job(check)
+        return job.target.address if job else ""
+
+    def _soon(self, job: Job) -> bool:
+        """Whether a check was never run, or longer ago than its interval (short ones come soon anyway)."""
+        if job.every <= SOON_S:
+            return False
+        latest = self.store.latest(job.id)
+        return latest is None or latest.attempt.at < time.time() - job.every
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

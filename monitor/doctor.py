@@ -1,0 +1,194 @@
+"""What is wrong with this installation: one finding an examination, with what to do about it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import shutil
+import smtplib
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from inventory.problems import ConfigError
+from inventory.secrets import Secrets
+from monitor.lock import Locked, StateLock
+from monitor.place import Place
+from monitor.store.database import Database, SchemaTooNew
+from monitor.workspace import open_workspace
+
+FILES_WANTED = 8192
+FREE_WANTED = 2 * 1024**3
+TIME_ERROR = 5
+"""adjtimex(2): TIME_ERROR, the clock is not synchronised."""
+
+
+class Level(StrEnum):
+    """How bad a finding is: `unknown` could not be examined, and is never good news."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one examination found, and what to do."""
+
+    subject: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+Examination = Callable[[Place], Iterator[Finding]]
+
+
+def examine(place: Place) -> Iterator[Finding]:
+    """Yield the findings of all examinations; one that breaks is itself a finding."""
+    for name, examination in EXAMINATIONS.items():
+        try:
+            yield from examination(place)
+        except Exception as error:  # noqa: BLE001 - an examination that breaks is a finding
+            yield Finding(name, Level.UNKNOWN, f"could not be examined: {type(error).__name__}: {error}")
+
+
+def echo(_: Place) -> Iterator[Finding]:
+    """Whether ICMP echoes can be sent, by a raw or by a ping socket."""
+    for kind, text in ((socket.SOCK_RAW, "raw socket"), (socket.SOCK_DGRAM, "ping socket")):
+        try:
+            socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP).close()
+        except OSError:
+            continue
+        yield Finding("icmp", Level.GOOD, f"echoes go by a {text}")
+        return
+    remedy = "run with CAP_NET_RAW (the shipped systemd unit does), or sysctl net.ipv4.ping_group_range"
+    yield Finding("icmp", Level.BAD, "neither a raw nor a ping socket may be opened", remedy)
+
+
+def files(_: Place) -> Iterator[Finding]:
+    """Whether enough files can be open at once."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= FILES_WANTED
+    remedy = "" if enough else f"raise the limit (systemd: LimitNOFILE=) to {FILES_WANTED} or more"
+    yield Finding("open files", Level.GOOD if enough else Level.WARNING, f"up to {hard}", remedy)
+
+
+def clock(_: Place) -> Iterator[Finding]:
+    """Whether the kernel takes its own clock for synchronised (adjtimex(2))."""
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(512))
+    if state < 0:
+        yield Finding("clock", Level.UNKNOWN, os.strerror(ctypes.get_errno()))
+    elif state == TIME_ERROR:
+        yield Finding("clock", Level.WARNING, "not synchronised", "run chrony or systemd-timesyncd here")
+    else:
+        yield Finding("clock", Level.GOOD, "synchronised")
+
+
+def state(place: Place) -> Iterator[Finding]:
+    """Whether the state directory can be written, has room, and whether a daemon holds it."""
+    directory = place.state_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        yield Finding("state", Level.BAD, f"{directory}: {error.strerror}", "choose another with --state-dir")
+        return
+    free = shutil.disk_usage(directory).free
+    enough = free >= FREE_WANTED
+    yield Finding(
+        "disk", Level.GOOD if enough else Level.WARNING, f"{free / 1024**3:.1f} GiB free in {directory}"
+    )
+    yield _daemon(directory)
+    yield _schema(directory)
+
+
+def _daemon(directory: Path) -> Finding:
+    lock = StateLock(directory)
+    try:
+        lock.take()
+    except Locked as error:
+        return Finding("daemon", Level.GOOD, str(error).split(":")[0])
+    lock.release()
+    return Finding("daemon", Level.WARNING, "none runs on this state directory", "muster run")
+
+
+def _schema(directory: Path) -> Finding:
+    if not (directory / "state.db").exists():
+        return Finding("store", Level.GOOD, "empty; made at the first start")
+    try:
+        database = Database(directory / "state.db")
+    except SchemaTooNew as error:
+        return Finding("store", Level.BAD, str(error))
+    database.close()
+    return Finding("store", Level.GOOD, f"schema version {database.version}")
+
+
+def configuration(place: Place) -> Iterator[Finding]:
+    """Whether the files load, and the secrets they name are to be found."""
+    try:
+        workspace = open_workspace(place)
+    except ConfigError as error:
+        first = error.problems[0]
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        yield Finding("inventory", Level.BAD, f"{first}{more}", "muster inventory validate")
+        return
+    checks, units = len(workspace.plan.jobs), len(workspace.inventory.units)
+    yield Finding("inventory", Level.GOOD, f"{units} units, {checks} checks")
+    missing = Secrets(place.secrets).missing(workspace.plan.secrets)
+    if missing:
+        remedy = "store them in the credentials directory, the environment, or the secrets file"
+        yield Finding("secrets", Level.BAD, f"missing: {', '.join(sorted(missing))}", remedy)
+    else:
+        yield Finding("secrets", Level.GOOD, f"{len(workspace.plan.secrets)} named, all found")
+
+
+def mail(place: Place) -> Iterator[Finding]:
+    """Whether the mail server answers, and speaks TLS where it should. Sends nothing."""
+    settings = place.settings.mail
+    if not settings.host:
+        yield Finding("mail", Level.WARNING, "no mail server set: nobody is alerted", "[mail] in muster.toml")
+        return
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    try:
+        client: smtplib.SMTP = (
+            smtplib.SMTP_SSL(settings.host, settings.endpoint[1], timeout=10, context=context)
+            if settings.security == "tls"
+            else smtplib.SMTP(settings.host, settings.endpoint[1], timeout=10)
+        )
+        with client:
+            if settings.security == "starttls":
+                client.starttls(context=context)
+            client.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        yield Finding("mail", Level.BAD, f"{settings.host}: {error}", "check [mail] in muster.toml")
+    else:
+        yield Finding("mail", Level.GOOD, f"{settings.host} answers ({settings.security})")
+
+
+def keys(place: Place) -> Iterator[Finding]:
+    """Whether there are host keys to verify SSH servers by."""
+    path = place.settings.probes.known_hosts or Path.home() / ".ssh" / "known_hosts"
+    if path.is_file():
+        yield Finding("host keys", Level.GOOD, f"{len(path.read_bytes().splitlines())} in {path}")
+    else:
+        remedy = "collect them with ssh-keyscan and verify them, then set [probes] known_hosts"
+        yield Finding("host keys", Level.WARNING, f"{path} is missing: no host is probed over SSH", remedy)
+
+
+EXAMINATIONS: dict[str, Examination] = {
+    "icmp": echo,
+    "open files": files,
+    "clock": clock,
+    "state": state,
+    "configuration": configuration,
+    "mail": mail,
+    "host keys": keys,
+}

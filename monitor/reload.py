@@ -1,0 +1,83 @@
+"""From changed files to a changed timetable, unit by unit; a bad file changes nothing and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from inventory.problems import ConfigError
+from monitor.breaker import Breaker
+from monitor.clerk import Clerk, ClerkFault, Gone
+from monitor.job import Job
+from monitor.schedule import Schedule
+from monitor.units import Applied, Units
+
+log = structlog.get_logger("reload")
+SHOWN = 20
+Adopt = Callable[[Iterable[Job]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Reloader:
+    """Asks the clerk for what has changed, and applies it once all of it has come."""
+
+    clerk: Clerk
+    units: Units
+    schedule: Schedule
+    breaker: Breaker
+    adopt: Adopt
+    """Tells the states which checks there are (`Watch.adopt`)."""
+    soon: Callable[[Job], bool]
+    """Whether a check's first run shall not wait for its phase."""
+    error: str = ""
+    """Why the last reload changed nothing; empty after a good one."""
+    last: float = 0.0
+    count: int = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def reload(self) -> int:
+        """Return how many units have changed. Raises ConfigError or ClerkFault, and then nothing has."""
+        async with self._turn:
+            try:
+                changes = [change async for change in self.clerk.load(self.units.digests())]
+            except (ConfigError, ClerkFault) as error:
+                self.error = str(error)
+                raise
+            for change in changes:
+                gone = isinstance(change, Gone)
+                self._apply(self.units.remove(change.unit) if gone else self.units.apply(change))
+                await asyncio.sleep(0)
+            if changes:
+                await self.adopt(self.units.jobs())
+            self.error, self.last, self.count = "", time.time(), self.count + 1
+            _settle()
+            return len(changes)
+
+    async def try_reload(self) -> None:
+        """Reload, and log what came of it: for signals and changed files."""
+        try:
+            changed = await self.reload()
+        except ConfigError as error:
+            for problem in error.problems[:SHOWN]:
+                log.error("bad configuration, the old one stays", problem=str(problem))
+        except ClerkFault as error:
+            log.error("could not reload, the old configuration stays", reason=str(error))
+        else:
+            log.info("reloaded", units_changed=changed, checks=len(self.schedule.timetable))
+
+    def _apply(self, applied: Applied) -> None:
+        self.schedule.remove(applied.removed)
+        self.schedule.put(applied.put, self.soon)
+        for address in applied.addresses:
+            self.breaker.forget(address)
+
+
+def _settle() -> None:
+    """Keep the collector off what lives long: without it, it stalls the loop at 200,000 checks a minute."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -1,0 +1,85 @@
+"""What may be asked of a running daemon over its socket: status, reload, a run of some checks now."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from inventory.problems import ConfigError
+from monitor.clerk import ClerkFault
+from monitor.control import ControlError, Handler
+from monitor.pipeline import Pipeline
+from monitor.reload import Reloader
+from monitor.runner import Runner
+from monitor.store.api import Sink
+from monitor.units import Units
+from probes.api import Outcome, Reading
+
+MOST_CHECKS = 500_000
+
+
+def to_wire(reading: Reading) -> dict[str, Any]:
+    """Return a reading as plain JSON data."""
+    return dataclasses.asdict(reading)
+
+
+def from_wire(data: Mapping[str, Any]) -> Reading:
+    """Return the reading that `to_wire` made data of."""
+    return Reading(**{**data, "outcome": Outcome(data["outcome"])})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Requests:
+    """The handlers of the control socket."""
+
+    runner: Runner
+    units: Units
+    reloader: Reloader
+    pipeline: Pipeline
+    store: Sink
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the handlers by name."""
+        return {"status": self.status, "reload": self.reload, "probe": self.probe}
+
+    async def status(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Say who we are and what is under way."""
+        counters = self.runner.counters
+        yield {
+            "pid": os.getpid(),
+            "units": len(self.units.known),
+            "checks": sum(len(unit.jobs) for unit in self.units.known.values()),
+            "in_flight": self.runner.in_flight,
+            "started": counters.started,
+            "shed": counters.shed,
+            "reload_error": self.reloader.error,
+        }
+
+    async def reload(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Reload the files; the error of bad ones is the answer."""
+        try:
+            changed = await self.reloader.reload()
+        except (ConfigError, ClerkFault) as error:
+            raise ControlError(str(error)) from None
+        yield {"units_changed": changed}
+
+    async def probe(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Run the given checks now, within the daemon's own limits; one reading an answer."""
+        checks = request.get("checks")
+        if not isinstance(checks, list) or not 0 < len(checks) <= MOST_CHECKS:
+            raise ControlError('"checks" must be a list of check ids')
+        readings: asyncio.Queue[Reading] = asyncio.Queue()
+        wanted = 0
+        now = asyncio.get_running_loop().time()
+        for check in checks:
+            job = self.units.job(str(check))
+            if job is not None:
+                wanted += 1
+                self.pipeline.once(job.id, readings.put_nowait)
+                self.runner.start(job, max(now, asyncio.get_running_loop().time()), "check")
+        for _ in range(wanted):
+            yield {"reading": to_wire(await readings.get())}
+        await self.store.flush()

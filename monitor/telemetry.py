@@ -1,0 +1,118 @@
+"""What the daemon says of itself on /metrics: lag, queue, drops, stalls, commits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from monitor.alerts.outbox import Outbox
+from monitor.health import LoopWatch
+from monitor.pipeline import Pipeline
+from monitor.reload import Reloader
+from monitor.runner import Runner
+from monitor.schedule import Schedule
+from monitor.store.api import StoreCounters
+from monitor.watch import Watch
+from monitor.web.view import OwnMetric
+
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+
+
+def quantiles(values: Iterable[float]) -> dict[str, float]:
+    """Return some quantiles of values, by their text; none of no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return {}
+    return {f"{q:g}": ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in QUANTILES}
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """The parts that are asked for figures."""
+
+    runner: Runner
+    schedule: Schedule
+    pipeline: Pipeline
+    watch: Watch
+    outbox: Outbox
+    reloader: Reloader
+    loop_watch: LoopWatch
+    store: StoreCounters
+    started: float
+
+    def figures(self) -> Iterator[OwnMetric]:
+        """Yield every figure."""
+        yield from self._running()
+        yield from self._loop()
+        yield from self._believing()
+        yield from self._keeping()
+        yield from self._process()
+
+    def _running(self) -> Iterator[OwnMetric]:
+        counters = self.runner.counters
+        yield gauge("muster_checks", "Checks on the timetable.", len(self.schedule.timetable))
+        yield gauge("muster_in_flight", "Runs under way.", self.runner.in_flight)
+        yield gauge("muster_circuits_open", "Targets that count as dead.", self.runner.breaker.open)
+        yield counter("muster_runs_started_total", "Runs started.", counters.started)
+        yield counter("muster_runs_shed_total", "Runs not made because of overload.", counters.shed)
+        yield counter("muster_runs_expired_total", "Runs ended by their deadline.", counters.expired)
+        yield counter(
+            "muster_runs_missed_total", "Runs left out, a whole interval late.", self.schedule.missed
+        )
+        for outcome, count in sorted(self.pipeline.outcomes.items()):
+            yield counter("muster_readings_total", "Readings by outcome.", count, outcome=outcome)
+        for q, lag in quantiles(counters.lags_ms).items():
+            yield gauge("muster_lag_ms", "From due to started, last runs.", lag, quantile=q)
+
+    def _loop(self) -> Iterator[OwnMetric]:
+        watch = self.loop_watch
+        yield counter("muster_loop_stalls_total", "Times the loop was held over 50 ms.", watch.stalls)
+        yield gauge("muster_loop_late_worst_ms", "The worst lateness of the loop.", watch.worst_ms)
+        for q, late in quantiles(watch.recent_ms).items():
+            yield gauge("muster_loop_late_ms", "Lateness of the loop, last minute.", late, quantile=q)
+        forgiven = self.runner.wheel.forgiven_s
+        yield counter("muster_deadlines_forgiven_seconds_total", "Time taken off deadlines.", forgiven)
+
+    def _believing(self) -> Iterator[OwnMetric]:
+        for state, count in self.watch.counts.items():
+            yield gauge("muster_checks_in_state", "Checks by state.", count, state=state.value)
+        yield counter("muster_incidents_opened_total", "Incidents opened.", self.watch.counters.opened)
+        yield counter("muster_incidents_closed_total", "Incidents closed.", self.watch.counters.closed)
+        mails = self.outbox.counters
+        for result in ("queued", "sent", "failed", "dead", "dropped"):
+            yield counter(
+                "muster_messages_total", "Messages by result.", getattr(mails, result), result=result
+            )
+        yield gauge(
+            "muster_reload_failed", "1 when the last reload was refused.", float(bool(self.reloader.error))
+        )
+
+    def _keeping(self) -> Iterator[OwnMetric]:
+        store = self.store
+        yield counter("muster_store_commits_total", "Commits of readings.", store.commits)
+        yield counter("muster_store_readings_total", "Readings committed.", store.committed)
+        yield counter("muster_store_dropped_total", "Readings the store could not take.", store.dropped)
+        yield gauge("muster_store_queue", "Readings waiting for the next commit.", store.queued)
+        yield gauge("muster_store_commit_age_seconds", "Since the last commit.", store.commit_age())
+
+    def _process(self) -> Iterator[OwnMetric]:
+        process = psutil.Process()
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info().rss
+        yield counter("muster_cpu_seconds_total", "Processor time.", times.user, mode="user")
+        yield counter("muster_cpu_seconds_total", "Processor time.", times.system, mode="system")
+        yield gauge("muster_resident_bytes", "Resident memory.", memory)
+        yield gauge("muster_uptime_seconds", "Since the start.", time.time() - self.started)
+
+
+def gauge(name: str, text: str, value: float, **labels: str) -> OwnMetric:
+    """Return a gauge."""
+    return OwnMetric(name, text, "gauge", labels, value)
+
+
+def counter(name: str, text: str, value: float, **labels: str) -> OwnMetric:
+    """Return a counter."""
+    return OwnMetric(name, text, "counter", labels, value)

@@ -1,0 +1,75 @@
+"""What the daemon knows of the inventory: a card and the jobs of every unit, applied change by change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from monitor.job import Job
+from monitor.wire import UnitCard, UnitWire, Unpacker
+
+
+@dataclass(slots=True)
+class Known:
+    """A unit as the daemon holds it."""
+
+    card: UnitCard
+    digest: str
+    jobs: dict[str, Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one unit's change means: jobs to put on the timetable, checks to take off, addresses concerned."""
+
+    put: tuple[Job, ...] = ()
+    removed: tuple[str, ...] = ()
+    addresses: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Units:
+    """All units of the running daemon, by id."""
+
+    known: dict[str, Known] = field(default_factory=dict)
+    _unpack: Unpacker = field(default_factory=Unpacker)
+
+    def digests(self) -> dict[str, str]:
+        """Return each unit's digest, for the clerk to say what has changed."""
+        return {key: unit.digest for key, unit in self.known.items()}
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield all jobs."""
+        for unit in self.known.values():
+            yield from unit.jobs.values()
+
+    def job(self, check: str) -> Job | None:
+        """Return the job of a check, or None."""
+        unit = self.known.get(check.partition("/")[0])
+        return unit.jobs.get(check) if unit else None
+
+    def card(self, unit: str) -> UnitCard | None:
+        """Return the card of a unit, or None."""
+        known = self.known.get(unit)
+        return known.card if known else None
+
+    def apply(self, wire: UnitWire) -> Applied:
+        """Take a new or changed unit in; jobs that are equal to the old ones are left as they were."""
+        old = self.known.get(wire.card.id)
+        before = old.jobs if old else {}
+        jobs = {job.id: job for job in self._unpack.jobs(wire)}
+        for check, job in jobs.items():
+            if before.get(check) == job:
+                jobs[check] = before[check]
+        self.known[wire.card.id] = Known(wire.card, wire.digest, jobs)
+        put = tuple(job for check, job in jobs.items() if before.get(check) is not job)
+        removed = tuple(check for check in before if check not in jobs)
+        addresses = frozenset(job.target.address for job in put)
+        return Applied(put, removed, addresses | {before[check].target.address for check in removed})
+
+    def remove(self, unit: str) -> Applied:
+        """Forget a unit."""
+        old = self.known.pop(unit, None)
+        if old is None:
+            return Applied()
+        return Applied((), tuple(old.jobs), frozenset(job.target.address for job in old.jobs.values()))

@@ -1,0 +1,69 @@
+"""What the web application sees of the daemon: `monitor.web.view.View` over the running parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from monitor.health import Health
+from monitor.job import Job
+from monitor.store.api import Evidence
+from monitor.store.verdicts import Verdicts
+from monitor.telemetry import Telemetry
+from monitor.units import Units
+from monitor.watch import Watch
+from monitor.web.view import OwnMetric, Series
+from monitor.wire import UnitCard
+
+FRESH_S = 3600.0
+"""A value is exposed for the larger of this and three intervals; an older one is no latest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A view of the daemon's parts; changes nothing."""
+
+    known: Units
+    evidence: Evidence
+    verdicts: Verdicts
+    watch: Watch
+    health: Health
+    telemetry: Telemetry
+
+    def units(self) -> Sequence[UnitCard]:
+        """Return all units."""
+        return [unit.card for unit in self.known.known.values()]
+
+    def job(self, check: str) -> Job | None:
+        """Return the planned check of that id, or None."""
+        return self.known.job(check)
+
+    def states(self) -> Mapping[str, str]:
+        """Return the state of each check."""
+        found = ((job.id, self.watch.state(job.id)) for job in self.known.jobs())
+        return {check: state.state.value for check, state in found if state is not None}
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether a configuration is loaded and the last reload was good."""
+        return self.health.ready()
+
+    def healthy(self) -> tuple[bool, str]:
+        """Return whether the loop turns and the store commits."""
+        return self.health.healthy()
+
+    def own_metrics(self) -> Iterable[OwnMetric]:
+        """Return the daemon's own figures."""
+        return self.telemetry.figures()
+
+    def series(self) -> Iterator[Series]:
+        """Yield the latest value of every series that is not too old to be called that."""
+        for job in list(self.known.jobs()):
+            latest = self.evidence.latest(job.id)
+            reading = latest.measurement if latest else None
+            if reading is None or reading.at < time.time() - max(FRESH_S, 3 * job.every):
+                continue
+            for metric, value in reading.metrics.items():
+                known = job.spec.metric(metric)
+                unit = known.unit if known else ""
+                yield Series(job.unit, job.asset, job.check, job.spec.name, metric, unit, value, reading.at)
