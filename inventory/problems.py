@@ -56,7 +56,7 @@ def dotted(path: Path_) -> str:
     return text
 
 
-def did_you_mean(word: str, known: Iterable[str], *, listed: int = 12) -> str:
+def did_you_mean(word: str, known: Iterable[str], *, listed: int = 20) -> str:
     """Return `did you mean "x"?`, or what is known when nothing is close (and it is few)."""
     names = sorted({name for name in known if name})
     close = get_close_matches(word[:100], names, n=1, cutoff=0.6) or [

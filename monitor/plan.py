@@ -6,13 +6,14 @@ Jobs of equal checks share their parameters and conditions: 100,000 jobs fit in 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inventory import units
+from inventory import load, profiles, units
 from inventory._explain import explain
 from inventory._fields import Bool, Seconds
 from inventory.effective import Bound, Effective
@@ -27,7 +28,7 @@ from monitor.readiness.conditions import Condition
 from probes import registry as built_in
 from probes.api import Params, ProbeSpec, Target, clip
 
-__all__ = ["Expectation", "Plan", "Registry", "build"]
+__all__ = ["Expectation", "Plan", "Registry", "build", "read"]
 
 MAX_PROBLEMS = 1000
 _DEFAULT_SHARE = 0.8
@@ -61,16 +62,16 @@ class Plan:
 
 def build(
     inventory: Inventory,
-    profiles: Mapping[str, Profile],
+    known: Mapping[str, Profile],
     *,
     registry: Registry = built_in,
     problems: Iterable[Problem] = (),
 ) -> Plan:
-    """Return the plan of an inventory.
+    """Return the plan of an inventory; `known` are all profiles.
 
     Raises ConfigError with everything that is wrong, `problems` (what was found before) included.
     """
-    builder = _Builder(inventory, profiles, registry)
+    builder = _Builder(inventory, known, registry)
     plan = builder.plan()
     locator = Locator()
     wrong = [*builder.effective.wrong, *builder.wrong]
@@ -78,6 +79,28 @@ def build(
     if found:
         raise ConfigError(found)
     return plan
+
+
+def read(
+    path: Path, profile_dirs: Sequence[Path], *, registry: Registry = built_in
+) -> tuple[Inventory, Mapping[str, Profile], Plan]:
+    """Return the inventory at `path`, all profiles, and the plan they make.
+
+    Raises ConfigError with everything that is wrong in any of them.
+    """
+    problems: list[Problem] = []
+    found: Mapping[str, Profile] = {}
+    try:
+        found = profiles.load(profile_dirs)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        inventory, wrong = load.examine(path)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError([*problems, *wrong])
+    return inventory, found, build(inventory, found, registry=registry, problems=wrong)
 
 
 class _Timing(BaseModel):
@@ -105,8 +128,8 @@ class _Shape:
 class _Builder:
     """Builds one plan; `wrong` holds, in order and each once, what it met on the way."""
 
-    def __init__(self, inventory: Inventory, profiles: Mapping[str, Profile], registry: Registry) -> None:
-        self.effective = Effective(inventory, profiles)
+    def __init__(self, inventory: Inventory, known: Mapping[str, Profile], registry: Registry) -> None:
+        self.effective = Effective(inventory, known)
         self.wrong: dict[tuple[Place, str, str], None] = {}
         self._inventory, self._registry = inventory, registry
         self._names = registry.names()
