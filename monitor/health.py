@@ -48,7 +48,7 @@ class LoopWatch:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the daemon does what it is for: the loop turns, the store commits, a configuration is loaded."""
+    """Whether the daemon does its work: the loop turns, the store commits, a configuration is loaded."""
 
     loop_watch: LoopWatch
     commit_age: Callable[[], float]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from monitor.breaker import Breaker
+from monitor.histogram import Histogram
 from monitor.job import Job
 from monitor.schedule import Batch
 from monitor.wheel import Wheel
@@ -20,6 +21,7 @@ from probes.api import Context, Outcome, Reading, Shared
 from probes.errors import NotRun
 from probes.measure import deadline_passed, measure
 
+LAG_BOUNDS_MS = (0.5, 1, 2, 3.5, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
 Emit = Callable[[Job, Reading], None]
 
 
@@ -35,14 +37,14 @@ class Limits:
 
 @dataclass(slots=True)
 class Counters:
-    """What the runner has done since the start; lags are kept for the last runs only."""
+    """What the runner has done since the start."""
 
     started: int = 0
     finished: int = 0
     shed: int = 0
     expired: int = 0
     circuit_open: int = 0
-    lags_ms: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+    lag_ms: Histogram = field(default_factory=lambda: Histogram(LAG_BOUNDS_MS))
 
 
 class Flight:
@@ -155,7 +157,7 @@ class Runner:
             reading = await self._attempts(flight)
             reading.check, reading.at, reading.lag_ms, reading.vantage = job.id, at, lag_ms, flight.vantage
             reading.duration_ms = (time.perf_counter() - started) * 1000
-            self.counters.lags_ms.append(lag_ms)
+            self.counters.lag_ms.add(lag_ms)
             self.breaker.note(job, reading)
             self._emit(job, reading)
         finally:

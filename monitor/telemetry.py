@@ -64,8 +64,12 @@ class Telemetry:
         )
         for outcome, count in sorted(self.pipeline.outcomes.items()):
             yield counter("muster_readings_total", "Readings by outcome.", count, outcome=outcome)
-        for q, lag in quantiles(counters.lags_ms).items():
-            yield gauge("muster_lag_ms", "From due to started, last runs.", lag, quantile=q)
+        lag = counters.lag_ms
+        for bound, count in lag.cumulative():
+            yield counter("muster_lag_ms_bucket", "From due to started, runs up to a bound.", count, le=bound)
+        yield counter("muster_lag_ms_sum", "From due to started, sum.", lag.total)
+        yield counter("muster_lag_ms_count", "From due to started, runs.", sum(lag.counts))
+        yield gauge("muster_lag_worst_ms", "From due to started, the worst run.", lag.maximum)
 
     def _loop(self) -> Iterator[OwnMetric]:
         watch = self.loop_watch
