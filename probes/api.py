@@ -183,6 +183,8 @@ class ProbeSettings:
     control_name: str = ""
     """A name known to resolve: only when it does is a name that does not resolve the target's failure."""
     ssh_threads: int = 16
+    icmp_rate: float = 20_000.0
+    """Echo requests a second, of all checks together."""
 
 
 class Shared(Protocol):
