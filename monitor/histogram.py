@@ -21,8 +21,7 @@ class Histogram:
         """Count a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
-        if value > self.maximum:
-            self.maximum = value
+        self.maximum = max(self.maximum, value)
 
     def cumulative(self) -> list[tuple[str, int]]:
         """Return (bound, how many were at most that) as Prometheus has it, the last bound "+Inf"."""
