@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from inventory._fields import Slug, Timezone, Version
+
 ALWAYS = "24x7"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86400.0
@@ -62,13 +64,6 @@ def _weekdays(value: object) -> object:
     return found
 
 
-def _zone(value: str | None) -> str | None:
-    try:
-        return value if value is None else ZoneInfo(value).key
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f'unknown time zone "{value}"; write one such as Asia/Shanghai') from None
-
-
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Hours = Annotated[str, AfterValidator(_hours)]
 
@@ -78,9 +73,9 @@ class CalendarFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1]
-    id: str
-    timezone: Annotated[str | None, AfterValidator(_zone)] = None
+    version: Version
+    id: Slug
+    timezone: Timezone | None = None
     open: Annotated[dict[Day, tuple[Hours, ...]], BeforeValidator(_weekdays)]
     holidays: tuple[date, ...] = ()
     workdays: dict[date, Day] = {}

@@ -1,0 +1,60 @@
+"""What one unit is asked at a gate: all checklists that apply to it, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inventory.models import Asset, Unit
+from monitor.readiness.checklist import Checklist, Item
+from monitor.readiness.conditions import Condition, Truth
+
+
+def stronger(one: Item, two: Item) -> Item | None:
+    """Return the one that overlays the other (either, where they are the same), None where neither does."""
+    if set(one.sources) >= set(two.sources):
+        return one
+    return two if set(two.sources) > set(one.sources) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a unit is asked at a gate."""
+
+    checklists: tuple[Checklist, ...]
+    items: tuple[Item, ...]
+    max_waivers: int | None
+
+
+class Conflict(ValueError):  # noqa: N818 - reads better where it is raised
+    """Two checklists that apply to one unit hold the same item in two forms."""
+
+
+def for_unit(checklists: Mapping[str, Checklist], unit: Unit, gate: str) -> Applied:
+    """Return what a unit is asked at a gate. Raises Conflict."""
+    fitting = tuple(each for each in checklists.values() if each.gate == gate and each.fits(unit))
+    items: dict[str, tuple[Item, str]] = {}
+    for checklist in fitting:
+        for key, item in checklist.items.items():
+            old, owner = items.get(key, (item, checklist.id))
+            chosen = stronger(old, item)
+            if chosen is None:
+                raise Conflict(
+                    f'unit "{unit.id}": item "{key}" is in the checklists "{owner}" and "{checklist.id}"; '
+                    "extend one of them from the other, or give one of the items another id"
+                )
+            items[key] = (chosen, owner if chosen is old else checklist.id)
+    limits = [each.max_waivers for each in fitting if each.max_waivers is not None]
+    return Applied(fitting, tuple(item for item, _ in items.values()), min(limits) if limits else None)
+
+
+def applies(item: Item, unit: Unit, asset: Asset | None) -> bool:
+    """Return whether the item's `applies_when` holds: of a list any element may fit; not set is empty."""
+    return all(_holds(condition, name, unit, asset) for name, condition in item.applies_when)
+
+
+def _holds(condition: Condition, name: str, unit: Unit, asset: Asset | None) -> bool:
+    owner, _, key = name.partition(".")
+    value = getattr(unit if owner == "unit" else asset, key, None)
+    several = list(value) if isinstance(value, tuple | list | Mapping) else [value or ""]
+    return any(condition.judge(str(each)) is Truth.PASS for each in several or [""])
