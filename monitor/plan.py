@@ -28,7 +28,7 @@ from monitor.readiness.conditions import Condition
 from probes import registry as built_in
 from probes.api import Params, ProbeSpec, Target, clip
 
-__all__ = ["Expectation", "Plan", "Registry", "build", "read"]
+__all__ = ["Expectation", "Plan", "Registry", "build", "read", "with_blocks"]
 
 MAX_PROBLEMS = 1000
 _DEFAULT_SHARE = 0.8
@@ -167,7 +167,7 @@ class _Builder:
             if spec.needs_address and not asset.address:
                 text = f'probe "{spec.name}" needs the asset\'s address'
                 self._report(bound.place / "address", text, "write its host name or IP address")
-            if shape := self._shape(_with_blocks(recipe, spec, bound), spec):
+            if shape := self._shape(with_blocks(recipe, spec, bound), spec):
                 self._job(target, recipe.id, shape, expected.get(recipe.id, NOTHING))
 
     def _job(self, target: Target, check: str, shape: _Shape, expected: Expected) -> None:
@@ -237,7 +237,7 @@ class _Builder:
         return None
 
 
-def _with_blocks(recipe: Recipe, spec: ProbeSpec, bound: Bound) -> Recipe:
+def with_blocks(recipe: Recipe, spec: ProbeSpec, bound: Bound) -> Recipe:
     """Return the recipe with the asset's blocks that the probe takes; the asset's own check goes before."""
     for name in spec.inputs:
         block = getattr(bound.asset, name) if name in BLOCKS else None

@@ -47,7 +47,7 @@ def validate(
         err.print(f"[yellow]warning:[/] {escape(warning)}")
     assets = sum(len(unit.assets) for unit in found)
     counts = f"{len(found.units)} units, {assets} assets, {len(made.jobs)} checks, {len(known)} profiles"
-    out.print(f"{escape(str(where.inventory))}: good ({counts})", soft_wrap=True, highlight=False)
+    out.print(f"{escape(str(where.inventory))}: valid ({counts})", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -121,7 +121,8 @@ def _asset(unit: str, bound: Bound, made: Plan, locator: Locator) -> None:
     for recipe in bound.recipes:
         job = made.jobs.get(f"{unit}/{asset.id}/{recipe.id}")
         timing = {"every": job.every, "timeout": job.timeout} if job else {}
-        for index, row in enumerate(_rows(recipe, timing, locator)):
+        full = plan.with_blocks(recipe, job.spec, bound) if job else recipe
+        for index, row in enumerate(_rows(full, timing, locator)):
             table.add_row(escape(recipe.id) if index == 0 else "", *map(escape, row))
         table.add_section()
     own = bound.asset.expect or {}
