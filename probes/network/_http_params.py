@@ -24,7 +24,8 @@ METRICS = (
     MetricDef("cert_days_left", "d", "higher", 0.001, "Days until the certificate expires (https)."),
 )
 FACTS = (
-    FactDef("address", help="The address that was asked."),
+    FactDef("address", help="The address that was asked (the proxy's, where there is one)."),
+    FactDef("family", help="4 or 6."),
     FactDef("url", help="The last address asked for, after redirects."),
     FactDef("server", help="The Server field."),
     FactDef("content_type", help="The Content-Type field."),

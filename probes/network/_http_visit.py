@@ -204,7 +204,7 @@ class Visit:
         """Return what was said until now."""
         facts = {"url": self._hop.url}
         if self._address is not None:
-            facts["address"] = self._address.host
+            facts["address"], facts["family"] = self._address.host, self._address.family
         if self.response.head_done:
             facts["server"] = self.response.field("server")
             facts["content_type"] = self.response.field("content-type")

@@ -165,6 +165,7 @@ class _Asking:
             "flags": " ".join(last.flags),
             "transport": self.transport,
             "address": self.address.host,
+            "family": self.address.family,
         }
 
 
@@ -218,6 +219,7 @@ PROBE = ProbeSpec(
         FactDef("flags", help="aa (authoritative), ra (recursion available), ad (validated)."),
         FactDef("transport", help="udp or tcp."),
         FactDef("address", help="The server's address that was asked."),
+        FactDef("family", help="4 or 6."),
     ),
     phases=("resolve", "query"),
     kinds=(

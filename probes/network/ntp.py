@@ -55,7 +55,7 @@ async def probe_ntp(target: Target, params: NtpParams, context: Context) -> Read
     best = min(samples, key=lambda sample: sample.delay_ms)
     clock = monitor_clock()
     metrics = _metrics(best, clock) | {"samples": float(len(samples)), "strays": float(udp.strays)}
-    facts = _facts(best.packet) | {"monitor_clock": clock, "address": address.host}
+    facts = _facts(best.packet) | {"monitor_clock": clock, "address": address.host, "family": address.family}
     phases = {"resolve": resolve_ms, "query": best.delay_ms}
     if params.require_synchronised and not best.packet.synchronised:
         raise ExpectationFailed(
@@ -125,6 +125,7 @@ PROBE = ProbeSpec(
         FactDef("version", help="NTP version of the answer."),
         FactDef("monitor_clock", help="Whether the monitor's own clock is synchronised, by its kernel."),
         FactDef("address", help="The server's address that was asked."),
+        FactDef("family", help="4 or 6."),
     ),
     phases=("resolve", "query"),
     kinds=KINDS,

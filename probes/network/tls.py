@@ -78,7 +78,7 @@ async def probe_tls(target: Target, params: TlsProbeParams, context: Context) ->
     address, resolve_ms = await resolve(target, context)
     run = _Run(target, params, context)
     run.phases["resolve"] = resolve_ms
-    run.facts["address"] = address.host
+    run.facts |= {"address": address.host, "family": address.family}
     try:
         await run.shake(address, verify=params.verify)
     except CertificateRefused as refused:
@@ -129,6 +129,7 @@ PROBE = ProbeSpec(
         FactDef("sha256", help="Its fingerprint."),
         FactDef("not_after", "datetime", "When it expires."),
         FactDef("address", help="The address that was asked."),
+        FactDef("family", help="4 or 6."),
     ),
     phases=("resolve", "connect", "starttls", "handshake"),
     kinds=(

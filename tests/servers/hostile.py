@@ -216,7 +216,7 @@ def _serve(served: socket.socket, answer: UdpAnswer) -> None:
 
 @asynccontextmanager
 async def udp_flood(host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Answer the first datagram with garbage without end."""
+    """Send garbage without end to whoever asked last."""
     tasks: list[asyncio.Task[None]] = []
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as served:
@@ -226,8 +226,10 @@ async def udp_flood(host: str = "127.0.0.1") -> AsyncIterator[int]:
         async def flood() -> None:
             _, asker = await loop.sock_recvfrom(served, 65536)
             while True:
-                with contextlib.suppress(ConnectionError):
-                    await loop.sock_sendto(served, GARBAGE[:500], asker)
+                with contextlib.suppress(OSError):
+                    served.sendto(GARBAGE[:500], asker)
+                with contextlib.suppress(OSError):
+                    asker = served.recvfrom(65536)[1]
                 await asyncio.sleep(0)
 
         tasks.append(asyncio.create_task(flood()))

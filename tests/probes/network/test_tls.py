@@ -30,6 +30,7 @@ FACTS = {
     "not_after",
     "chain",
     "address",
+    "family",
 }
 
 
