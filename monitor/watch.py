@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from monitor.incidents import REMOVED, Change, Committed
 from monitor.job import Job
@@ -31,6 +31,7 @@ from monitor.state import (
 from probes.api import Outcome, Reading, clip
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BATCH_S = 0.25
 """How long changes are gathered before they are committed."""
@@ -116,18 +117,17 @@ class Watch:
     async def adopt(self, jobs: Iterable[Job]) -> None:
         """Watch exactly these checks: known ids keep their states, what is gone is closed and forgotten."""
         now, entries = self.clock(), {}
-        for number, job in enumerate(jobs, 1):
+        async for job in _yielding(jobs):
             entries[job.id] = self._entry(job, now)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
         before: dict[str, CheckState] = self._loaded
-        before |= {check: entry.state for check, entry in self._entries.items() if check not in entries}
+        async for entry in _yielding(self._ring):
+            before[entry.job.id] = entry.state
         self._loaded = {}
         self._entries, self._ring, self._cursor = entries, list(entries.values()), 0
         self._count()
-        for check, state in before.items():
+        async for check in _yielding(before):
             if check not in entries:
-                self._gone(state, now)
+                self._gone(before[check], now)
 
     def _entry(self, job: Job, now: float) -> _Entry:
         old = self._entries.get(job.id)
@@ -264,6 +264,14 @@ class Watch:
         newer = self._dirty
         self._dirty = {check: old + newer.pop(check, []) for check, old in taken.items()} | newer
         self._wake.set()
+
+
+async def _yielding(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield the items, letting others have the loop every few hundred."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
 
 
 async def _to_the_end(work: Coroutine[None, None, Committed]) -> Committed:

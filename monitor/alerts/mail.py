@@ -161,7 +161,7 @@ def render(message: Message, sender: str) -> bytes:
     if message.in_reply_to:
         mail["In-Reply-To"] = mail["References"] = message.in_reply_to
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = message.language
     cte = "quoted-printable" if message.language == "en" else "base64"
     mail.set_content(message.body, charset="utf-8", cte=cte)
+    mail["Content-Language"] = message.language
     return mail.as_bytes()

@@ -154,8 +154,5 @@ def moment(at: float, timezone: str) -> str:
         zone: ZoneInfo | None = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone = None
-    return datetime.fromtimestamp(at, zone or UTC).isoformat(" ", "seconds")[:19] + _offset(at, zone)
-
-
-def _offset(at: float, zone: ZoneInfo | None) -> str:
-    return " " + datetime.fromtimestamp(at, zone or UTC).isoformat()[-6:]
+    text_ = datetime.fromtimestamp(at, zone or UTC).isoformat(" ", "seconds")
+    return f"{text_[:19]} {text_[19:]}"

@@ -179,7 +179,7 @@ class Outbox:
                 await self._failed(claimed, error)
                 return
             except Exception as error:
-                log.exception("a fault of ours while sending to %s", claimed.message.recipient)
+                log.exception("a fault of ours while sending to %s", clip(claimed.message.recipient, 100))
                 await self._failed(claimed, TransportError(f"our own fault: {type(error).__name__}"))
                 return
             self._taken.add(claimed.id)
@@ -188,13 +188,13 @@ class Outbox:
         self._taken.discard(claimed.id)
 
     async def _failed(self, claimed: Claimed, error: TransportError) -> None:
-        message, why = claimed.message, clip(error.message, 500)
+        why, to = clip(error.message, 500), clip(claimed.message.recipient, 100)
         if error.permanent or claimed.attempts >= self.retry.attempts:
             self.counters.dead += 1
-            log.error("mail %s to %s given up: %s", message.message_id, message.recipient, why)
+            log.error("mail %s to %s given up: %s", claimed.message.message_id, to, why)
             await self.table.dead(claimed.id, self.clock(), why)
             return
         self.counters.failed += 1
         pause = self.retry.pause(claimed.attempts, self.chance())
-        log.warning("mail to %s not sent, again in %.0f s: %s", message.recipient, pause, why)
+        log.warning("mail to %s not sent, again in %.0f s: %s", to, pause, why)
         await self.table.retry(claimed.id, self.clock() + pause, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import timeit
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -48,14 +49,14 @@ class Course:
         return self
 
     def reading(self, letter: str) -> tuple[Reading, Truth]:
-        make = {
+        makers: dict[str, Callable[[float], Reading]] = {
             "f": failed,
             "e": error,
             "n": not_run,
             "c": lambda at: not_run(at, "circuit_open"),
             "s": lambda at: not_run(at, "shutdown"),
-        }.get(letter, ok)
-        return make(self.at), {"d": FAIL, "u": UNTOLD}.get(letter, PASS)
+        }
+        return makers.get(letter, ok)(self.at), {"d": FAIL, "u": UNTOLD}.get(letter, PASS)
 
     @property
     def now(self) -> tuple[str, str]:
