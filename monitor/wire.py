@@ -118,7 +118,7 @@ class Unpacker:
             self._objects = {b"": {}}
         return [self._job(*packed) for packed in wire.jobs]
 
-    def _job(  # noqa: PLR0917 - the order of the wire
+    def _job(
         self,
         key: str,
         probe: str,
