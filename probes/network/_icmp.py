@@ -150,15 +150,20 @@ class IcmpEngine:
     def _pump(self) -> None:
         self._pump_timer = None
         now = time.perf_counter()
-        while self._queue and self._bucket.take(now):
-            burst = self._queue.popleft()
+        while (burst := self._next_in_queue()) is not None and self._bucket.take(now):
+            self._queue.popleft()
             burst.queued = False
-            if not burst.future.done() and self._send(burst):
+            if self._send(burst):
                 self._wheel.add(burst.next_at, burst)
-            if burst.queued:
+            elif burst.queued:
                 break
         if self._queue:
             self._arm_pump()
+
+    def _next_in_queue(self) -> Burst | None:
+        while self._queue and self._queue[0].future.done():
+            self._queue.popleft()
+        return self._queue[0] if self._queue else None
 
     def _send(self, burst: Burst) -> bool:
         """Send the next packet; where that is impossible, see to the burst and return False."""

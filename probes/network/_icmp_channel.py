@@ -94,6 +94,15 @@ class Channel:
 
     def send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> None:
         """Send one packet. Raises OSError (BlockingIOError and ENOBUFS: our own queue is full)."""
+        try:
+            self._send(packet, sockaddr, control)
+        except OSError as error:
+            if self.raw or error.errno in (errno.EAGAIN, errno.ENOBUFS):
+                raise
+            # A ping socket reports the error of an earlier packet, perhaps to another target, once.
+            self._send(packet, sockaddr, control)
+
+    def _send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> None:
         if control:
             self._socket.sendmsg((packet,), control, 0, sockaddr)
         else:

@@ -60,7 +60,7 @@ def padding(size: int) -> bytes:
     return bytes(number & 0xFF for number in range(size - KEY_SIZE))
 
 
-def ones_sum(data: bytes | memoryview) -> int:
+def ones_sum(data: bytes | bytearray | memoryview) -> int:
     """Return the ones' complement sum of the 16-bit words (RFC 1071), modulo 65535.
 
     2**16 is 1 modulo 65535, so the whole packet as one number has the same remainder as its words' sum.
@@ -86,7 +86,7 @@ def parse_echo(message: bytes | memoryview) -> Echo | None:
     return Echo(ident, sequence, bytes(message[HEADER.size : HEADER.size + KEY_SIZE]))
 
 
-def intact(message: bytes | memoryview) -> bool:
+def intact(message: bytes | bytearray | memoryview) -> bool:
     """Tell whether an ICMP message's checksum holds (a raw IPv4 socket gets them unchecked)."""
     return ones_sum(message) == 0
 
