@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from inventory.models import Asset, Unit
 from monitor.readiness.checklist import Checklist, Item
 from monitor.readiness.conditions import Condition, Truth
+from monitor.readiness.digest import digest
 
 
 def stronger(one: Item, two: Item) -> Item | None:
@@ -24,15 +25,31 @@ class Applied:
     checklists: tuple[Checklist, ...]
     items: tuple[Item, ...]
     max_waivers: int | None
+    digest: str
+    """Of the items."""
 
 
 class Conflict(ValueError):  # noqa: N818 - reads better where it is raised
     """Two checklists that apply to one unit hold the same item in two forms."""
 
 
-def for_unit(checklists: Mapping[str, Checklist], unit: Unit, gate: str) -> Applied:
-    """Return what a unit is asked at a gate. Raises Conflict."""
-    fitting = tuple(each for each in checklists.values() if each.gate == gate and each.fits(unit))
+class Asked:
+    """What each unit is asked at one gate; units with the same checklists share it."""
+
+    def __init__(self, checklists: Mapping[str, Checklist], gate: str) -> None:
+        self._checklists = tuple(each for each in checklists.values() if each.gate == gate)
+        self._known: dict[tuple[str, ...], Applied] = {}
+
+    def of(self, unit: Unit) -> Applied:
+        """Return what the unit is asked. Raises Conflict."""
+        fitting = tuple(each for each in self._checklists if each.fits(unit))
+        key = tuple(each.id for each in fitting)
+        if key not in self._known:
+            self._known[key] = _together(fitting, unit)
+        return self._known[key]
+
+
+def _together(fitting: tuple[Checklist, ...], unit: Unit) -> Applied:
     items: dict[str, tuple[Item, str]] = {}
     for checklist in fitting:
         for key, item in checklist.items.items():
@@ -45,12 +62,17 @@ def for_unit(checklists: Mapping[str, Checklist], unit: Unit, gate: str) -> Appl
                 )
             items[key] = (chosen, owner if chosen is old else checklist.id)
     limits = [each.max_waivers for each in fitting if each.max_waivers is not None]
-    return Applied(fitting, tuple(item for item, _ in items.values()), min(limits) if limits else None)
+    asked = tuple(item for item, _ in items.values())
+    return Applied(fitting, asked, min(limits) if limits else None, digest(asked))
 
 
 def applies(item: Item, unit: Unit, asset: Asset | None) -> bool:
-    """Return whether the item's `applies_when` holds: of a list any element may fit; not set is empty."""
-    return all(_holds(condition, name, unit, asset) for name, condition in item.applies_when)
+    """Return whether the item's `applies_when` holds: of a list any element may fit; not set is empty.
+
+    Without an asset, what is asked of assets excludes nothing.
+    """
+    asked = [each for each in item.applies_when if asset is not None or not each[0].startswith("asset.")]
+    return all(_holds(condition, name, unit, asset) for name, condition in asked)
 
 
 def _holds(condition: Condition, name: str, unit: Unit, asset: Asset | None) -> bool:

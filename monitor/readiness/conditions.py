@@ -100,6 +100,10 @@ class Compare(Condition):
                 return UNKNOWN
         return PASS if _OPERATORS[self.op](value, self.bound) else FAIL
 
+    def holds(self, value: float) -> bool:
+        """Return whether a number, infinite ones included, is on the right side."""
+        return bool(_OPERATORS[self.op](value, self.bound))
+
     def __str__(self) -> str:
         return f"{self.op} {self.bound:.10g}"
 

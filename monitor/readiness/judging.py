@@ -1,0 +1,256 @@
+"""Evidence and checklists to verdicts: pure, the clock passed in.
+
+The rules are numbered as in the documentation (`docs/readiness.md`): 1 outcomes, 2 staleness, 3 blocking,
+4 waivers, 5 what does not apply, 6 soak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from inventory.models import Inventory, Unit
+from monitor.job import Job
+from monitor.plan import Plan
+from monitor.readiness.applied import Applied, Asked
+from monitor.readiness.checklist import Checklist, Item
+from monitor.readiness.conditions import Truth, conjunction
+from monitor.readiness.dependencies import Asset, Dependencies, by_asset, default_age
+from monitor.readiness.digest import digest
+from monitor.readiness.measuring import (
+    NOT_MEASURED,
+    Finding,
+    Measuring,
+    NoRequirements,
+    Requirements,
+    Subject,
+)
+from monitor.readiness.results import ItemResult, UnitResult
+from monitor.readiness.rows import Row, rows
+from monitor.readiness.soaking import soaked
+from monitor.readiness.verdict import Rollup, Status, Verdict, rollup, verdict
+from monitor.readiness.waivers import Waiver, Waivers
+from monitor.store.api import Evidence, Latest
+from probes.api import Outcome, Reading
+
+DEFAULT_GATE = "go-live"
+CLOCK_SLACK_S = 60.0
+"""How far in the future a reading may lie (clocks differ) and still count."""
+_STATUS = {Truth.PASS: Status.PASS, Truth.FAIL: Status.FAIL, Truth.UNKNOWN: Status.UNKNOWN}
+
+
+class Judge:
+    """Judges units at one gate by the evidence at one moment; remembers verdicts for roll-ups."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        plan: Plan,
+        checklists: Mapping[str, Checklist],
+        evidence: Evidence,
+        *,
+        now: float,
+        gate: str = DEFAULT_GATE,
+        waivers: Waivers | None = None,
+        requirements: Requirements | None = None,
+        jobs: Mapping[Asset, tuple[Job, ...]] | None = None,
+    ) -> None:
+        self._inventory, self._plan, self._asked = inventory, plan, Asked(checklists, gate)
+        self._evidence, self._now, self._gate = evidence, now, gate
+        self._waivers = waivers or Waivers()
+        self._jobs = jobs if jobs is not None else by_asset(plan.jobs.values())
+        self._measuring = Measuring(evidence, requirements or NoRequirements(), now)
+        self._dependencies = Dependencies(inventory, self._jobs, evidence, now)
+        self._verdicts: dict[str, tuple[Verdict, float]] = {}
+
+    def unit(self, key: str) -> UnitResult:
+        """Return a unit's result, with the roll-up of all below it. Raises `applied.Conflict`."""
+        own = self._own(key)
+        below = [self._verdict(unit.id) for unit in self._inventory.subtree(key)]
+        return replace(own, rollup=rollup(below))
+
+    def _verdict(self, key: str) -> tuple[Verdict, float]:
+        if key not in self._verdicts:
+            self._own(key)
+        return self._verdicts[key]
+
+    def _own(self, key: str) -> UnitResult:
+        unit = self._inventory.units[key]
+        applied = self._asked.of(unit)
+        asked = rows(unit, applied, self._jobs, self._plan)
+        judged = _after_dependencies([(row, self._row(unit, row)) for row in asked])
+        items, used = self._waived(unit, judged)
+        found, reasons = verdict(items, applied.max_waivers)
+        result = UnitResult(
+            key, unit.name, unit.name_zh, found, reasons, self._digest(unit, applied),
+            tuple((each.id, each.digest) for each in applied.checklists), items, Rollup(),
+            self._inventory.timezone(key), used,
+        )  # fmt: skip
+        self._verdicts[key] = (found, result.coverage)
+        return result
+
+    def _digest(self, unit: Unit, applied: Applied) -> str:
+        """Return the digest of what the unit is: itself, its effective checks, and what is asked of it."""
+        jobs = [job for asset in unit.assets for job in self._jobs.get((unit.id, asset.id), ())]
+        checks = {job.id: self._check(job) for job in jobs}
+        return digest({"unit": unit, "checks": checks, "items": applied.digest})
+
+    def _check(self, job: Job) -> tuple[object, ...]:
+        expected = self._plan.expectations.get(job.id)
+        return job.spec.name, job.params, job.every, job.timeout, job.retries, expected
+
+    def _row(self, unit: Unit, row: Row) -> ItemResult:
+        blank = _blank(row)
+        if not row.applicable:  # rule 5
+            return replace(blank, status=Status.NOT_APPLICABLE, reason="applies_when")
+        if row.item.attest is not None:
+            return replace(blank, reason="not_attested", expected=f"attested by an {row.item.attest.role}")
+        if row.job is None:
+            return replace(blank, reason=NOT_MEASURED, detail=row.lacking)
+        latest = self._evidence.latest(row.job.id)
+        seen = self._seen(row.item, row.job, latest, blank, unit)
+        if root := self._dependencies.blocked(row.job):  # rule 3
+            return replace(seen, reason="blocked", blocked_by=root, detail=f"blocked by {root}")
+        return self._judged(unit, row.item, row.job, latest, seen)
+
+    def _seen(self, item: Item, job: Job, latest: Latest | None, blank: ItemResult, unit: Unit) -> ItemResult:
+        """Return the row with what is known of the last measurement, not judged yet."""
+        if latest is None:
+            return blank
+        reading = latest.measurement
+        if reading is None:
+            return replace(blank, attempted_at=latest.attempt.at, vantage=latest.attempt.vantage or None)
+        name = item.expect[0][0] if item.expect else ""
+        subject = Subject(job, name, reading)
+        definition = subject.definition
+        value = self._measuring.value(subject) if name else None
+        return replace(
+            blank, collected_at=reading.at, expires_at=reading.at + self._age(item, job, unit),
+            attempted_at=latest.attempt.at, vantage=reading.vantage or None,
+            value=value, unit=definition.unit if definition else None,
+        )  # fmt: skip
+
+    def _age(self, item: Item, job: Job, unit: Unit) -> float:
+        asset = unit.asset(job.asset)
+        return item.max_age or default_age(asset.kind if asset else "", job.every, job.timeout)
+
+    def _judged(
+        self, unit: Unit, item: Item, job: Job, latest: Latest | None, seen: ItemResult
+    ) -> ItemResult:
+        if latest is None:
+            return replace(seen, reason=NOT_MEASURED, detail="the check has not run yet")
+        reading, attempt = latest.measurement, latest.attempt
+        if reading is None:
+            return replace(seen, reason=attempt.kind or NOT_MEASURED, detail=attempt.detail)
+        if reading.at > self._now + CLOCK_SLACK_S:
+            return replace(
+                seen, reason="inconclusive", detail="the reading lies in the future: check the clocks"
+            )
+        if seen.expires_at is None or self._now >= seen.expires_at:  # rule 2
+            failed_since = attempt.at > reading.at and not attempt.outcome.measured
+            kind = attempt.kind if failed_since and attempt.kind else "stale"
+            return replace(seen, reason=kind, detail=attempt.detail if failed_since else "")
+        return self._soaked(unit, item, job, self._measured(item, job, reading, seen))
+
+    def _measured(self, item: Item, job: Job, reading: Reading, seen: ItemResult) -> ItemResult:
+        """Rule 1: a failed reading fails the item, unless the item judges windows alone."""
+        instant = not item.expect or any(condition.instant for _, condition in item.expect)
+        if reading.outcome is Outcome.FAILED and instant:
+            actual = f"failed: {reading.kind}"
+            return replace(
+                seen, status=Status.FAIL, reason=reading.kind, detail=reading.detail, actual=actual
+            )
+        if not item.expect:
+            return replace(seen, status=Status.PASS, actual="answers")
+        findings = [
+            self._measuring.find(Subject(job, name, reading), condition) for name, condition in item.expect
+        ]
+        return _joined(findings, seen, reading)
+
+    def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
+        if item.soak is None or result.status is not Status.PASS:  # rule 6
+            return result
+        zone = self._inventory.timezone(unit.id)
+        found = soaked(item.soak, item.expect, job, self._evidence, now=self._now, zone=zone)
+        if found.holds:
+            return result
+        return replace(result, status=Status.UNKNOWN, reason="soaking", detail=found.text(item.soak))
+
+    def _waived(
+        self, unit: Unit, judged: Iterable[tuple[Row, ItemResult]]
+    ) -> tuple[tuple[ItemResult, ...], tuple[tuple[str, str | None, str], ...]]:
+        """Rule 4: a waiver in force maps fail to waived, and unknown only where it says so."""
+        items, used = [], []
+        for row, result in judged:
+            waiver = self._waivers.find((self._gate, unit.id, result.asset, result.id), self._now)
+            if waiver is not None and _covers(waiver, row.item, result.status):
+                used.append((waiver.id, result.asset, result.id))
+                result = replace(result, status=Status.WAIVED, raw=result.status, waiver=_shown(waiver))  # noqa: PLW2901
+            items.append(result)
+        return tuple(items), tuple(used)
+
+
+def _covers(waiver: Waiver, item: Item, status: Status) -> bool:
+    if not item.may_be_waived:
+        return False
+    return status is Status.FAIL or (status is Status.UNKNOWN and waiver.covers_unknown)
+
+
+def _shown(waiver: Waiver) -> Mapping[str, object]:
+    return waiver.model_dump(mode="json", exclude={"gate", "unit", "asset", "item"})
+
+
+def _blank(row: Row) -> ItemResult:
+    """Return the row with nothing known of it."""
+    item = row.item
+    expected = "; ".join(f"{name} {condition}" for name, condition in item.expect)
+    return ItemResult(
+        item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
+        Status.UNKNOWN, expected=expected or "answers", check=row.job.id if row.job else None,
+        remediation=item.remediation, remediation_zh=item.remediation_zh,
+    )  # fmt: skip
+
+
+def _joined(findings: list[Finding], seen: ItemResult, reading: Reading) -> ItemResult:
+    """Return the row for all of its conditions: what decides it comes first."""
+    truth = conjunction([each.truth for each in findings])
+    lead = next(each for each in findings if each.truth is truth)
+    actual = "; ".join(each.actual for each in findings if each.actual)
+    return replace(
+        seen, status=_STATUS[truth], reason=lead.reason, actual=actual, value=lead.value, unit=lead.unit,
+        detail=lead.detail or ("" if truth is Truth.PASS else reading.detail),
+    )  # fmt: skip
+
+
+def _after_dependencies(judged: list[tuple[Row, ItemResult]]) -> list[tuple[Row, ItemResult]]:
+    """Block the rows whose item depends on one that fails: on the same asset, else on any."""
+    by_item: dict[str, list[ItemResult]] = {}
+    for _, result in judged:
+        by_item.setdefault(result.id, []).append(result)
+    items = {row.item.id: row.item for row, _ in judged}
+    return [(row, _behind(row.item, result, by_item, items)) for row, result in judged]
+
+
+def _behind(
+    item: Item, result: ItemResult, by_item: Mapping[str, list[ItemResult]], items: Mapping[str, Item]
+) -> ItemResult:
+    if result.status is Status.NOT_APPLICABLE or result.blocked_by:
+        return result
+    waiting, seen = list(item.depends_on), {item.id}
+    while waiting:
+        key = waiting.pop(0)
+        if key in seen:
+            continue
+        seen.add(key)
+        others = by_item.get(key, [])
+        same = [each for each in others if each.asset == result.asset] or others
+        root = next((each.blocked_by or each.check or each.id for each in same if _stops(each)), None)
+        if root:
+            why = f"blocked by {root}"
+            return replace(result, status=Status.UNKNOWN, reason="blocked", blocked_by=root, detail=why)
+        waiting.extend(items[key].depends_on if key in items else ())
+    return result
+
+
+def _stops(result: ItemResult) -> bool:
+    return result.status is Status.FAIL or result.blocked_by is not None

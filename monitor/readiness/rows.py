@@ -1,0 +1,113 @@
+"""From items to rows: one for each asset that an item selects, and one for whatever nobody asks about.
+
+Besides the checklists' items a unit has rows of its own: `expect.<check>.<metric>` for each condition that
+the inventory writes; `answers.<check>` for an asset whose checks no item and no condition asks about, since
+a target that is down must not go unseen; and `monitored` for an asset that no check measures at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from inventory.models import Asset as AssetSpec
+from inventory.models import Unit
+from monitor.job import Job
+from monitor.plan import Expectation, Plan
+from monitor.readiness.applied import Applied, applies
+from monitor.readiness.checklist import CATEGORY_OF, Item
+from monitor.readiness.dependencies import Asset
+
+MONITORED = "monitored"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item on one asset (or on none), with the check that answers it."""
+
+    item: Item
+    asset: AssetSpec | None = None
+    job: Job | None = None
+    applicable: bool = True
+    lacking: str = ""
+    """Why there is no check to answer it."""
+
+
+def rows(unit: Unit, applied: Applied, jobs: Mapping[Asset, tuple[Job, ...]], plan: Plan) -> list[Row]:
+    """Return all rows of a unit, those of the checklists first."""
+    found = [row for item in applied.items for row in _of_item(unit, item, jobs)]
+    asked = {row.asset.id for row in found if row.asset and row.job and row.applicable}
+    for asset in unit.assets:
+        own = list(_own(asset, jobs.get((unit.id, asset.id), ()), plan, silent=asset.id not in asked))
+        found.extend(own)
+    return found
+
+
+def _of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> Iterator[Row]:
+    if item.attest is not None or item.select is None:
+        yield Row(item, applicable=applies(item, unit, None))
+        return
+    selected = [asset for asset in unit.assets if item.select.matches(asset)]
+    for asset in selected:
+        job = next((job for job in jobs.get((unit.id, asset.id), ()) if job.check == item.check), None)
+        yield _row(unit, item, asset, job)
+    if not selected and not item.optional:
+        yield Row(item, applicable=applies(item, unit, None), lacking="no asset of this unit is selected")
+
+
+def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:
+    applicable = applies(item, unit, asset)
+    if job is None:
+        return Row(item, asset, None, applicable, f'this asset has no check "{item.check}"')
+    if job.spec.name != item.probe:
+        text = f'check "{job.check}" is made by probe "{job.spec.name}", and the item asks for "{item.probe}"'
+        return Row(item, asset, None, applicable, text)
+    return Row(item, asset, job, applicable)
+
+
+def _own(asset: AssetSpec, jobs: tuple[Job, ...], plan: Plan, *, silent: bool) -> Iterator[Row]:
+    if not jobs:
+        yield Row(_monitored(asset), asset, lacking="no check measures this asset")
+        return
+    for job in jobs:
+        expected = plan.expectations.get(job.id, {})
+        for name, expectation in expected.items():
+            yield Row(_expected(asset, job, name, expectation), asset, job)
+        if silent and not expected:
+            yield Row(_answers(asset, job), asset, job)
+
+
+def _called(asset: AssetSpec) -> tuple[str, str]:
+    return asset.name or asset.id, asset.name_zh or asset.name or asset.id
+
+
+def _expected(asset: AssetSpec, job: Job, name: str, expectation: Expectation) -> Item:
+    en, zh = _called(asset)
+    condition = expectation.condition
+    return Item(
+        f"expect.{job.check}.{name}", CATEGORY_OF[asset.kind], expectation.severity,
+        f"{en}: {name} {condition}", f"{zh}：{name} {condition}",
+        f'Bring {name} of {en} to "{condition}", or correct what the inventory expects of it.',
+        f"请将{zh}的 {name} 调整到“{condition}”，或更正清单文件中的期望值。",
+        check=job.check, probe=job.spec.name, expect=((name, condition),), max_age=expectation.max_age,
+    )  # fmt: skip
+
+
+def _answers(asset: AssetSpec, job: Job) -> Item:
+    en, zh = _called(asset)
+    return Item(
+        f"answers.{job.check}", CATEGORY_OF[asset.kind], "blocker",
+        f"{en} answers {job.check}", f"{zh} 响应 {job.check} 检查",
+        f"Find out why {en} does not serve, starting with the detail of this row.",
+        f"请从本行的详情入手，查明{zh}无法提供服务的原因。",
+        check=job.check, probe=job.spec.name,
+    )  # fmt: skip
+
+
+def _monitored(asset: AssetSpec) -> Item:
+    en, zh = _called(asset)
+    return Item(
+        MONITORED, "operations", "blocker", f"{en} is monitored", f"{zh} 已纳入监控",
+        f"Give {en} a check in the inventory, or a profile whose checks select it.",
+        f"请在清单文件中为{zh}配置检查，或选用包含该类资产检查的配置模板。",
+    )  # fmt: skip

@@ -1,0 +1,14 @@
+"""The small world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.readiness.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
