@@ -79,8 +79,8 @@ HOST_METRICS = (
     MetricDef("uptime_s", "s", "none", 1, "time since boot"),
     MetricDef("rx_bytes_per_s", "bytes/s", "none", 1, "received by all interfaces but loopback"),
     MetricDef("tx_bytes_per_s", "bytes/s", "none", 1, "sent by all interfaces but loopback"),
-    MetricDef("rx_errors_per_s", "count/s", "lower", 0.001, "receive errors of all interfaces"),
-    MetricDef("tx_errors_per_s", "count/s", "lower", 0.001, "send errors of all interfaces"),
+    MetricDef("rx_errors_per_s", "count", "lower", 0.001, "receive errors of all interfaces"),
+    MetricDef("tx_errors_per_s", "count", "lower", 0.001, "send errors of all interfaces"),
     MetricDef("processes", "count", "none", 1, "processes"),
     MetricDef("failed_units", "count", "lower", 1, "systemd units that failed; absent without systemd"),
 )

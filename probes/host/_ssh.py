@@ -23,8 +23,8 @@ from pydantic import Field, model_validator
 from probes.api import Context, Params, Secret, Shared, Target
 from probes.errors import NotRun, PermissionMissing, ProtocolViolated, TimedOut
 from probes.host import _known_hosts
-from probes.host._resolve import Address, milliseconds_since, resolve
 from probes.host._ssh_session import Closed, Command, Login, Output, Session
+from probes.network._resolve import Address, resolve
 
 IDLE_S = 300.0
 """A connection unused for so long is closed."""
@@ -193,12 +193,10 @@ class SshPool:
         async with self._turns.setdefault(place, asyncio.Lock()):
             opening.enter("queued")
             await asyncio.sleep(self._last_login.get(place, 0.0) + LOGIN_GAP_S - time.monotonic())
-            start = time.perf_counter()
             opening.enter("resolve")
-            address = await resolve(target, login.port, opening.own)
-            opening.phases["resolve"] = milliseconds_since(start)
+            address, opening.phases["resolve"] = await resolve(target, opening.own)
             self._last_login[place] = time.monotonic()
-            session = Session(await _connected(address, opening), login)
+            session = Session(await _connected(address, login.port, opening), login)
             try:
                 await self._log_in(session, opening)
             except BaseException:
@@ -212,12 +210,12 @@ class SshPool:
         opening.enter("handshake")
         start, timeout = time.perf_counter(), opening.own.remaining
         await self._blocking(lambda: session.handshake(known, str(self._known.path), timeout), session.abort)
-        opening.phases["handshake"] = milliseconds_since(start)
+        opening.phases["handshake"] = _milliseconds_since(start)
         await self._thread(opening.own)
         opening.enter("login")
         start = time.perf_counter()
         await self._blocking(session.log_in, session.abort)
-        opening.phases["login"] = milliseconds_since(start)
+        opening.phases["login"] = _milliseconds_since(start)
         self.logins += 1
 
     async def _command(self, login: Login, connection: Connection, work: Command, context: Context) -> Output:
@@ -351,15 +349,19 @@ async def _place(semaphore: asyncio.Semaphore, context: Context, what: str) -> _
     return _Held(semaphore)
 
 
-async def _connected(address: Address, opening: Opening) -> socket.socket:
+async def _connected(address: Address, port: int, opening: Opening) -> socket.socket:
     opening.enter("connect")
     start = time.perf_counter()
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    sock = socket.socket(address.af, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address.sockaddr)
+        await asyncio.get_running_loop().sock_connect(sock, address.sockaddr(port))
     except BaseException:
         sock.close()
         raise
-    opening.phases["connect"] = milliseconds_since(start)
+    opening.phases["connect"] = _milliseconds_since(start)
     return sock
+
+
+def _milliseconds_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000

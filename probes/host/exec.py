@@ -136,13 +136,8 @@ async def _here(
 
 
 async def _over_ssh(
-    target: Target,
-    params: ExecParams,
-    command: tuple[str, ...],
-    environment: dict[str, str],
-    context: Context,
+    target: Target, ssh: SshParams, command: tuple[str, ...], environment: dict[str, str], context: Context
 ) -> tuple[Finished, dict[str, float]]:
-    assert params.ssh is not None
     words = " ".join(map(shlex.quote, command))
     limit = max(1, ceil(context.remaining * OWN_SHARE))
     script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()) + (
