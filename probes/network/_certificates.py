@@ -61,6 +61,7 @@ class Certificate:
     serial: str
     sha256: str
     not_after: dt.datetime
+    not_after_text: str
 
     def days_left(self, now: dt.datetime) -> float:
         """Return the days until it expires, negative once it has."""
@@ -74,7 +75,7 @@ class Certificate:
             "names": self.names,
             "serial": self.serial,
             "sha256": self.sha256,
-            "not_after": self.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "not_after": self.not_after_text,
         }
 
 
@@ -92,6 +93,7 @@ def describe(der: bytes) -> Certificate | None:
             f"{found.serial_number:x}",
             found.fingerprint(hashes.SHA256()).hex(),
             found.not_valid_after_utc,
+            found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
     except UNREADABLE:
         return None

@@ -211,7 +211,7 @@ class Visit:
         if self._tls[0]:
             facts["tls_version"], facts["tls_cipher"] = self._tls
         if self._certificate is not None:
-            facts["cert_not_after"] = self._certificate.facts()["not_after"]
+            facts["cert_not_after"] = self._certificate.not_after_text
         return facts
 
 
