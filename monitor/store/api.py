@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.api import Reading
+from probes.api import MetricDef, Reading
 
 OUTCOME_CODES = {"ok": 0, "failed": 1, "error": 2, "not_run": 3}
 """How outcomes are numbered in a `Window` and in the stored samples."""
@@ -78,6 +78,43 @@ class StoreInfo:
     days: Sequence[str] = field(default_factory=tuple)
 
 
+class NoStore(RuntimeError):  # noqa: N818 - reads better where it is raised
+    """There is no store in the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a sink has read: everything up to commit `after`.
+
+    Where the log of commits no longer reached back that far, the sink is catching up: of the commits up to
+    `until` it still wants those of the days and groups of checks from `day` and `group` to `last_day`.
+    """
+
+    after: int = 0
+    until: int = 0
+    day: int = 0
+    group: int = 0
+    last_day: int = 0
+
+    def __str__(self) -> str:
+        numbers = (self.after, self.until, self.day, self.group, self.last_day)
+        return ":".join(map(str, numbers if self.until else numbers[:1]))
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Return the cursor of a text made by `str`. Raises ValueError."""
+        return cls(*map(int, text.split(":")))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Readings for a sink, and the cursor behind them; `ordered` is False while catching up."""
+
+    readings: Sequence[Reading]
+    cursor: Cursor
+    ordered: bool = True
+
+
 class Evidence(Protocol):
     """The reading side: what judging needs. Blocking, but quick; big windows belong in a thread."""
 
@@ -113,6 +150,12 @@ class Evidence(Protocol):
 
 class Sink(Protocol):
     """The writing side: never waits, never raises; what it can't take is dropped and counted."""
+
+    def declare(self, check: str, metrics: Sequence[MetricDef]) -> None:
+        """Tell a check's metrics with their resolutions, before its first reading (else doubles are kept).
+
+        Checks declared one after the other are stored together: declare a unit's in a row.
+        """
 
     def append(self, reading: Reading) -> None:
         """Queue a reading for the next commit (every 250 ms). Bounded: over the bound it is dropped."""

@@ -11,6 +11,8 @@ CREATE TABLE heads (
     low   INTEGER NOT NULL,                 -- commits of the records in it: low <= seq <= high
     high  INTEGER NOT NULL,
     count INTEGER NOT NULL,
+    first_day INTEGER NOT NULL,             -- since the epoch, of the readings
+    last_day  INTEGER NOT NULL,
     ends  BLOB NOT NULL,                    -- uint32 byte offsets at which each check's records end
     data  BLOB NOT NULL
 );
@@ -26,4 +28,4 @@ CREATE TABLE texts (
 );
 CREATE INDEX texts_by_day ON texts (day);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('committed', 0), ('settled', 0);
+INSERT INTO meta VALUES ('committed', 0), ('settled', 0), ('cut', 0), ('kept', 0);

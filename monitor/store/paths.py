@@ -1,0 +1,75 @@
+"""Where a store keeps what, and what the settings allow it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def free_bytes(path: Path) -> int:
+    """Return how many bytes an ordinary user can still write there."""
+    return shutil.disk_usage(path).free
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Bounds of a store; days count from the end of what a file holds."""
+
+    raw_days: int = 14
+    five_minute_days: int = 90
+    hourly_days: int = 1096
+    commit_s: float = 0.25
+    queue_limit: int = 200_000
+    """Readings that may wait for a commit; more are dropped and counted."""
+    text_limit: int = 200_000
+    """Different details kept a day; more are cut to their kind."""
+    min_free_bytes: int = 512 * 1024 * 1024
+    """With less, samples stop; state goes on."""
+    free: Callable[[Path], int] = free_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of a state directory."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Checks, facts, evidence, and what other parts of the monitor keep."""
+        return self.root / "state.db"
+
+    @property
+    def heads(self) -> Path:
+        """Readings that are not rolled yet."""
+        return self.root / "heads.db"
+
+    @property
+    def samples(self) -> Path:
+        """A file a day."""
+        return self.root / "samples"
+
+    @property
+    def rollups(self) -> Path:
+        """A file a month of 5-minute buckets, a file a year of hourly ones."""
+        return self.root / "rollups"
+
+    def make(self) -> None:
+        """Make the directories."""
+        for folder in (self.root, self.samples, self.rollups):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def files(self) -> list[Path]:
+        """Return the databases there are, in the order in which a copy of them is consistent.
+
+        A reading moves from the heads to its day, and names what is in the state: so the heads come first.
+        """
+        found = [
+            self.heads,
+            *sorted(self.samples.glob("*.db")),
+            *sorted(self.rollups.glob("*.db")),
+            self.state,
+        ]
+        return [path for path in found if path.exists()]

@@ -1,0 +1,87 @@
+"""Where rollups lie: `rollups/5m-YYYY-MM.db` and `rollups/1h-YYYY.db`, so that retention deletes a file."""
+
+from __future__ import annotations
+
+import calendar
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from monitor.store import rollups
+from monitor.store.codec import Table
+from monitor.store.database import Pool, connect, migrate, transaction
+from monitor.store.days import day_of, name_of
+from monitor.store.rollups import WIDTHS, Buckets, Step
+from monitor.store.tables import spans
+
+PACKAGE = "monitor.store.migrations.rollups"
+
+
+def file_of(step: Step, day: int) -> str:
+    """Return the name of the file that holds a day."""
+    name = name_of(day)
+    return f"5m-{name[:7]}.db" if step == "5m" else f"1h-{name[:4]}.db"
+
+
+def last_day(name: str) -> int | None:
+    """Return the last day a file can hold, None where it is none of ours."""
+    step, _, rest = name.removesuffix(".db").partition("-")
+    try:
+        if step == "1h":
+            return day_of(f"{date(int(rest), 12, 31)}.db")
+        year, month = (int(part) for part in rest.split("-"))
+        return day_of(f"{date(year, month, calendar.monthrange(year, month)[1])}.db")
+    except ValueError:
+        return None
+
+
+def built(table: Table) -> list[tuple[int, dict[Step, bytes]]]:
+    """Return the blobs of each check of a day's table."""
+    found = []
+    for number, rows in spans(table):
+        at = table.fixed["at"][rows]
+        blobs = {
+            step: rollups.pack({n: rollups.build(at, v[rows], w) for (n, _), v in table.metrics.items()})
+            for step, w in WIDTHS.items()
+        }
+        found.append((number, blobs))
+    return found
+
+
+def write(folder: Path, day: int, tables: Iterable[Table]) -> None:
+    """Replace the rollups of a day for the checks of some tables."""
+    rows = [row for table in tables for row in built(table)]
+    for step in WIDTHS:
+        db = connect(folder / file_of(step, day))
+        try:
+            migrate(db, PACKAGE)
+            with transaction(db):
+                blobs = [(number, day, found[step]) for number, found in rows]
+                db.executemany("REPLACE INTO rollups VALUES (?, ?, ?)", blobs)
+        finally:
+            db.close()
+
+
+class RollupReader:
+    """Looks into the rollups from any thread and any process."""
+
+    def __init__(self, folder: Path, pool: Pool) -> None:
+        self.folder, self._pool = folder, pool
+
+    def days(self, step: Step, number: int, metric: str, first: int, last: int) -> dict[int, Buckets]:
+        """Return one metric's buckets of each day from first to last that has them."""
+        found: dict[int, Buckets] = {}
+        query = "SELECT day, data FROM rollups WHERE number = ? AND day >= ? AND day <= ? ORDER BY day"
+        for path in self._files(step, first, last):
+            with self._pool.use(path) as db:
+                rows: Sequence[sqlite3.Row] = db.execute(query, (number, first, last)).fetchall()
+            for day, data in rows:
+                buckets = rollups.unpack(data, metric)
+                if buckets is not None:
+                    found[day] = buckets
+        return found
+
+    def _files(self, step: Step, first: int, last: int) -> list[Path]:
+        low, high = file_of(step, first), file_of(step, last)
+        return sorted(p for p in self.folder.glob(f"{step}-*.db") if low <= p.name <= high)

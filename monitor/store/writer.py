@@ -1,0 +1,222 @@
+"""The one thread that writes: commits every 250 ms, and between commits one short step of upkeep."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from monitor.store.catalogue import Catalogue, write_facts
+from monitor.store.codec import TICK_MS
+from monitor.store.database import Database
+from monitor.store.days import day_at
+from monitor.store.heads import HeadsWriter
+from monitor.store.paths import Paths, StoreSettings
+from monitor.store.rolling import Roller
+
+_log = structlog.get_logger(__name__)
+
+SETTLE_EVERY_S = 300.0
+SETTLE_OVER = 50_000
+ROLL_EVERY_S = 3600.0
+LONGEST_PACE_S = 60.0
+SEAL_AFTER_S = 4500.0
+"""So long after midnight UTC everything of the day before has been rolled."""
+LOOK_AT_DISK_S = 2.0
+RETAIN_EVERY_S = 3600.0
+TEXTS_KEPT_DAYS = 3
+"""Texts of heads and latest records; those of the days' files go with their file."""
+
+FactChange = tuple[int, float, dict[str, str]]
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What the loop leaves for the writer; each deque has one end for each."""
+
+    records: deque[bytes] = field(default_factory=deque)
+    texts: deque[tuple[int, int, str]] = field(default_factory=deque)
+    facts: deque[FactChange] = field(default_factory=deque)
+    waiting: deque[Future[None]] = field(default_factory=deque)
+    jobs: deque[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=deque)
+    dropped: int = 0
+    paused: bool = False
+    """Whether samples are refused for want of disk."""
+
+
+class Writer:
+    """Takes from the inbox and writes; `start` and `stop` it once."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: StoreSettings,
+        state: Database,
+        catalogue: Catalogue,
+        heads: HeadsWriter,
+        roller: Roller,
+        inbox: Inbox,
+        live: Callable[[], set[int]],
+    ) -> None:
+        self._paths, self._settings, self._state, self._catalogue = paths, settings, state, catalogue
+        self._heads, self._roller, self._inbox = heads, roller, inbox
+        self._wake, self._stopping = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._upkeep = Upkeep(heads, roller, settings, live)
+        self._looked = 0.0
+        self.last_commit: float | None = None
+        self.commits = 0
+        self.commit_ms = 0.0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._look_at_disk()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what is queued, and end the thread."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Do not wait for the next commit to be due."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(self._settings.commit_s)
+            self._wake.clear()
+            self._round()
+        self._round()
+
+    def _round(self) -> None:
+        waiting = [self._inbox.waiting.popleft() for _ in range(len(self._inbox.waiting))]
+        if time.monotonic() - self._looked >= LOOK_AT_DISK_S:
+            self._look_at_disk()
+        self._commit()
+        for future in waiting:
+            _settle(future, None)
+        while self._inbox.jobs:
+            job, done = self._inbox.jobs.popleft()
+            try:
+                _settle(done, job())
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+                done.set_exception(error)
+        if not self._stopping and not self._inbox.paused:
+            self._maintain()
+
+    def _look_at_disk(self) -> None:
+        self._looked = time.monotonic()
+        short = self._settings.free(self._paths.root) < self._settings.min_free_bytes
+        if short != self._inbox.paused:
+            _log.error("samples_stopped_disk_low") if short else _log.info("samples_resumed")
+        self._inbox.paused = short
+
+    def _commit(self) -> None:
+        started = time.perf_counter()
+        count = len(self._inbox.records)
+        records = [self._inbox.records.popleft() for _ in range(count)]
+        try:
+            self._write_state()
+            if records and not self._inbox.paused:
+                self._write_samples(records)
+                records = []
+        except sqlite3.Error as error:
+            _log.error("commit_failed", error=str(error), readings=len(records))
+            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                self._inbox.paused = True
+        self._inbox.dropped += len(records)
+        self.commit_ms = (time.perf_counter() - started) * 1000
+
+    def _write_state(self) -> None:
+        """Write new checks, layouts and facts; what could not be written stays pending."""
+        pending, facts = self._catalogue.pending, self._inbox.facts
+        statements, changes = len(pending), len(facts)
+        if not statements and not changes:
+            return
+
+        def work(db: sqlite3.Connection) -> None:
+            for statement, values in islice(pending.copy(), statements):
+                db.execute(statement, values)
+            for number, at, found in islice(facts.copy(), changes):
+                write_facts(db, number, at, found)
+
+        self._state.write_now(work)
+        for _ in range(statements):
+            pending.popleft()
+        for _ in range(changes):
+            facts.popleft()
+
+    def _write_samples(self, records: list[bytes]) -> None:
+        texts = [self._inbox.texts.popleft() for _ in range(len(self._inbox.texts))]
+        seq = max(self._heads.committed + 1, time.time_ns() // (TICK_MS * 1_000_000))
+        try:
+            self._heads.commit(seq, records, texts)
+        except sqlite3.Error:
+            self._inbox.texts.extendleft(reversed(texts))
+            raise
+        self.last_commit = time.time()
+        self.commits += 1
+
+    def _maintain(self) -> None:
+        try:
+            self._upkeep.step(time.monotonic(), time.time())
+        except (sqlite3.Error, OSError, RuntimeError) as error:
+            _log.error("store_upkeep_failed", error=str(error))
+
+
+class Upkeep:
+    """Which step is due: settling, rolling one group, sealing one group's day, deleting one file."""
+
+    def __init__(
+        self, heads: HeadsWriter, roller: Roller, settings: StoreSettings, live: Callable[[], set[int]]
+    ) -> None:
+        self._heads, self._roller, self._settings, self._live = heads, roller, settings, live
+        now = time.monotonic()
+        self._settled, self._retained, self._listed = now, now - RETAIN_EVERY_S + 60, -1
+        self._groups: deque[int] = deque()
+        self._next_roll, self._pace = now, ROLL_EVERY_S
+        self._to_seal: deque[tuple[int, int]] = deque()
+
+    def step(self, now: float, wall: float) -> None:
+        """Do what is due; `now` is monotonic, `wall` the time of day."""
+        if self._heads.unsettled >= SETTLE_OVER or now - self._settled >= SETTLE_EVERY_S:
+            self._settled = now
+            self._heads.settle()
+        elif now >= self._next_roll:
+            self._roll_next(now)
+        elif self._to_seal:
+            self._roller.seal(*self._to_seal.popleft())
+        elif now - self._retained >= RETAIN_EVERY_S:
+            self._retained = now
+            self._age(wall)
+
+    def _roll_next(self, now: float) -> None:
+        if not self._groups:
+            self._groups.extend(self._heads.groups())
+            self._pace = ROLL_EVERY_S / max(len(self._groups), ROLL_EVERY_S / LONGEST_PACE_S)
+        self._next_roll = max(self._next_roll + self._pace, now - ROLL_EVERY_S)
+        if self._groups:
+            self._roller.roll(self._groups.popleft())
+
+    def _age(self, wall: float) -> None:
+        for name in self._roller.retain(day_at(wall), self._settings):
+            _log.info("file_past_its_time_deleted", file=name)
+        self._heads.prune_texts(day_at(wall) - TEXTS_KEPT_DAYS, self._live())
+        self._to_seal.extend(self._roller.unsealed(day_at(wall - SEAL_AFTER_S)))
+
+
+def _settle(future: Future[Any], result: Any) -> None:
+    with contextlib.suppress(asyncio.InvalidStateError, Exception):
+        future.set_result(result)
