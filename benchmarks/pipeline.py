@@ -10,23 +10,18 @@ its own /metrics and of the kernel (`/proc`), its child process counted apart. T
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.marks import Mark, arguments, judge, table
+from benchmarks.running import Daemon, nginx, process, quantile, wait_for
 from tests.servers.ports import free_port
 
 ASSETS_PER_UNIT = 20
@@ -99,17 +94,14 @@ def write_inventory(directory: Path, load: Load, port: int) -> None:
     (directory / "inventory.yaml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-@contextlib.contextmanager
-def nginx(directory: Path, port: int) -> Iterator[None]:
-    """Run nginx on all loopback addresses."""
-    config = directory / "nginx.conf"
-    config.write_text(
-        f"worker_processes 1; daemon off; pid {directory}/nginx.pid; error_log stderr crit;\n"
-        "events { worker_connections 8192; }\n"
-        f"http {{ access_log off; client_body_temp_path {directory}; proxy_temp_path {directory};"
-        f" fastcgi_temp_path {directory}; uwsgi_temp_path {directory}; scgi_temp_path {directory};"
-        f" server {{ listen {port} backlog=8192;"
-        ' location / { return 200 "ready\\n"; } } }\n',
+def measure(load: Load, directory: Path, port: int) -> Figures:
+    """Run the daemon on a load and return its figures."""
+    home = Path(tempfile.mkdtemp(dir=directory))
+    write_inventory(home, load, port)
+    web = free_port()
+    (home / "muster.toml").write_text(
+        f'[daemon]\nstate_dir = "{home}/state"\ninventory = "inventory.yaml"\nlog_level = "error"\n'
+        f'[web]\nlisten = "127.0.0.1:{web}"\nmax_series = 0\n',
         "utf-8",
     )
     command = [sys.executable, "-m", "monitor.cli", "run", "-c", str(home / "muster.toml")]
