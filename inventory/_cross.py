@@ -146,7 +146,8 @@ def _dependency_cycles(inventory: Inventory) -> Iterator[Wrong]:
     done: set[Node] = set()
     for unit in inventory:
         for index, asset in enumerate(unit.assets):
-            if asset.depends_on and (ring := _ring(inventory, (unit.id, asset.id), done)):
+            ring = _ring(inventory, (unit.id, asset.id), done) if asset.depends_on else []
+            if len(ring) > 2:
                 place = inventory.places[unit.id] / "assets" / index / "depends_on"
                 text = " > ".join("/".join(node) for node in ring)
                 yield place, f"depends on itself: {text}", "write depends_on: [] on one of them"

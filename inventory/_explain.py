@@ -43,8 +43,13 @@ _MESSAGES = {
     "timezone_aware": "must be a date with time and offset",
     "finite_number": "must be a finite number",
 }
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
 _HINTS = {
-    "bool": "write true or false",
     "list": "write [a, b], or one item a line after a dash",
     "tuple": "write [a, b], or one item a line after a dash",
     "date": "write it as 2027-01-15",
@@ -95,14 +100,13 @@ def _wording(detail: ErrorDetails, model: Any, path: Path_, also: tuple[str, ...
         return message, hint
     if kind in ("literal_error", "enum"):
         return _choice(detail)
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"must be {words} {detail['ctx'][key]:g}", ""
     message = _MESSAGES.get(kind) or detail["msg"][:1].lower() + detail["msg"][1:]
     hint = _HINTS.get(kind.split("_")[0], "")
     if kind == "string_type" and isinstance(detail["input"], int | float):
-        hint = (
-            f'put it in quotes: "{detail["input"]}"'
-            if not isinstance(detail["input"], bool)
-            else "put it in quotes"
-        )
+        hint = "put it in quotes"
     return message, hint
 
 

@@ -76,12 +76,10 @@ def _ipv6(value: str, bare: str) -> str:
         ipaddress.IPv6Address(bare)
     except ValueError:
         host, _, port = value.rpartition(":")
-        hint = (
-            f'write "{host}", and "port: {port}" in the check'
-            if port.isdigit()
-            else "write it as 2001:db8::1"
-        )
-        msg = f'"{value[:60]}" is no IPv6 address; {hint}'
+        if port.isdigit() and ":" not in host:
+            msg = f'"{value[:60]}" holds a port; write "{host}", and "port: {port}" in the check'
+        else:
+            msg = f'"{value[:60]}" is no IPv6 address; write it as 2001:db8::1'
         raise ValueError(msg) from None
     return value
 
@@ -122,6 +120,13 @@ def _version(value: object) -> object:
     return value
 
 
+def _variable(value: object) -> object:
+    if not isinstance(value, str | int | float):
+        msg = "must be a text, a number, true or false"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic takes ValueError
+    return value
+
+
 def inline_secret(key: str, value: object) -> bool:
     """Say whether `value` under `key` is a secret written out, which is refused."""
     if not isinstance(value, str):
@@ -141,4 +146,5 @@ Mail = Annotated[str, AfterValidator(_mail)]
 Seconds = Annotated[float, BeforeValidator(quantity("s")), Field(gt=0, allow_inf_nan=False)]
 BitsPerSecond = Annotated[float, BeforeValidator(quantity("bit/s")), Field(gt=0, allow_inf_nan=False)]
 Bool = StrictBool
+Variable = Annotated[Any, BeforeValidator(_variable)]
 Settings = dict[str, Any]

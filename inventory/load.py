@@ -33,13 +33,13 @@ def examine(path: Path) -> tuple[Inventory, list[Problem]]:
 
     Raises ConfigError where the form of a file is wrong, so that there is nothing to return.
     """
-    documents = _read_all(path)
-    parts = _parse_all(documents)
-    merged = _Merged()
+    documents, unread = _read_all(path)
+    parts = _parse_all(documents, unread)
+    locator = Locator()
+    merged = _Merged(locator)
     for place, part in parts:
         merged.add(place, part)
     inventory = merged.inventory()
-    locator = Locator()
     problems = [locator.problem(*each) for each in (*merged.wrong, *_cross.check(inventory, locator))]
     if not inventory.units and not problems:
         problems.append(
@@ -56,7 +56,7 @@ def files(path: Path) -> list[Path]:
     return sorted(file for file in found if not any(p.startswith(".") for p in file.relative_to(path).parts))
 
 
-def _read_all(path: Path) -> list[tuple[Place, Document]]:
+def _read_all(path: Path) -> tuple[list[tuple[Place, Document]], list[Problem]]:
     found: list[tuple[Place, Document]] = []
     problems: list[Problem] = []
     for file in files(path):
@@ -68,14 +68,18 @@ def _read_all(path: Path) -> list[tuple[Place, Document]]:
         problems.append(
             Problem(str(path), 1, 1, "", "no .yaml file in this directory", "write inventory.yaml")
         )
-    if problems:
-        raise ConfigError(problems)
-    return found
+    return found, problems
 
 
-def _parse_all(documents: list[tuple[Place, Document]]) -> list[tuple[Place, InventoryFile]]:
-    """Return the model of each document, taking the raw data off the list as it goes (memory)."""
+def _parse_all(
+    documents: list[tuple[Place, Document]], unread: list[Problem]
+) -> list[tuple[Place, InventoryFile]]:
+    """Return the model of each document, taking the raw data off the list as it goes (memory).
+
+    Raises ConfigError with what is wrong, `unread` included.
+    """
     values, problems = _variables(documents)
+    problems += unread
     parts: list[tuple[Place, InventoryFile]] = []
     documents.reverse()
     while documents:
@@ -121,6 +125,7 @@ def _variables(documents: Iterable[tuple[Place, Document]]) -> tuple[dict[str, V
 class _Merged:
     """The parts of all documents put together; `wrong` holds what two of them say differently."""
 
+    locator: Locator
     units: dict[str, Unit] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -132,7 +137,8 @@ class _Merged:
         for index, unit in enumerate(part.units):
             at = place / "units" / index
             if unit.id in self.units:
-                message = f'unit "{unit.id}" is already defined in {self.places[unit.id].file}'
+                first = self.locator.position(self.places[unit.id] / "id")
+                message = f'unit "{unit.id}" is already defined in {first}'
                 self.wrong.append((at / "id", message, "ids are unique over all files"))
                 continue
             self.units[unit.id], self.places[unit.id] = unit, at

@@ -26,6 +26,7 @@ from inventory._fields import (
     Settings,
     Slug,
     Timezone,
+    Variable,
     Version,
 )
 from inventory.problems import Place
@@ -182,7 +183,7 @@ class InventoryFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Version
-    vars: dict[str, str | int | float | bool] = {}
+    vars: dict[str, Variable] = {}
     """Values for `${name}` in the file (in a directory: in all files)."""
     timezone: Timezone | None = None
     defaults: dict[str, Settings] = {}

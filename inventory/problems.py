@@ -59,7 +59,7 @@ def dotted(path: Path_) -> str:
 def did_you_mean(word: str, known: Iterable[str], *, listed: int = 20) -> str:
     """Return `did you mean "x"?`, or what is known when nothing is close (and it is few)."""
     names = sorted({name for name in known if name})
-    close = get_close_matches(word[:100], names, n=1, cutoff=0.6) or [
+    close = get_close_matches(word[:100], names, n=1, cutoff=0.65) or [
         name for name in names if name.casefold() == word.casefold()
     ]
     if close:

@@ -120,7 +120,8 @@ def _read(directory: Path) -> tuple[dict[str, _Written], list[Problem]]:
             for index, document in enumerate(read(file)):
                 profile = validate(document, ProfileFile)
                 if profile.id in found:
-                    text = f'profile "{profile.id}" is already defined in {found[profile.id].place.file}'
+                    first = Locator().position(found[profile.id].place / "id")
+                    text = f'profile "{profile.id}" is already defined in {first}'
                     problems.append(document.problem(("id",), text, "give one of the two another id"))
                 found.setdefault(profile.id, _Written(profile, Place(str(file), index)))
         except ConfigError as error:
