@@ -66,7 +66,12 @@ class Incident:
     closed_at: float | None = None
     notified: bool = False
     previous: int | None = None
-    """The check's incident before this one, if any."""
+    """The check's incident before this one, if it was closed shortly before."""
+
+    @property
+    def thread(self) -> str:
+        """Names the incident to its messages; unlike the id, never used again after a restored backup."""
+        return f"incident:{self.id}:{self.opened_at:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Event:
     notice: Notice
     incident: Incident
     transition: Transition
+    told: tuple[str, ...] = ()
+    """Who was told of this incident before."""
 
 
 @dataclass(frozen=True, slots=True)

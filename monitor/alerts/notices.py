@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from monitor.alerts.mail_settings import Language, MailSettings
@@ -18,16 +19,39 @@ _DETAIL = 500
 MAX_RECIPIENTS = 50
 
 
+class Card(Protocol):
+    """What a mail needs to know of a unit; `monitor.wire.UnitCard` is one."""
+
+    @property
+    def id(self) -> str:
+        """The unit's id."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def name_zh(self) -> str:
+        """Its Chinese name, may be empty."""
+
+    @property
+    def timezone(self) -> str:
+        """Its zone's name."""
+
+    @property
+    def contacts(self) -> Mapping[str, tuple[str, ...]]:
+        """Mail addresses by tier."""
+
+
 @dataclass(frozen=True, slots=True)
-class UnitCard:
-    """What a mail needs to know of a unit."""
+class Gone:
+    """The card of a unit that is no longer in the inventory."""
 
     id: str
     name: str
     name_zh: str = ""
     timezone: str = "UTC"
-    contacts: tuple[str, ...] = ()
-    """Addresses of the first tier."""
+    contacts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +59,7 @@ class Notices:
     """Writes the messages of an event. `card` gives a unit by its id, `target` a check's address."""
 
     settings: MailSettings
-    card: Callable[[str], UnitCard | None]
+    card: Callable[[str], Card | None]
     target: Callable[[str], str]
 
     def __call__(self, event: Event) -> list[Message]:
@@ -43,13 +67,19 @@ class Notices:
         if not self.settings.host:
             return []
         unit = event.incident.check.partition("/")[0]
-        card = self.card(unit) or UnitCard(unit, unit)
-        people = dict.fromkeys(card.contacts or self.settings.to)
+        card = self.card(unit) or Gone(unit, unit)
+        people = dict.fromkeys(self._people(event, card))
         return [self._message(event, card, person) for person in list(people)[:MAX_RECIPIENTS]]
 
-    def _message(self, event: Event, card: UnitCard, recipient: str) -> Message:
+    def _people(self, event: Event, card: Card) -> tuple[str, ...]:
+        """Return who is told: the unit's contacts; of the end, those who were told of the beginning."""
+        if event.notice is Notice.CLOSED and event.told:
+            return event.told
+        return event.told + (card.contacts.get("tier1") or self.settings.to)
+
+    def _message(self, event: Event, card: Card, recipient: str) -> Message:
         incident, language = event.incident, self.language(recipient)
-        thread = f"incident:{incident.id}:{incident.opened_at:.3f}"
+        thread = incident.thread
         domain = self.settings.sender.rpartition("@")[2]
         opened = message_id(f"{thread}:{Notice.OPENED}:{language}", domain)
         own = message_id(f"{thread}:{event_name(event)}:{language}", domain)
@@ -78,12 +108,12 @@ def event_name(event: Event) -> str:
     return event.notice.value
 
 
-def subject(event: Event, card: UnitCard, language: Language) -> str:
+def subject(event: Event, card: Card, language: Language) -> str:
     """Return a subject that says state, unit, check and cause, in one bounded line."""
     return clip(text(language, f"subject.{_form(event)}", **_values(event, card, language)), 250)
 
 
-def body(event: Event, card: UnitCard, language: Language, target: str) -> str:
+def body(event: Event, card: Card, language: Language, target: str) -> str:
     """Return the text: one sentence, then a line for each fact, none of them long."""
     lines = [text(language, f"lead.{_form(event)}", **_values(event, card, language)), ""]
     for label, value in _facts(event, card, language, target):
@@ -98,7 +128,7 @@ def _form(event: Event) -> str:
     return REMOVED if event.transition.kind == REMOVED else event.notice.value
 
 
-def _values(event: Event, card: UnitCard, language: Language) -> dict[str, str]:
+def _values(event: Event, card: Card, language: Language) -> dict[str, str]:
     incident = event.incident
     state = incident.state
     return {
@@ -123,7 +153,7 @@ def _ended(event: Event) -> float | None:
     return event.incident.closed_at if event.transition.kind == REMOVED else event.transition.since
 
 
-def _facts(event: Event, card: UnitCard, language: Language, target: str) -> list[tuple[str, str]]:
+def _facts(event: Event, card: Card, language: Language, target: str) -> list[tuple[str, str]]:
     incident = event.incident
     ended = _ended(event)
     before = incident.previous
@@ -143,7 +173,7 @@ def _facts(event: Event, card: UnitCard, language: Language, target: str) -> lis
     ]
 
 
-def name(card: UnitCard, language: Language) -> str:
+def name(card: Card, language: Language) -> str:
     """Return the unit's name in a language, else the one it has."""
     return (card.name_zh if language == "zh" else card.name) or card.name or card.id
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 Deliver = Callable[[Message], Awaitable[None]]
 _IDLE = 30.0
+_TIDY = 3600.0
 _BROKEN_STORE = 5.0
 _MIN_WAIT = 0.02
 
@@ -92,6 +93,9 @@ class Table(Protocol):
     async def retry(self, id_: int, due: float, error: str) -> None:
         """Queue again for later."""
 
+    async def prune(self, sent_before: float, dead_before: float) -> int:
+        """Forget what was finished long ago."""
+
 
 @dataclass(slots=True)
 class Outbox:
@@ -102,12 +106,17 @@ class Outbox:
     lease: float = 900.0
     """Seconds after which a message that is being sent is given to another attempt."""
     at_once: int = 4
+    keep_sent: float = 30 * 86400.0
+    """Seconds that sent messages are kept; they also tell who hears of an incident's end."""
+    keep_dead: float = 90 * 86400.0
+    """Seconds that dead letters can be seen."""
     grace: float = 5.0
     """Seconds that deliveries under way get to end when the outbox is stopped."""
     clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     counters: Counters = field(default_factory=Counters)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _tidied_at: float = 0.0
     _taken: set[int] = field(default_factory=set)
     """What the server took and the store has not recorded yet."""
 
@@ -140,6 +149,7 @@ class Outbox:
     async def _round(self, deliver: Deliver) -> None:
         """Send what is due, or wait until something is."""
         self._wake.clear()
+        await self._tidy(self.clock())
         due = await self.table.next_due()
         if due is None or due > self.clock():
             await self._sleep(_IDLE if due is None else min(_IDLE, due - self.clock()))
@@ -155,6 +165,11 @@ class Outbox:
             raise
         if faults := [fault for send in sends if (fault := send.exception())]:
             raise faults[0]
+
+    async def _tidy(self, now: float) -> None:
+        if abs(now - self._tidied_at) >= _TIDY:
+            await self.table.prune(now - self.keep_sent, now - self.keep_dead)
+            self._tidied_at = now
 
     async def _let_finish(self, sends: Sequence[asyncio.Future[None]]) -> None:
         """Give what is under way a last chance, so that stopping does not double a mail."""

@@ -85,7 +85,8 @@ class IncidentStore:
         done.opened += action.step is Step.OPEN
         done.closed += action.step is Step.CLOSE
         if action.notice:
-            self._tell(connection, Event(action.notice, changed, transition), now, done)
+            told = outbox.recipients(connection, changed.thread)
+            self._tell(connection, Event(action.notice, changed, transition, told), now, done)
 
     def _tell(self, connection: sqlite3.Connection, event: Event, now: float, done: Committed) -> None:
         queued = outbox.enqueue(connection, self._compose(event), now, self.outbox_limit)

@@ -44,6 +44,14 @@ def _insert(connection: sqlite3.Connection, message: Message, now: float) -> int
     ).rowcount  # fmt: skip
 
 
+def recipients(connection: sqlite3.Connection, thread: str) -> tuple[str, ...]:
+    """Return who got, or still will get, a message of a thread."""
+    rows = connection.execute(
+        "SELECT DISTINCT recipient FROM outbox WHERE thread = ? AND status != 'dead' ORDER BY id", (thread,)
+    )
+    return tuple(row[0] for row in rows)
+
+
 class OutboxTable:
     """The table behind `monitor.alerts.outbox.Outbox`."""
 

@@ -10,15 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.notices import Notices, UnitCard, moment
+from monitor.alerts.notices import Card, Notices, moment
 from monitor.alerts.texts import TEXTS, cause, lasted
 from monitor.incidents import REMOVED, Event, Incident, Notice
 from monitor.state import Phase, State, Transition
+from monitor.wire import UnitCard
 from probes.api import Outcome
 from probes.errors import ERROR_KINDS, FAILURE_KINDS
 
 OPENED_AT = 1_800_000_120.0
-CARD = UnitCard("gz-tianhe", "Tianhe service hall", "天河营业厅", "Asia/Shanghai", ("it@gz.example",))
+CARD = UnitCard(
+    "gz-tianhe", "Tianhe service hall", "天河营业厅", "gz", "hall", "Asia/Shanghai", "service-hall", "w3", {},
+    {"tier1": ("it@gz.example",), "tier2": ("ops@gd.example",)},
+)  # fmt: skip
 INCIDENT = Incident(
     17, 1, "gz-tianhe/uplink/icmp", "unreachable", "no echo came back", State.DOWN, State.DOWN,
     OPENED_AT - 60, OPENED_AT, None, True,
@@ -34,7 +38,7 @@ CLOSED = replace(INCIDENT, state=State.OK, closed_at=BACK.at)
 SETTINGS = MailSettings(host="mail.example", sender="muster@gd.example", to=("ops@gd.example",))
 
 
-def notices(settings: MailSettings = SETTINGS, card: UnitCard | None = CARD) -> Notices:
+def notices(settings: MailSettings = SETTINGS, card: Card | None = CARD) -> Notices:
     return Notices(settings, lambda unit: card, lambda check: "10.1.2.1")
 
 
@@ -106,16 +110,24 @@ def test_the_same_event_gives_the_same_message() -> None:
     ("settings", "card", "people"),
     [
         (SETTINGS, CARD, ["it@gz.example"]),
-        (SETTINGS, replace(CARD, contacts=()), ["ops@gd.example"]),
+        (SETTINGS, replace(CARD, contacts={}), ["ops@gd.example"]),
         (SETTINGS, None, ["ops@gd.example"]),
-        (SETTINGS, replace(CARD, contacts=("a@x.example", "a@x.example")), ["a@x.example"]),
-        (SETTINGS.model_copy(update={"to": ()}), replace(CARD, contacts=()), []),
+        (SETTINGS, replace(CARD, contacts={"tier1": ("a@x.example", "a@x.example")}), ["a@x.example"]),
+        (SETTINGS.model_copy(update={"to": ()}), replace(CARD, contacts={}), []),
         (SETTINGS.model_copy(update={"host": ""}), CARD, []),
     ],
 )
-def test_who_is_told(settings: MailSettings, card: UnitCard | None, people: list[str]) -> None:
+def test_who_is_told(settings: MailSettings, card: Card | None, people: list[str]) -> None:
     told = notices(settings, card)(Event(Notice.OPENED, INCIDENT, DOWN))
     assert [mail.recipient for mail in told] == people
+
+
+def test_the_end_is_told_to_those_who_heard_of_the_beginning() -> None:
+    told = ("old@gz.example",)
+    [closed] = notices()(Event(Notice.CLOSED, CLOSED, BACK, told))
+    assert closed.recipient == "old@gz.example"
+    worse = notices()(Event(Notice.WORSE, INCIDENT, DOWN, told))
+    assert [mail.recipient for mail in worse] == ["old@gz.example", "it@gz.example"]
 
 
 @given(st.text(), st.text(), st.text(max_size=3000), st.text(), st.sampled_from(["en", "zh"]))

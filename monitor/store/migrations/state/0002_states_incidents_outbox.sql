@@ -59,5 +59,5 @@ CREATE TABLE outbox (
     error TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX outbox_open ON outbox (due_at) WHERE status IN ('queued', 'sending');
-CREATE INDEX outbox_thread ON outbox (thread, recipient, id) WHERE status IN ('queued', 'sending');
+CREATE INDEX outbox_thread ON outbox (thread, recipient, id);
 CREATE INDEX outbox_finished ON outbox (status, finished_at);
