@@ -107,7 +107,7 @@ def _chunks(table: Table, starts: Ints, ends: Ints, blobs: Sequence[bytes]) -> l
         np.maximum.reduceat(seq, starts), ends - starts,
     )  # fmt: skip
     rows = zip(*(span.tolist() for span in spans), strict=True)
-    return [Encoded(*row, blob) for row, blob in zip(rows, blobs, strict=True)]
+    return [Encoded(*row[:6], blob) for row, blob in zip(rows, blobs, strict=True)]
 
 
 def _plan_fixed(name: str, fixed: dict[str, Ints], starts: Ints) -> _Plan:

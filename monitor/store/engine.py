@@ -18,7 +18,7 @@ from monitor.store.days import day_at
 from monitor.store.evidence import StoreReader
 from monitor.store.heads import HeadsWriter
 from monitor.store.latest import Last, last_of
-from monitor.store.paths import Paths, StoreSettings
+from monitor.store.paths import Bounds, Keep, Paths, Retention
 from monitor.store.pins import write_pins
 from monitor.store.records import DAY_MS, GROUP, Layout, digest, facts_text, hashes, note_text
 from monitor.store.rolling import Roller
@@ -57,10 +57,12 @@ class Store(StoreReader):
     `append` and `declare` are for one thread (the loop); reading is for any.
     """
 
-    def __init__(self, paths: Paths, settings: StoreSettings, state: Database, lock: StateLock) -> None:
+    def __init__(
+        self, paths: Paths, keep: Retention, bounds: Bounds, state: Database, lock: StateLock
+    ) -> None:
         heads = HeadsWriter(paths.heads)
         super().__init__(paths, state, Pool())
-        self._settings, self._lock = settings, lock
+        self._keep, self._bounds, self._lock = keep, bounds, lock
         self._heads_writer, self._inbox = heads, Inbox()
         self._roller = Roller(paths, heads, self._catalogue, self._pool, self._latest_of)
         self._shapes: dict[tuple[tuple[str, float | None], ...], Shape] = {(): Shape({})}
@@ -70,11 +72,11 @@ class Store(StoreReader):
         self._text_day, self._text_count = 0, 0
         self._load_latest()
         self._writer = Writer(
-            paths, settings, state, self._catalogue, heads, self._roller, self._inbox, self._live_texts
+            paths, keep, bounds, state, self._catalogue, heads, self._roller, self._inbox, self._live_texts
         )
 
     @classmethod
-    def open(cls, state_dir: Path, settings: StoreSettings | None = None) -> Self:
+    def open(cls, state_dir: Path, keep: Retention | None = None, bounds: Bounds | None = None) -> Self:
         """Open for writing, making what is missing; blocks for up to seconds, so not in the loop.
 
         Raises `monitor.lock.Locked` where another process writes, `SchemaTooNew` where a newer Muster did.
@@ -84,7 +86,7 @@ class Store(StoreReader):
         lock.take()
         try:
             paths.make()
-            store = cls(paths, settings or StoreSettings(), Database(paths.state), lock)
+            store = cls(paths, keep or Keep(), bounds or Bounds(), Database(paths.state), lock)
         except BaseException:
             lock.release()
             raise
@@ -108,9 +110,11 @@ class Store(StoreReader):
     def append(self, reading: Reading) -> None:
         """Queue a reading for the next commit; what can't be taken is dropped and counted."""
         inbox = self._inbox
-        if inbox.paused or len(inbox.records) >= self._settings.queue_limit:
+        if inbox.paused or len(inbox.records) >= self._bounds.queue_limit:
             inbox.dropped += 1
             return
+        if not inbox.since:
+            inbox.since = time.monotonic()
         try:
             self._append(reading)
         except (TypeError, ValueError, OverflowError, struct.error):
@@ -161,7 +165,7 @@ class Store(StoreReader):
     async def retain(self, today: int) -> list[str]:
         """Delete now one file of each kind that is past its time on a day; return their names."""
         done: Future[list[str]] = Future()
-        self._inbox.jobs.append((lambda: self._roller.retain(today, self._settings), done))
+        self._inbox.jobs.append((lambda: self._roller.retain(today, self._keep), done))
         self._writer.wake()
         return await asyncio.wrap_future(done)
 
@@ -193,6 +197,16 @@ class Store(StoreReader):
         return self._writer.commits
 
     @property
+    def committed(self) -> int:
+        """Readings committed since the store was opened."""
+        return self._writer.committed
+
+    def commit_age(self) -> float:
+        """Return the seconds for which something has waited to be committed; 0 when nothing waits."""
+        since = self._inbox.since
+        return time.monotonic() - since if since else 0.0
+
+    @property
     def commit_ms(self) -> float:
         """How long the last commit took."""
         return self._writer.commit_ms
@@ -210,6 +224,10 @@ class Store(StoreReader):
         self._heads_writer.close()
         super().close()
         self._lock.release()
+
+    async def aclose(self) -> None:
+        """Close in a thread."""
+        await asyncio.to_thread(self.close)
 
     def _compact(self, today: int) -> None:
         while self._heads_writer.settle():
@@ -275,7 +293,7 @@ class Store(StoreReader):
             self._notes.clear()
             self._facts_known.clear()
         self._text_count += 1
-        if self._text_count > self._settings.text_limit and instead:
+        if self._text_count > self._bounds.text_limit and instead:
             text = instead
         hashed = digest(text)
         self._texts.put(hashed, text)

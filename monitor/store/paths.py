@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 
 def free_bytes(path: Path) -> int:
@@ -13,13 +14,35 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+class Retention(Protocol):
+    """How many days are kept, counted from the end of what a file holds."""
+
+    @property
+    def raw_days(self) -> int:
+        """Of raw samples."""
+
+    @property
+    def rollup_5m_days(self) -> int:
+        """Of 5-minute rollups."""
+
+    @property
+    def rollup_1h_days(self) -> int:
+        """Of hourly rollups."""
+
+
 @dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """Bounds of a store; days count from the end of what a file holds."""
+class Keep:
+    """The retention unless told otherwise."""
 
     raw_days: int = 14
-    five_minute_days: int = 90
-    hourly_days: int = 1096
+    rollup_5m_days: int = 90
+    rollup_1h_days: int = 1096
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a store may take."""
+
     commit_s: float = 0.25
     queue_limit: int = 200_000
     """Readings that may wait for a commit; more are dropped and counted."""

@@ -16,7 +16,7 @@ from monitor.store.catalogue import Catalogue
 from monitor.store.database import Pool
 from monitor.store.days import DayWriter, days_in, name_of
 from monitor.store.heads import HeadsWriter
-from monitor.store.paths import Paths, StoreSettings
+from monitor.store.paths import Paths, Retention
 from monitor.store.records import DAY_MS, Frame
 from monitor.store.tables import from_records
 
@@ -72,14 +72,14 @@ class Roller:
             rollfiles.write(self._paths.rollups, day, tables)
         writer.sealed(grp)
 
-    def retain(self, today: int, settings: StoreSettings) -> list[str]:
+    def retain(self, today: int, keep: Retention) -> list[str]:
         """Delete at most one file of each kind that is past its time; return their names.
 
         One at a time, so that a clock that is wrong for a while costs little.
         """
         raw = [(day, self._paths.samples / f"{name_of(day)}.db") for day in days_in(self._paths.samples)]
-        old = [_first(raw, today - settings.raw_days)]
-        for step, days in (("5m", settings.five_minute_days), ("1h", settings.hourly_days)):
+        old = [_first(raw, today - keep.raw_days)]
+        for step, days in (("5m", keep.rollup_5m_days), ("1h", keep.rollup_1h_days)):
             files = [
                 (rollfiles.last_day(p.name), p) for p in sorted(self._paths.rollups.glob(f"{step}-*.db"))
             ]

@@ -21,7 +21,7 @@ from monitor.store.codec import TICK_MS
 from monitor.store.database import Database
 from monitor.store.days import day_at
 from monitor.store.heads import HeadsWriter
-from monitor.store.paths import Paths, StoreSettings
+from monitor.store.paths import Bounds, Paths, Retention
 from monitor.store.rolling import Roller
 
 _log = structlog.get_logger(__name__)
@@ -50,6 +50,8 @@ class Inbox:
     waiting: deque[Future[None]] = field(default_factory=deque)
     jobs: deque[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=deque)
     dropped: int = 0
+    since: float = 0.0
+    """Since when something waits for its commit (monotonic), 0 when nothing does."""
     paused: bool = False
     """Whether samples are refused for want of disk."""
 
@@ -60,7 +62,8 @@ class Writer:
     def __init__(
         self,
         paths: Paths,
-        settings: StoreSettings,
+        keep: Retention,
+        bounds: Bounds,
         state: Database,
         catalogue: Catalogue,
         heads: HeadsWriter,
@@ -68,14 +71,14 @@ class Writer:
         inbox: Inbox,
         live: Callable[[], set[int]],
     ) -> None:
-        self._paths, self._settings, self._state, self._catalogue = paths, settings, state, catalogue
+        self._paths, self._bounds, self._state, self._catalogue = paths, bounds, state, catalogue
         self._heads, self._roller, self._inbox = heads, roller, inbox
         self._wake, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._upkeep = Upkeep(heads, roller, settings, live)
+        self._upkeep = Upkeep(heads, roller, keep, live)
         self._looked = 0.0
         self.last_commit: float | None = None
-        self.commits = 0
+        self.commits = self.committed = 0
         self.commit_ms = 0.0
 
     def start(self) -> None:
@@ -95,7 +98,7 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.wait(self._settings.commit_s)
+            self._wake.wait(self._bounds.commit_s)
             self._wake.clear()
             self._round()
         self._round()
@@ -118,13 +121,13 @@ class Writer:
 
     def _look_at_disk(self) -> None:
         self._looked = time.monotonic()
-        short = self._settings.free(self._paths.root) < self._settings.min_free_bytes
+        short = self._bounds.free(self._paths.root) < self._bounds.min_free_bytes
         if short != self._inbox.paused:
             _log.error("samples_stopped_disk_low") if short else _log.info("samples_resumed")
         self._inbox.paused = short
 
     def _commit(self) -> None:
-        started = time.perf_counter()
+        started, began = time.perf_counter(), time.monotonic()
         count = len(self._inbox.records)
         records = [self._inbox.records.popleft() for _ in range(count)]
         try:
@@ -137,6 +140,7 @@ class Writer:
             if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
                 self._inbox.paused = True
         self._inbox.dropped += len(records)
+        self._inbox.since = began if self._inbox.records else 0.0
         self.commit_ms = (time.perf_counter() - started) * 1000
 
     def _write_state(self) -> None:
@@ -168,6 +172,7 @@ class Writer:
             raise
         self.last_commit = time.time()
         self.commits += 1
+        self.committed += len(records)
 
     def _maintain(self) -> None:
         try:
@@ -180,9 +185,9 @@ class Upkeep:
     """Which step is due: settling, rolling one group, sealing one group's day, deleting one file."""
 
     def __init__(
-        self, heads: HeadsWriter, roller: Roller, settings: StoreSettings, live: Callable[[], set[int]]
+        self, heads: HeadsWriter, roller: Roller, keep: Retention, live: Callable[[], set[int]]
     ) -> None:
-        self._heads, self._roller, self._settings, self._live = heads, roller, settings, live
+        self._heads, self._roller, self._keep, self._live = heads, roller, keep, live
         now = time.monotonic()
         self._settled, self._retained, self._listed = now, now - RETAIN_EVERY_S + 60, -1
         self._groups: deque[int] = deque()
@@ -211,7 +216,7 @@ class Upkeep:
             self._roller.roll(self._groups.popleft())
 
     def _age(self, wall: float) -> None:
-        for name in self._roller.retain(day_at(wall), self._settings):
+        for name in self._roller.retain(day_at(wall), self._keep):
             _log.info("file_past_its_time_deleted", file=name)
         self._heads.prune_texts(day_at(wall) - TEXTS_KEPT_DAYS, self._live())
         self._to_seal.extend(self._roller.unsealed(day_at(wall - SEAL_AFTER_S)))
