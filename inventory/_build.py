@@ -153,7 +153,7 @@ class Builder:
         if self._stack and self._wants_key():
             self._key(self._texts.setdefault(text, text), mark)
             return
-        value = self._plain(text, mark) if event.implicit[0] else text
+        value = self._plain(text, mark) if event.implicit[0] and event.tag is None else text
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._put(value, mark, 1)
