@@ -21,6 +21,7 @@ import asyncio
 import logging
 import random
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -193,8 +194,9 @@ class Outbox:
             except TransportError as error:
                 await self._failed(claimed, error)
                 return
-            except Exception as error:
-                log.exception("a fault of ours while sending to %s", clip(claimed.message.recipient, 100))
+            except Exception as error:  # noqa: BLE001 - logged, but without locals: they hold the password
+                where = "".join(traceback.format_tb(error.__traceback__)[-2:])
+                log.error("our own fault while sending: %s\n%s", type(error).__name__, where)
                 await self._failed(claimed, TransportError(f"our own fault: {type(error).__name__}"))
                 return
             self._taken.add(claimed.id)

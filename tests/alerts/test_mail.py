@@ -13,14 +13,16 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.alerts.mail import Mailer, render
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import TransportError
+from monitor.alerts.message import Message, TransportError
 from monitor.alerts.outbox import Outbox, Retry
+from monitor.log import configure
 from monitor.store.outbox import OutboxTable
 from probes.api import SecretRef
 from probes.errors import ProberFault
@@ -270,6 +272,33 @@ async def test_no_secret_in_any_log(
     assert "mail to li@example.org not sent" in caplog.text
     assert PASSWORD not in everything
     assert coded not in everything
+
+
+async def test_no_secret_in_the_log_of_our_own_fault(
+    table: OutboxTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Formatters may print the local variables of a traceback; here these hold the password."""
+
+    async def faulty(message: Message) -> None:
+        password = PASSWORD
+        raise ZeroDivisionError(len(password))
+
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    configure("json")
+    try:
+        outbox = Outbox(table, QUICK)
+        task = asyncio.create_task(outbox.run(faulty))
+        await outbox.enqueue([message()])
+        await reached(outbox, "failed")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers[:] = before[0]
+        logging.getLogger().setLevel(before[1])
+    written = capsys.readouterr().out
+    assert "ZeroDivisionError" in written
+    assert PASSWORD not in written
 
 
 @pytest.mark.parametrize(
