@@ -1,1 +1,8 @@
-"""The aiohttp application: health, metrics, API and the board."""
+"""The board, the API and /metrics: what the daemon shows. It reads only."""
+
+from __future__ import annotations
+
+from monitor.web.app import build, serving
+from monitor.web.view import OwnMetric, Series, View
+
+__all__ = ["OwnMetric", "Series", "View", "build", "serving"]

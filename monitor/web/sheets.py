@@ -1,0 +1,113 @@
+"""What the pages of a unit and of a check show, as data. Blocking: it reads the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.job import Job
+from monitor.store.api import Evidence, FactValue, Latest
+from monitor.store.verdicts import CategorySummary, blocks, gravity, summary
+from monitor.web.api import suitable
+from monitor.web.board import CATEGORIES
+from monitor.web.chart import Chart, draw
+
+MAX_CHARTS = 12
+MAX_SPARKS = 80
+SPARK_S = 3600.0
+TABLE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSheet:
+    """A judged unit, its items gravest first; `judged` is None where it was never judged."""
+
+    judged: Mapping[str, Any] | None
+    blocking: Sequence[Mapping[str, Any]]
+    groups: Sequence[tuple[str, CategorySummary, Sequence[Mapping[str, Any]]]]
+
+
+def unit_sheet(judged: Mapping[str, Any] | None) -> UnitSheet:
+    """Return a judged unit's items by category, in the order of the categories."""
+    items: list[Mapping[str, Any]] = sorted(judged["items"], key=gravity) if judged else []
+    categories = summary("", 0.0, judged).categories if judged else {}
+    names = [*CATEGORIES, *sorted(set(categories) - set(CATEGORIES))]
+    groups = [
+        (name, categories[name], [item for item in items if item["category"] == name])
+        for name in names
+        if name in categories
+    ]
+    return UnitSheet(judged, [item for item in items if blocks(item)], groups)
+
+
+def sparks(evidence: Evidence, sheet: UnitSheet, now: float) -> Mapping[tuple[str, str], Chart]:
+    """Return a small chart of the last hour for items that judge a metric, by (check, expectation)."""
+    found: dict[tuple[str, str], Chart] = {}
+    for _, _, items in sheet.groups:
+        for item in items:
+            check, expected = item.get("check") or "", str(item.get("expected") or "")
+            if len(found) >= MAX_SPARKS or not check or (check, expected) in found:
+                continue
+            metric = metric_in(expected, evidence.metrics(check))
+            if metric is None:
+                continue
+            points = evidence.series(check, metric, now - SPARK_S, now, "raw")
+            chart = draw(points, (now - SPARK_S, now), 120, 28)
+            if chart is not None:
+                found[check, expected] = chart
+    return found
+
+
+def metric_in(expected: str, metrics: Sequence[str]) -> str | None:
+    """Return the first metric that an expectation names, or None."""
+    words = expected.replace("(", " ").replace(")", " ").split()
+    return next((word for word in words if word in metrics), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What of a check is looked at: until `now`, for `hours`; one metric, or all where it is empty."""
+
+    now: float
+    hours: int
+    metric: str = ""
+
+    @property
+    def start(self) -> float:
+        """Where it begins, seconds since the epoch."""
+        return self.now - self.hours * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSheet:
+    """A check: last readings, facts, and a chart for each metric (None: no reading in the span)."""
+
+    key: str
+    latest: Latest | None
+    facts: Sequence[FactValue]
+    charts: Sequence[tuple[str, str, Chart | None]]
+    """Metric, its unit, chart."""
+    more: int
+
+
+def check_sheet(evidence: Evidence, job: Job | None, key: str, span: Span) -> CheckSheet:
+    """Return what is known of a check in a span."""
+    reported = sorted(evidence.metrics(key), key=_as_declared(job))
+    chosen = [name for name in reported if span.metric in ("", name)]
+    charts = [_chart(evidence, job, key, name, span=span) for name in chosen[:MAX_CHARTS]]
+    facts = sorted(evidence.facts(key).values(), key=lambda fact: fact.name)
+    return CheckSheet(key, evidence.latest(key), facts, charts, max(0, len(chosen) - MAX_CHARTS))
+
+
+def _as_declared(job: Job | None) -> Any:
+    order = {metric.name: place for place, metric in enumerate(job.spec.metrics)} if job else {}
+    return lambda name: (order.get(name, len(order)), name)
+
+
+def _chart(
+    evidence: Evidence, job: Job | None, key: str, name: str, *, span: Span
+) -> tuple[str, str, Chart | None]:
+    definition = job.spec.metric(name) if job else None
+    points = evidence.series(key, name, span.start, span.now, suitable(span.now - span.start))
+    return (name, definition.unit if definition else "", draw(points, (span.start, span.now)))
