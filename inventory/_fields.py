@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from inventory import units
 
@@ -136,15 +136,33 @@ def inline_secret(key: str, value: object) -> bool:
     return "://" in value and re.search(r"://[^/@\s:]*:[^/@\s]+@", value) is not None
 
 
+def _written(kind: str, example: str) -> WithJsonSchema:
+    """Return the schema of a quantity: a number, or a text with a unit."""
+    text = {"type": "string", "description": f"a {kind} with its unit, such as {example}"}
+    return WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, text]})
+
+
+def _pattern(expression: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{expression.pattern}$"})
+
+
 Version = Annotated[Literal[1], BeforeValidator(_version)]
-Slug = Annotated[str, AfterValidator(_slug)]
-CheckId = Annotated[str, AfterValidator(_check_id)]
+Slug = Annotated[str, AfterValidator(_slug), _pattern(SLUG)]
+CheckId = Annotated[str, AfterValidator(_check_id), _pattern(CHECK_ID)]
 Address = Annotated[str, AfterValidator(_address)]
-Family = Annotated[Literal["any", "4", "6"], BeforeValidator(_family)]
+Family = Annotated[
+    Literal["any", "4", "6"], BeforeValidator(_family), WithJsonSchema({"enum": ["any", "4", "6", 4, 6]})
+]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Mail = Annotated[str, AfterValidator(_mail)]
-Seconds = Annotated[float, BeforeValidator(quantity("s")), Field(gt=0, allow_inf_nan=False)]
-BitsPerSecond = Annotated[float, BeforeValidator(quantity("bit/s")), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[
+    float, BeforeValidator(quantity("s")), Field(gt=0, allow_inf_nan=False), _written("duration", "5 min")
+]
+BitsPerSecond = Annotated[
+    float, BeforeValidator(quantity("bit/s")), Field(gt=0, allow_inf_nan=False), _written("rate", "20 Mbit/s")
+]
 Bool = StrictBool
-Variable = Annotated[Any, BeforeValidator(_variable)]
+Variable = Annotated[
+    Any, BeforeValidator(_variable), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
 Settings = dict[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.dataclasses import dataclass
 
 from inventory import _cross
@@ -27,7 +27,12 @@ def _many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_many)]
+def _one_or_many(item: dict[str, object]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item}]})
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_many), _one_or_many({"type": "string"})]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_many), _one_or_many({"enum": list(get_args(Kind))})]
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -35,7 +40,7 @@ _STRICT = ConfigDict(extra="forbid")
 class Selector:
     """Which assets: every key that is given must hold; of several values one, but of tags all."""
 
-    kind: Annotated[tuple[Kind, ...], BeforeValidator(_many)] = ()
+    kind: Kinds = ()
     role: Texts = ()
     tags: Texts = ()
     id: Texts = ()
