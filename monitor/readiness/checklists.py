@@ -288,7 +288,7 @@ class _Loader:
         for name, raw in line.expect.items() if spec else ():
             where = (*at, "expect", name)
             definition = (spec.metric(name) or spec.fact(name)) if spec else None
-            if definition is None and spec and not spec.dynamic:
+            if definition is None and spec and not (spec.dynamic or spec.names_in):
                 hint = did_you_mean(name, [*(m.name for m in spec.metrics), *(f.name for f in spec.facts)])
                 self._wrong(written, where, f'probe "{probe}" reports no "{name}"', hint)
             elif condition := self._parsed(written, where, raw, definition):
