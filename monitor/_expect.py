@@ -150,7 +150,7 @@ class Conditions:
     def _check(self, recipe: Recipe, spec: ProbeSpec, given: Mapping[str, str], bound: Bound) -> Expected:
         own = bound.asset.expect or {}
         said = [(metric, own[written]) for metric, written in given.items()]
-        key = f"{spec.name} {recipe.expect!r} {said!r}"
+        key = f"{spec.name} {spec.dynamic} {recipe.expect!r} {said!r}"
         if key not in self._known:
             places = {name: (recipe.layer("expect", name).place, name) for name in recipe.expect}
             self._twice(recipe, given, bound)

@@ -159,7 +159,7 @@ class _Builder:
         asset, enabled = bound.asset, [recipe for recipe in bound.recipes if recipe.enabled]
         if not enabled:
             self._uncovered.append((unit.id, asset.id))
-        checks = [(recipe, spec) for recipe in enabled if (spec := self._spec(recipe))]
+        checks = [(each, spec.given(each.parameters)) for each in enabled if (spec := self._spec(each))]
         complete = len(checks) == len(enabled)
         expected = self._conditions.of(bound, checks) if complete else {}
         target = Target(asset.address, asset.family, unit.id, asset.id)

@@ -6,8 +6,8 @@ Imports nothing of ours, so that a third party's probe needs nothing but this mo
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
@@ -236,7 +236,8 @@ class ProbeSpec:
 
     `kinds` are the outcome kinds it may give besides `ok` (documented and tested); `needs_address` is False
     for what measures the monitor's own machine; `dynamic` is True where metric names depend on the target
-    (exec, exporter), so that an unknown name in an expectation is no load error; `inputs` names the
+    (exec, exporter), so that an unknown name in an expectation is no load error; `names_in` are parameters
+    that name further metrics or facts, so that a check which has one of them is dynamic; `inputs` names the
     asset-level blocks of the inventory (`ssh`, `snmp`, `hardware`) that the parameters take by that name.
     """
 
@@ -251,9 +252,15 @@ class ProbeSpec:
     kinds: tuple[str, ...] = ()
     needs_address: bool = True
     dynamic: bool = False
+    names_in: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     default_every: float = 60.0
     default_timeout: float = 10.0
+
+    def given(self, parameters: Mapping[str, Any]) -> ProbeSpec:
+        """Return the declaration as these parameters (not yet validated) make it."""
+        named = any(parameters.get(name) for name in self.names_in)
+        return replace(self, dynamic=True) if named else self
 
     def metric(self, name: str) -> MetricDef | None:
         """Return the definition of a metric, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -85,18 +86,23 @@ def describe(der: bytes) -> Certificate | None:
     if len(der) > MAX_CERTIFICATE:
         return None
     try:
-        found = x509.load_der_x509_certificate(der)
-        return Certificate(
-            clip(found.subject.rfc4514_string()),
-            clip(found.issuer.rfc4514_string()),
-            _names(found),
-            f"{found.serial_number:x}",
-            found.fingerprint(hashes.SHA256()).hex(),
-            found.not_valid_after_utc,
-            found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what RFC 5280 forbids and servers show all the same
+            return _described(x509.load_der_x509_certificate(der))
     except UNREADABLE:
         return None
+
+
+def _described(found: x509.Certificate) -> Certificate:
+    return Certificate(
+        clip(found.subject.rfc4514_string()),
+        clip(found.issuer.rfc4514_string()),
+        _names(found),
+        f"{found.serial_number:x}",
+        found.fingerprint(hashes.SHA256()).hex(),
+        found.not_valid_after_utc,
+        found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
 
 
 def peer(tls: ssl.SSLObject) -> Certificate | None:

@@ -64,6 +64,7 @@ class HttpParams(TlsParams):
     """Parameters of `http`."""
 
     scheme: Literal["http", "https"] = "http"
+    """Plain or over TLS."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """By default 80, or 443 for https."""
     path: Annotated[str, Field(pattern=r"^/[\x21-\x7e]*$", max_length=2048)] = "/"
@@ -71,15 +72,19 @@ class HttpParams(TlsParams):
     host: Annotated[str, Field(pattern=r"^[^\s/:@]+$", max_length=253)] | None = None
     """The site's name, for the Host field, SNI and the certificate; by default the target's address."""
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    """Method of the request."""
     headers: dict[FieldName, Text] = Field(default_factory=dict)
+    """Header fields to send."""
     secret_headers: dict[FieldName, Secret] = Field(default_factory=dict)
     """Header fields whose values are secrets."""
     user: Text | None = None
     """With `password`: basic authentication."""
     password: Secret | None = None
+    """With `user`: basic authentication."""
     token: Secret | None = None
     """Bearer authentication."""
     body: Annotated[str, Field(max_length=65_536)] = ""
+    """Text to send as the body."""
     status: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] = ("200-299",)
     """Right status codes and ranges, of the last response."""
     redirects: Annotated[int, Field(ge=0, le=10)] = 5

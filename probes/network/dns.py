@@ -34,7 +34,9 @@ class DnsParams(Params):
     name: Annotated[Texts, Field(min_length=1, max_length=32)]
     """The name to ask for, or a list of names, asked one after the other."""
     type: Type = "A"
+    """Type of record. The PTR of an address may be asked for by the address itself."""
     port: Annotated[int, Field(ge=1, le=65535)] = 53
+    """Port of the server."""
     answers: Texts | None = None
     """What must come back: addresses, or data as `dig +short` shows it."""
     match: Literal["exactly", "contains"] = "exactly"

@@ -132,6 +132,7 @@ PROBE = ProbeSpec(
     run=probe_http,
     metrics=METRICS,
     facts=FACTS,
+    names_in=("extract",),
     phases=("resolve", "connect", "tls", "first_byte", "transfer"),
     kinds=(
         "unreachable", "refused", "timeout", "tls", "protocol", "expectation", "dns", "inconclusive", "auth",

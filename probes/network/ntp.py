@@ -27,6 +27,7 @@ class NtpParams(Params):
     """Parameters of `ntp`."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 123
+    """Port of the server."""
     samples: Annotated[int, Field(ge=1, le=8)] = 3
     """Questions asked in a run; the one with the shortest round trip counts."""
     spacing: Annotated[Seconds, Field(ge=0, le=5)] = 0.1

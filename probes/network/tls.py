@@ -24,6 +24,7 @@ class TlsProbeParams(TlsParams):
     """Parameters of `tls`."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 443
+    """Port of the service."""
     starttls: Protocol = "none"
     """The protocol that is spoken before TLS starts."""
 

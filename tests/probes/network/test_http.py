@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import statistics
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from probes.api import Context, Outcome, Reading
 from probes.network._http_params import HttpParams, statuses
 from probes.network.http import PROBE
+from tests.probes.network.busy import busy_loop
 from tests.probing import run_once, shared_here
 from tests.servers.hostile import OK, says, tcp_server
 from tests.servers.nginx import Nginx, nginx
@@ -352,3 +354,22 @@ def test_parameters_that_make_no_sense(params: dict[str, Any], says_what: str) -
 
 def test_statuses() -> None:
     assert statuses(("200", "301-303")) == {200, 301, 302, 303}
+
+
+def test_an_extracted_name_may_be_expected_and_any_other_may_not() -> None:
+    assert PROBE.given({"extract": {"used": "$.used"}}).dynamic
+    assert PROBE.given({"port": 80}) is PROBE
+    assert not PROBE.dynamic
+
+
+@pytest.mark.may_block
+async def test_a_busy_loop_does_not_change_the_time_of_the_first_byte(web: Nginx) -> None:
+    async def median() -> float:
+        readings = [await _get(web, shared=shared) for _ in range(40)]
+        return statistics.median(reading.metrics["first_byte_ms"] for reading in readings)
+
+    async with shared_here() as shared:
+        idle = await median()
+        async with busy_loop():
+            busy = await median()
+    assert abs(busy - idle) < 1
