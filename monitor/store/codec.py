@@ -106,8 +106,8 @@ def _chunks(table: Table, starts: Ints, ends: Ints, blobs: Sequence[bytes]) -> l
         table.numbers[starts], at[starts], at[ends - 1], np.minimum.reduceat(seq, starts),
         np.maximum.reduceat(seq, starts), ends - starts,
     )  # fmt: skip
-    rows = zip(*(span.tolist() for span in spans), strict=True)
-    return [Encoded(*row[:6], blob) for row, blob in zip(rows, blobs, strict=True)]
+    rows = zip(*(span.tolist() for span in spans), blobs, strict=True)
+    return [Encoded(*row) for row in rows]
 
 
 def _plan_fixed(name: str, fixed: dict[str, Ints], starts: Ints) -> _Plan:

@@ -23,8 +23,13 @@ class SchemaTooNew(RuntimeError):  # noqa: N818 - reads better where it is raise
     """The file was written by a newer Muster."""
 
 
-def connect(path: Path, *, synchronous: str = "FULL", read_only: bool = False) -> sqlite3.Connection:
-    """Open a database in WAL mode with our settings; transactions are explicit."""
+def connect(
+    path: Path, *, synchronous: str = "FULL", read_only: bool = False, page_size: int = 4096
+) -> sqlite3.Connection:
+    """Open a database in WAL mode with our settings; transactions are explicit.
+
+    The size of pages counts for a new file only; large ones suit large blobs.
+    """
     target = f"file:{quote(str(path))}?mode=ro" if read_only else str(path)
     connection = sqlite3.connect(
         target, uri=read_only, isolation_level=None, check_same_thread=False, timeout=5
@@ -32,6 +37,7 @@ def connect(path: Path, *, synchronous: str = "FULL", read_only: bool = False) -
     connection.row_factory = sqlite3.Row
     try:
         if not read_only:
+            connection.execute(f"PRAGMA page_size={page_size}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={synchronous}")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")

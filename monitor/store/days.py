@@ -21,6 +21,7 @@ from monitor.store.tables import Columns, Part, merged
 _log = structlog.get_logger(__name__)
 
 PACKAGE = "monitor.store.migrations.days"
+PAGE_SIZE = 8192
 SEALED = 9
 """The level of a chunk that holds a whole day that is over."""
 FAN = 4
@@ -61,7 +62,7 @@ class DayWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = connect(path)
+        self._db = connect(path, page_size=PAGE_SIZE)
         migrate(self._db, PACKAGE)
         self._columns: dict[Columns, int] = {}
         self._texts: dict[int, int] = {}

@@ -234,6 +234,7 @@ class Store(StoreReader):
             pass
         for grp in self._heads_writer.groups():
             self._roller.roll(grp)
+            self._roller.breathe()
         for day, grp in self._roller.unsealed(today):
             self._roller.seal(day, grp)
 

@@ -18,6 +18,7 @@ from monitor.store.database import Pool, connect, migrate, transaction
 from monitor.store.records import DAY_MS, GROUP, Frame, Ints
 
 PACKAGE = "monitor.store.migrations.heads"
+PAGE_SIZE = 16_384
 LOG_KEPT = 2400
 """Commits (of 250 ms) that stay in the log after they are settled: ten minutes."""
 SETTLE_AT_ONCE = 50_000
@@ -29,7 +30,7 @@ class HeadsWriter:
     """What the writer thread does to `heads.db`; not for other threads."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = connect(path)
+        self._connection = connect(path, page_size=PAGE_SIZE)
         self.version = migrate(self._connection, PACKAGE)
         meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
         self.committed: int = meta["committed"]
@@ -71,8 +72,8 @@ class HeadsWriter:
     def _settle(self, heads: Iterable[tuple[object, ...]], high: int) -> None:
         with transaction(self._connection) as db:
             db.executemany(
-                "INSERT INTO heads (grp, low, high, count, first_day, last_day, ends, data)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO heads (grp, low, high, count, first_day, last_day, sizes, ends, data)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 heads,
             )
             db.execute("UPDATE meta SET value = ? WHERE name = 'settled'", (high,))
@@ -85,11 +86,13 @@ class HeadsWriter:
         """Return the groups that have settled records."""
         return [r[0] for r in self._connection.execute("SELECT DISTINCT grp FROM heads ORDER BY grp")]
 
-    def group(self, grp: int) -> tuple[bytes, int]:
-        """Return all settled records of a group end to end, and their last commit."""
-        query = "SELECT data, high FROM heads WHERE grp = ? ORDER BY row"
+    def group(self, grp: int) -> tuple[Frame, int]:
+        """Return all settled records of a group, and their last commit."""
+        query = "SELECT sizes, data, high FROM heads WHERE grp = ? ORDER BY row"
         rows = self._connection.execute(query, (grp,)).fetchall()
-        return b"".join(r["data"] for r in rows), max((r["high"] for r in rows), default=0)
+        sizes = np.frombuffer(b"".join(r["sizes"] for r in rows), "<u2")
+        frame = Frame.of(b"".join(r["data"] for r in rows), sizes)
+        return frame, max((r["high"] for r in rows), default=0)
 
     def forget(self, grp: int, seq: int, latest: bytes) -> None:
         """Drop a group's settled records up to a commit, and keep its latest records."""
@@ -145,7 +148,8 @@ def _by_group(frame: Frame, low: int, high: int) -> list[tuple[object, ...]]:
         places = np.searchsorted(numbers[start:stop] % GROUP, np.arange(1, GROUP + 1))
         ends = (edges[start + places] - first).astype("<u4").tobytes()
         span = (int(days[start:stop].min()), int(days[start:stop].max()))
-        rows.append((int(groups[start]), low, high, stop - start, *span, ends, data[first:last]))
+        sizes = ordered.sizes[start:stop].astype("<u2").tobytes()
+        rows.append((int(groups[start]), low, high, stop - start, *span, sizes, ends, data[first:last]))
     return rows
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import calendar
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.store import rollups
 from monitor.store.codec import Table
 from monitor.store.database import Pool, connect, migrate, transaction
 from monitor.store.days import day_of, name_of
+from monitor.store.records import Ints
 from monitor.store.rollups import WIDTHS, Buckets, Step
 from monitor.store.tables import spans
 
@@ -36,22 +40,21 @@ def last_day(name: str) -> int | None:
         return None
 
 
-def built(table: Table) -> list[tuple[int, dict[Step, bytes]]]:
-    """Return the blobs of each check of a day's table."""
-    found = []
-    for number, rows in spans(table):
-        at = table.fixed["at"][rows]
-        blobs = {
-            step: rollups.pack({n: rollups.build(at, v[rows], w) for (n, _), v in table.metrics.items()})
-            for step, w in WIDTHS.items()
-        }
-        found.append((number, blobs))
-    return found
+def built(tables: Iterable[Table]) -> Iterator[tuple[int, dict[Step, bytes]]]:
+    """Yield the blobs of each check of a day's tables."""
+    for table in tables:
+        for number, rows in spans(table):
+            at = table.fixed["at"][rows]
+            values = {name: column[rows] for (name, _), column in table.metrics.items()}
+            yield number, {step: _blob(at, values, width) for step, width in WIDTHS.items()}
 
 
-def write(folder: Path, day: int, tables: Iterable[Table]) -> None:
-    """Replace the rollups of a day for the checks of some tables."""
-    rows = [row for table in tables for row in built(table)]
+def _blob(at: Ints, values: dict[str, NDArray[np.float64]], width: int) -> bytes:
+    return rollups.pack({name: rollups.build(at, column, width) for name, column in values.items()})
+
+
+def write(folder: Path, day: int, rows: Sequence[tuple[int, dict[Step, bytes]]]) -> None:
+    """Replace the rollups of a day for some checks."""
     for step in WIDTHS:
         db = connect(folder / file_of(step, day))
         try:

@@ -37,13 +37,14 @@ class Roller:
         self._paths, self._heads, self._catalogue, self._pool = paths, heads, catalogue, pool
         self._latest = latest
         self._days: dict[int, DayWriter] = {}
+        self.breathe: Callable[[], None] = lambda: None
+        """Called between the parts of what takes longer, so that commits are not late."""
 
     def roll(self, grp: int) -> None:
         """Move a group's settled records into the chunks of their days."""
-        data, high = self._heads.group(grp)
-        if not data:
+        frame, high = self._heads.group(grp)
+        if not len(frame.starts):
             return
-        frame = Frame.sized(data, self._catalogue.layouts)
         days = frame.ints(0) // DAY_MS
         for day in np.unique(days).tolist():
             self._add(day, grp, frame.take(np.flatnonzero(days == day)), high)
@@ -67,9 +68,12 @@ class Roller:
     def seal(self, day: int, grp: int) -> None:
         """Make whole-day chunks and rollups of a group's day that is over."""
         writer = self._day(day)
-        tables = writer.seal(grp)
-        if tables:
-            rollfiles.write(self._paths.rollups, day, tables)
+        rows = []
+        for row in rollfiles.built(writer.seal(grp)):
+            rows.append(row)
+            self.breathe()
+        if rows:
+            rollfiles.write(self._paths.rollups, day, rows)
         writer.sealed(grp)
 
     def retain(self, today: int, keep: Retention) -> list[str]:

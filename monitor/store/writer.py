@@ -76,7 +76,8 @@ class Writer:
         self._wake, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._upkeep = Upkeep(heads, roller, keep, live)
-        self._looked = 0.0
+        roller.breathe = self._commit_if_due
+        self._looked = self._committed_at = 0.0
         self.last_commit: float | None = None
         self.commits = self.committed = 0
         self.commit_ms = 0.0
@@ -126,6 +127,10 @@ class Writer:
             _log.error("samples_stopped_disk_low") if short else _log.info("samples_resumed")
         self._inbox.paused = short
 
+    def _commit_if_due(self) -> None:
+        if time.monotonic() - self._committed_at >= self._bounds.commit_s:
+            self._commit()
+
     def _commit(self) -> None:
         started, began = time.perf_counter(), time.monotonic()
         count = len(self._inbox.records)
@@ -140,6 +145,7 @@ class Writer:
             if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
                 self._inbox.paused = True
         self._inbox.dropped += len(records)
+        self._committed_at = time.monotonic()
         self._inbox.since = began if self._inbox.records else 0.0
         self.commit_ms = (time.perf_counter() - started) * 1000
 

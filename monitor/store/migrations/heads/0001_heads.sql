@@ -13,6 +13,7 @@ CREATE TABLE heads (
     count INTEGER NOT NULL,
     first_day INTEGER NOT NULL,             -- since the epoch, of the readings
     last_day  INTEGER NOT NULL,
+    sizes BLOB NOT NULL,                    -- uint16 words of each record
     ends  BLOB NOT NULL,                    -- uint32 byte offsets at which each check's records end
     data  BLOB NOT NULL
 );
