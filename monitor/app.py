@@ -81,7 +81,7 @@ class App:
         settings, place = self.place.settings, self.place
         self.secrets = Secrets(place.secrets)
         self.shared = SharedClients(settings.probe_settings(), self.secrets.get)
-        self.store = Store.open(place.state_dir, settings.retention)
+        self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
         notices = Notices(settings.mail, self.units.card, self._address)
         self.outbox = Outbox(OutboxTable(self.store.state))
@@ -93,7 +93,13 @@ class App:
         self.loop_watch = LoopWatch()
         self.clerk = Clerk(place)
         self.reloader = Reloader(
-            self.clerk, self.units, self.schedule, self.runner.breaker, self.watch.adopt, self._soon
+            self.clerk,
+            self.units,
+            self.schedule,
+            self.runner.breaker,
+            self.watch.adopt,
+            self._declare,
+            self._soon,
         )
         self.verdicts = Verdicts(self.store.state)
         self.health = Health(
@@ -143,7 +149,9 @@ class App:
     async def _serving(self) -> AsyncIterator[None]:
         requests = Requests(self.runner, self.units, self.reloader, self.pipeline, self.store)
         control = ControlServer(self.place.socket, requests.handlers())
-        site = web.AppRunner(build(self._window()), access_log=None, handle_signals=False)
+        site = web.AppRunner(
+            build(self._window(), self.place.settings.web), access_log=None, handle_signals=False
+        )
         await control.start()
         await site.setup()
         host, _, port = self.place.settings.web.listen.rpartition(":")
@@ -170,7 +178,7 @@ class App:
         await self.clerk.close()
         await self.shared.aclose()
         await self.watch.close()
-        await self.store.aclose()
+        await asyncio.to_thread(self.store.close)
 
     def _signals(self, stop: Stop) -> None:
         loop = asyncio.get_running_loop()
@@ -221,6 +229,9 @@ class App:
     def _address(self, check: str) -> str:
         job = self.units.job(check)
         return job.target.address if job else ""
+
+    def _declare(self, job: Job) -> None:
+        self.store.declare(job.id, job.spec.metrics)
 
     def _soon(self, job: Job) -> bool:
         """Whether a check was never run, or longer ago than its interval (short ones come soon anyway)."""

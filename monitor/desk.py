@@ -15,8 +15,9 @@ from inventory.problems import ConfigError
 from monitor import frames
 from monitor.clerk import Bad, Done, Gone, Judge, Judged, Load
 from monitor.place import Place
+from monitor.store.engine import Store
 from monitor.wire import Packer, card
-from monitor.workspace import Workspace, judge_units, open_workspace
+from monitor.workspace import Workspace, open_workspace
 
 NICENESS = 10
 
@@ -58,8 +59,14 @@ class Desk:
         if self._workspace is None:
             self._workspace = open_workspace(self._place)
         now = time.time()
-        for unit, result in judge_units(self._workspace, self._place.state_dir, request.gate, now):
-            frames.write(self._answers, Judged(unit, now, result))
+        evidence = Store.read_only(self._place.state_dir)
+        try:
+            for result in self._workspace.results(
+                self._workspace.inventory.units, evidence, request.gate, now
+            ):
+                frames.write(self._answers, Judged(result.id, now, result.plain()))
+        finally:
+            evidence.close()
 
 
 def main() -> None:

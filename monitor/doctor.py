@@ -74,7 +74,7 @@ def echo(_: Place) -> Iterator[Finding]:
 
 def files(_: Place) -> Iterator[Finding]:
     """Whether enough files can be open at once."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     enough = hard == resource.RLIM_INFINITY or hard >= FILES_WANTED
     remedy = "" if enough else f"raise the limit (systemd: LimitNOFILE=) to {FILES_WANTED} or more"
     yield Finding("open files", Level.GOOD if enough else Level.WARNING, f"up to {hard}", remedy)
@@ -82,10 +82,10 @@ def files(_: Place) -> Iterator[Finding]:
 
 def clock(_: Place) -> Iterator[Finding]:
     """Whether the kernel takes its own clock for synchronised (adjtimex(2))."""
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(512))
-    if state < 0:
+    answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(512))
+    if answer < 0:
         yield Finding("clock", Level.UNKNOWN, os.strerror(ctypes.get_errno()))
-    elif state == TIME_ERROR:
+    elif answer == TIME_ERROR:
         yield Finding("clock", Level.WARNING, "not synchronised", "run chrony or systemd-timesyncd here")
     else:
         yield Finding("clock", Level.GOOD, "synchronised")

@@ -1,4 +1,4 @@
-"""Structured logs to standard output, as JSON or for reading."""
+"""Structured logs to standard output, as JSON or for reading. No local variables: they may hold secrets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import Literal
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -20,9 +21,16 @@ def configure(style: Literal["console", "json"], level: str = "info") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
         if style == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, *last],

@@ -39,6 +39,12 @@ class Place:
         return _with_shipped("checklists", self.checklists)
 
     @property
+    def calendar_dirs(self) -> Sequence[Path]:
+        """The shipped calendars, then the operator's own (beside their checklists)."""
+        own = self.checklists.parent / "calendars" if self.checklists else None
+        return _with_shipped("calendars", own if own and own.is_dir() else None)
+
+    @property
     def watched(self) -> Sequence[Path]:
         """What a reload is made for when it changes."""
         paths = (self.inventory, self.profiles, self.checklists, self.waivers)

@@ -16,6 +16,7 @@ from monitor.clerk import Clerk, ClerkFault, Gone
 from monitor.job import Job
 from monitor.schedule import Schedule
 from monitor.units import Applied, Units
+from monitor.wire import UnitWire
 
 log = structlog.get_logger("reload")
 SHOWN = 20
@@ -32,6 +33,8 @@ class Reloader:
     breaker: Breaker
     adopt: Adopt
     """Tells the states which checks there are (`Watch.adopt`)."""
+    declare: Callable[[Job], None]
+    """Tells the store a job's metrics, before its first reading."""
     soon: Callable[[Job], bool]
     """Whether a check's first run shall not wait for its phase."""
     error: str = ""
@@ -48,14 +51,18 @@ class Reloader:
             except (ConfigError, ClerkFault) as error:
                 self.error = str(error)
                 raise
+            collect_rarely()
+            applied = []
             for change in changes:
-                gone = isinstance(change, Gone)
-                self._apply(self.units.remove(change.unit) if gone else self.units.apply(change))
+                applied.append(self._take(change))
                 await asyncio.sleep(0)
             if changes:
                 await self.adopt(self.units.jobs())
+            for each in applied:
+                self._reschedule(each)
+                await asyncio.sleep(0)
             self.error, self.last, self.count = "", time.time(), self.count + 1
-            _settle()
+            gc.freeze()
             return len(changes)
 
     async def try_reload(self) -> None:
@@ -70,14 +77,21 @@ class Reloader:
         else:
             log.info("reloaded", units_changed=changed, checks=len(self.schedule.timetable))
 
-    def _apply(self, applied: Applied) -> None:
+    def _take(self, change: UnitWire | Gone) -> Applied:
+        if isinstance(change, Gone):
+            return self.units.remove(change.unit)
+        applied = self.units.apply(change)
+        for job in applied.put:
+            self.declare(job)
+        return applied
+
+    def _reschedule(self, applied: Applied) -> None:
         self.schedule.remove(applied.removed)
         self.schedule.put(applied.put, self.soon)
         for address in applied.addresses:
             self.breaker.forget(address)
 
 
-def _settle() -> None:
-    """Keep the collector off what lives long: without it, it stalls the loop at 200,000 checks a minute."""
-    gc.freeze()
+def collect_rarely() -> None:
+    """Make the collector look seldom: with its defaults it stalls the loop at 200,000 checks a minute."""
     gc.set_threshold(50_000, 20, 100)

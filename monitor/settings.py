@@ -15,7 +15,8 @@ from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
 from monitor.runner import Limits
-from probes.api import ProbeSettings, Seconds
+from monitor.store.paths import Bounds
+from probes.api import Bytes, ProbeSettings, Seconds
 
 
 class Section(BaseModel):
@@ -83,11 +84,12 @@ class RunLimits(Section):
 
 
 class Retention(Section):
-    """How many days are kept."""
+    """How many days are kept, and how much disk is left alone."""
 
     raw_days: int = Field(14, ge=1)
     rollup_5m_days: int = Field(90, ge=1)
     rollup_1h_days: int = Field(1096, ge=1)
+    min_free: Bytes = 512 * 1024 * 1024
 
 
 class Settings(Section):
@@ -110,6 +112,10 @@ class Settings(Section):
             control_name=self.probes.control_name,
             ssh_threads=self.probes.ssh_threads,
         )
+
+    def store_bounds(self) -> Bounds:
+        """Return what the store may take."""
+        return Bounds(min_free_bytes=self.retention.min_free)
 
     def run_limits(self) -> Limits:
         """Return what the runner is told."""

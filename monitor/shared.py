@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from probes.api import ProbeSettings, SecretRef, Shared
+from probes.errors import ProberFault
 
 T = TypeVar("T")
 
@@ -27,8 +28,11 @@ class SharedClients:
         return cast("T", made)
 
     def secret(self, ref: SecretRef) -> str:
-        """Return the secret's value; the lookup raises `probes.errors.ProberFault` when there is none."""
-        return self._secrets(str(ref))
+        """Return the secret's value. Raises `probes.errors.ProberFault` when it is not to be found."""
+        try:
+            return self._secrets(str(ref))
+        except LookupError as error:
+            raise ProberFault(str(error)) from None
 
     async def aclose(self) -> None:
         """Close every client that can be closed, the youngest first."""

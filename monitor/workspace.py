@@ -1,0 +1,76 @@
+"""All files of an installation, read and checked together, and units judged by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from inventory.models import Inventory
+from inventory.problems import ConfigError, Problem
+from inventory.profiles import Profile
+from monitor import plan as planning
+from monitor.job import Job
+from monitor.place import Place
+from monitor.plan import Plan
+from monitor.readiness import checklists, consistency, waivers
+from monitor.readiness.checklist import Checklist
+from monitor.readiness.dependencies import Asset, by_asset
+from monitor.readiness.judging import Judge
+from monitor.readiness.results import UnitResult
+from monitor.readiness.waivers import Waivers
+from monitor.store.api import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What the files say."""
+
+    inventory: Inventory
+    profiles: Mapping[str, Profile]
+    plan: Plan
+    checklists: Mapping[str, Checklist]
+    waivers: Waivers
+    jobs: Mapping[Asset, tuple[Job, ...]]
+
+    def jobs_by_unit(self) -> Mapping[str, list[Job]]:
+        """Return the jobs of each unit that has any, in order."""
+        found: dict[str, list[Job]] = {}
+        for (unit, _), jobs in self.jobs.items():
+            found.setdefault(unit, []).extend(jobs)
+        return found
+
+    def judge(self, evidence: Evidence, gate: str, now: float) -> Judge:
+        """Return a judge of all units by the evidence at one moment."""
+        return Judge(
+            self.inventory, self.plan, self.checklists, evidence,
+            now=now, gate=gate, waivers=self.waivers, jobs=self.jobs,
+        )  # fmt: skip
+
+    def results(
+        self, units: Iterable[str], evidence: Evidence, gate: str, now: float
+    ) -> Iterator[UnitResult]:
+        """Yield the result of each unit."""
+        judge = self.judge(evidence, gate, now)
+        for unit in units:
+            yield judge.unit(unit)
+
+
+def open_workspace(place: Place) -> Workspace:
+    """Read all files. Raises ConfigError with everything that is wrong in any of them."""
+    problems: list[Problem] = []
+    found: dict[str, Checklist] = {}
+    try:
+        calendars = checklists.load_calendars(place.calendar_dirs)
+        found = checklists.load(place.checklist_dirs, calendars=calendars)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        inventory, profiles, plan = planning.read(place.inventory, place.profile_dirs)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    jobs = by_asset(plan.jobs.values())
+    problems += consistency.problems(inventory, plan, found, jobs)
+    if problems:
+        raise ConfigError(problems)
+    known = waivers.load(place.waivers, units=inventory.units, checklists=found)
+    return Workspace(inventory, profiles, plan, found, known, jobs)
