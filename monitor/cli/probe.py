@@ -16,7 +16,7 @@ from inventory._explain import explain
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean, dotted
 from inventory.secrets import SecretMissing, Secrets
 from monitor.cli import _probe_view as view
-from monitor.cli.common import CONFIG_ERROR, ConfigOption, fail
+from monitor.cli.common import CONFIG_ERROR, ConfigOption, err, fail
 from monitor.place import Place, place
 from monitor.shared import SharedClients
 from probes import registry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ def _add(known: KnownHosts, words: list[str]) -> None:
         return
     try:
         key = HostKey(words[1], base64.b64decode(words[2], validate=True))
-    except binascii.Error:
+    except ValueError:
         return
     if marker == "@revoked":
         known.revoked.add(key.blob)
@@ -115,7 +114,7 @@ def _add_names(known: KnownHosts, names: str, key: HostKey) -> None:
             known.hashed.append(
                 (base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True), key)
             )
-        except binascii.Error:
+        except ValueError:
             return
     elif any(c in names for c in "*?!"):
         known.patterns.append((tuple(names.lower().split(",")), key))
