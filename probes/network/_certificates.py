@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ssl
 import warnings
@@ -17,6 +18,7 @@ from probes.api import Params, clip
 from probes.errors import ProberFault
 from probes.network._tls_stream import client_context
 
+Version = Literal["1.2", "1.3"]
 MAX_CERTIFICATE = 65_536
 MAX_NAMES = 64
 DAY_S = 86_400
@@ -33,23 +35,33 @@ class TlsParams(Params):
     """A file of certificates to trust in place of the system's."""
     certificate: str | None = None
     """A file with a client certificate and its key."""
-    min_version: Literal["1.2", "1.3"] = "1.2"
+    min_version: Version = "1.2"
     """Oldest version of TLS that is accepted."""
     server_name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/]+$")] | None = None
     """The name asked for (SNI) and verified; by default the target's address."""
 
-    def context(self, *, verify: bool | None = None) -> ssl.SSLContext:
-        """Return the kept context. Raises `ProberFault` for a file that can't be used: that is ours."""
-        try:
-            return client_context(
-                verify=self.verify if verify is None else verify,
-                ca_file=self.ca,
-                certificate=self.certificate,
-                min_version=self.min_version,
-            )
-        except OSError as error:
-            files = ", ".join(file for file in (self.ca, self.certificate) if file)
-            raise ProberFault(f"certificate files ({files}): {error.strerror or error}") from None
+    async def context(self, *, verify: bool = True) -> ssl.SSLContext:
+        """Return the kept context; it is made in a thread (the system's authorities take 20 ms to load).
+
+        Without `verify` nothing is verified, whatever the parameters say. Raises `ProberFault` for a file
+        that can't be used: that is ours.
+        """
+        key = (self.verify and verify, self.ca, self.certificate, self.min_version)
+        if key not in _made:
+            await asyncio.to_thread(_context, *key)
+            _made.add(key)
+        return _context(*key)
+
+
+_made: set[tuple[bool, str | None, str | None, Version]] = set()
+
+
+def _context(verify: bool, ca: str | None, certificate: str | None, min_version: Version) -> ssl.SSLContext:
+    try:
+        return client_context(verify=verify, ca_file=ca, certificate=certificate, min_version=min_version)
+    except OSError as error:
+        files = ", ".join(file for file in (ca, certificate) if file)
+        raise ProberFault(f"certificate files ({files}): {error.strerror or error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -48,6 +50,12 @@ class Hop:
         """The whole address."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
+    @property
+    def shown(self) -> str:
+        """The address without what may be a secret or differ each time: query and path parameters."""
+        path = re.split(r"[?;]", self.path, maxsplit=1)[0]
+        return clip(f"{self.scheme}://{self.authority}{path}", 300)
+
 
 class Visit:
     """What one run asks, and what it has learnt: the last response and the sums of the phases."""
@@ -77,11 +85,12 @@ class Visit:
     async def ask(self, hop: Hop) -> None:
         """Send one request on a connection of its own and read its response."""
         self._hop = hop
-        self._context.log(f"{hop.method} {hop.url}")
+        self._context.log(f"{hop.method} {hop.shown}")
         self.response = Response(hop.method, self._params.body_limit, keep=self._params.reads_body)
+        settings = await self._params.context() if hop.scheme == "https" else None
         connection = await self._connect(hop)
         try:
-            stream = await self._secured(connection, hop) if hop.scheme == "https" else connection
+            stream = await self._secured(connection, hop, settings) if settings else connection
             await self._exchange(stream, hop)
         finally:
             connection.close()
@@ -137,10 +146,10 @@ class Visit:
         if not 200 <= answer.status < 300:
             raise ProtocolViolated(f"CONNECT {authority} was answered {answer.status}")
 
-    async def _secured(self, connection: Connection, hop: Hop) -> TlsStream:
+    async def _secured(self, connection: Connection, hop: Hop, settings: ssl.SSLContext) -> TlsStream:
         self._context.phase = "tls"
         name = self._params.server_name or hop.host
-        stream = await start_tls(connection, self._params.context(), name, self._until)
+        stream = await start_tls(connection, settings, name, self._until)
         self._add("tls", stream.handshake_ms)
         cipher = stream.tls.cipher()
         self._tls = (stream.tls.version() or "", cipher[0] if cipher else "")
@@ -202,7 +211,7 @@ class Visit:
 
     def facts(self) -> dict[str, str]:
         """Return what was said until now."""
-        facts = {"url": self._hop.url}
+        facts = {"url": self._hop.shown}
         if self._address is not None:
             facts["address"], facts["family"] = self._address.host, self._address.family
         if self.response.head_done:
@@ -226,11 +235,11 @@ def next_hop(hop: Hop, visit: Visit, limit: int) -> Hop | None:
     found = _located(hop, location)
     if not visit.same_host(found.host):
         raise ExpectationFailed(
-            f"redirects to {clip(found.url, 300)}, another host, which is not followed; "
+            f"redirects to {found.shown}, another host, which is not followed; "
             "give that host a check of its own, and here write redirects: 0 and the status"
         )
     if visit.redirects >= limit:
-        raise ExpectationFailed(f"more than {limit} redirects, the last to {clip(found.url, 300)}")
+        raise ExpectationFailed(f"more than {limit} redirects, the last to {found.shown}")
     visit.redirects += 1
     return _redirected(found, visit.response.status)
 

@@ -42,6 +42,7 @@ class _Run:
 
     async def shake(self, address: Address, *, verify: bool) -> None:
         """Connect, start TLS and note what was agreed on and shown."""
+        settings = await self._params.context(verify=verify)
         self._context.phase = "connect"
         connection = await connect(self._poller, address, self._params.port, until=self._until, talks=True)
         try:
@@ -49,8 +50,7 @@ class _Run:
             self._context.phase = "starttls"
             await ask_for_tls(self._params.starttls, connection, self._until)
             self._context.phase = "handshake"
-            context = self._params.context(verify=verify)
-            stream = await start_tls(connection, context, self._name, self._until)
+            stream = await start_tls(connection, settings, self._name, self._until)
             self._time("handshake", stream.handshake_ms)
             self._note(stream)
         finally:
@@ -81,7 +81,7 @@ async def probe_tls(target: Target, params: TlsProbeParams, context: Context) ->
     run.phases["resolve"] = resolve_ms
     run.facts |= {"address": address.host, "family": address.family}
     try:
-        await run.shake(address, verify=params.verify)
+        await run.shake(address, verify=True)
     except CertificateRefused as refused:
         run.facts["chain"] = refused.detail
         context.log(f"{refused.detail}; connecting again to read it")

@@ -115,4 +115,10 @@ def _udp() -> Iterator[Row]:
         yield Row(probe, "unresolvable", frozenset({"dns"}), None, UNRESOLVABLE, params)
 
 
-NETWORK = [*_conversations(), *_connections(), *_http(), *_udp()]
+def _icmp() -> Iterator[Row]:
+    once = {"count": 1}
+    yield Row("icmp", "unresolvable", frozenset({"dns"}), None, UNRESOLVABLE, once)
+    yield Row("icmp", "IPv6", frozenset({"ok", "permission"}), None, IPV6, once)
+
+
+NETWORK = [*_conversations(), *_connections(), *_http(), *_udp(), *_icmp()]

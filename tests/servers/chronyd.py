@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ async def chronyd(directory: Path, *, stratum: int | None = 8) -> AsyncIterator[
         f"port {port}\ncmdport 0\nbindcmdaddress /\npidfile {directory}/chronyd.pid\n"
         f"allow 127.0.0.0/8\nallow ::1\n{local}"
     )
-    user = ("-U", "-u", "root" if os.getuid() == 0 else str(os.getuid()))
+    user = ("-U", "-u", pwd.getpwuid(os.getuid()).pw_name)
     command = (binary, "-x", "-d", *user, "-f", str(directory / "chrony.conf"))
     async with running(*command, log=directory / "chronyd.log"):
         await until_answering(request(1), port, lambda data: decode(data, 1) is not None)

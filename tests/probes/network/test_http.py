@@ -94,6 +94,14 @@ async def test_a_redirect_elsewhere_is_never_followed(web: Nginx) -> None:
     assert accepted.outcome is Outcome.OK
 
 
+async def test_what_a_query_holds_is_not_shown() -> None:
+    away = b"HTTP/1.1 302 F\r\nLocation: http://sso.example/in;jsessionid=1?ticket=s3cret\r\n\r\n"
+    reading = await _answered(away, path="/start?key=s3cret")
+    assert "s3cret" not in repr(reading)
+    assert "jsessionid" not in repr(reading)
+    assert "http://sso.example/in," in reading.detail
+
+
 async def test_too_many_redirects(web: Nginx) -> None:
     reading = await _get(web, "/loop", redirects=3)
     assert reading.kind == "expectation"
