@@ -169,10 +169,8 @@ class IcmpEngine:
         """Send the next packet; where that is impossible, see to the burst and return False."""
         channel = self._channels[burst.address.family]
         packet = request(channel.request_kind, burst.ident, len(burst.rtts), burst.data, burst.data_sum)
-        sockaddr = burst.address.sockaddr(0)
-        before = time.perf_counter_ns()
         try:
-            channel.send(packet, sockaddr, burst.control)
+            before = channel.send(packet, burst.sockaddr, burst.control)
         except OSError as error:
             burst.fault = error
             if error.errno in FULL:
@@ -198,15 +196,16 @@ class IcmpEngine:
             self._attend(burst, now)
 
     def _attend(self, burst: Burst, now: float) -> None:
-        if burst.future.done():
+        if now < burst.next_at or burst.future.done():
             return
-        if burst.over(now):
+        if burst.unsent and now < burst.until:
+            if not burst.queued:
+                self._launch(burst, now)
+        else:
             burst.overflowed = bool(burst.sent_ns) and (
                 self._overflowed_at[burst.address.family] >= burst.sent_ns[0] / 1e9
             )
             self._finish(burst)
-        elif burst.unsent and not burst.queued and now >= burst.next_at:
-            self._launch(burst, now)
 
     def _finish(self, burst: Burst) -> None:
         self.drop(burst)
@@ -226,15 +225,14 @@ class IcmpEngine:
         return number < limit
 
     def _replied(self, channel: Channel, reply: Reply, offset: int | None) -> None:
-        echo = reply.echo
-        burst = self._bursts.get(echo.key)
-        if burst is None or (channel.raw and echo.ident != burst.ident):
+        burst = self._bursts.get(reply.key)
+        if burst is None or (channel.raw and reply.ident != burst.ident):
             return
         if reply.source != burst.address.host:
             burst.stranger = reply.source
             return
         arrived = reply.stamp - offset if offset is not None and reply.stamp else None
-        burst.reply(echo.sequence, arrived, time.perf_counter_ns(), reply.ttl)
+        burst.reply(reply.sequence, arrived, time.perf_counter_ns(), reply.ttl)
         if burst.complete:
             self._finish(burst)
 

@@ -21,8 +21,9 @@ class Burst:
 
     __slots__ = (
         "address", "answered", "complained", "complaint", "control", "count", "data", "data_sum",
-        "duplicates", "fault", "future", "highest", "ident", "interval", "key", "overflowed", "queued",
-        "reordered", "reply_ttl", "rtts", "sent_ns", "stranger", "unsure", "until", "wait",
+        "duplicates", "fault", "future", "highest", "ident", "interval", "key", "next_at", "overflowed",
+        "queued", "reordered", "reply_ttl", "rtts", "sent_ns", "sockaddr", "stranger", "unsure", "until",
+        "wait",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +42,9 @@ class Burst:
     ) -> None:
         self.address, self.key, self.ident = address, key, ident
         self.count, self.interval, self.wait, self.until = count, interval, wait, until
+        self.sockaddr = address.sockaddr(0)
+        self.next_at = until
+        """When the burst needs attention next: to send, or to end."""
         self.control = control
         """Control messages of each send (time to live, traffic class)."""
         self.future = future
@@ -68,18 +72,6 @@ class Burst:
         """Whether packets are still to be sent."""
         return len(self.rtts) < self.count
 
-    @property
-    def next_at(self) -> float:
-        """When the burst needs attention next: to send, or to end."""
-        if not self.sent_ns:
-            return self.until
-        pause = self.interval if self.unsent else self.wait
-        return min(self.until, self.sent_ns[-1] / 1e9 + pause)
-
-    def over(self, now: float) -> bool:
-        """Tell whether nothing is waited for any more."""
-        return now >= self.until or (not self.unsent and now >= self.next_at)
-
     def sent(self, before_ns: int, after_ns: int, most_ns: int) -> None:
         """Note that the next packet left between two times; a span beyond `most_ns` times nothing."""
         if after_ns - before_ns > most_ns:
@@ -87,6 +79,8 @@ class Burst:
             self.unsure.add(len(self.rtts))
         self.sent_ns.append(before_ns)
         self.rtts.append(OUTSTANDING)
+        pause = self.interval if len(self.rtts) < self.count else self.wait
+        self.next_at = min(self.until, before_ns / 1e9 + pause)
 
     def reply(self, sequence: int, arrived_ns: int | None, now_ns: int, ttl: int) -> None:
         """Note the reply to packet `sequence`; `arrived_ns` is None where the kernel's time is not known."""

@@ -7,19 +7,20 @@ import errno
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from probes.errors import PermissionMissing
 from probes.network._icmp_burst import Control
 from probes.network._icmp_packet import (
+    ECHO,
     ECHO_REPLY,
     ECHO_REPLY6,
     ECHO_REQUEST,
     ECHO_REQUEST6,
     PASS4,
     PASS6,
-    Echo,
     ErrorMessage,
     error_text,
     intact,
@@ -50,7 +51,9 @@ NOT_ALLOWED = (
 class Reply(NamedTuple):
     """An echo reply: from whom, the kernel's time of arrival (ns since the epoch, or 0), TTL or hop limit."""
 
-    echo: Echo
+    ident: int
+    sequence: int
+    key: bytes
     source: str
     stamp: int
     ttl: int
@@ -92,21 +95,28 @@ class Channel:
             self._epoll.close()
         self._socket.close()
 
-    def send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> None:
-        """Send one packet. Raises OSError (BlockingIOError and ENOBUFS: our own queue is full)."""
+    def send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> int:
+        """Send one packet; return the `time.perf_counter_ns` right before.
+
+        Raises OSError (BlockingIOError and ENOBUFS: our own queue is full).
+        """
         try:
-            self._send(packet, sockaddr, control)
+            return self._send(packet, sockaddr, control)
         except OSError as error:
             if self.raw or error.errno in (errno.EAGAIN, errno.ENOBUFS):
                 raise
             # A ping socket reports the error of an earlier packet, perhaps to another target, once.
-            self._send(packet, sockaddr, control)
+            return self._send(packet, sockaddr, control)
 
-    def _send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> None:
+    def _send(self, packet: bytes, sockaddr: tuple[str | int, ...], control: Control) -> int:
+        opened = self._socket
         if control:
-            self._socket.sendmsg((packet,), control, 0, sockaddr)
+            before = time.perf_counter_ns()
+            opened.sendmsg((packet,), control, 0, sockaddr)
         else:
-            self._socket.sendto(packet, sockaddr)
+            before = time.perf_counter_ns()
+            opened.sendto(packet, sockaddr)
+        return before
 
     def overflowed(self) -> bool:
         """Tell whether the kernel dropped anything for want of room since the last call."""
@@ -141,8 +151,10 @@ class Channel:
         else:
             ttl, message = _ttl(ancillary), packet
         if message and message[0] == self._reply_kind:
-            echo = parse_echo(message)
-            return Reply(echo, source, stamp_ns(ancillary), ttl) if echo else None
+            if len(message) < ECHO.size:
+                return None
+            ident, sequence, key = ECHO.unpack_from(message)
+            return Reply(ident, sequence, key, source, stamp_ns(ancillary), ttl)
         error = parse_error(self.family, message)
         return Complaint(error, source) if error else None
 

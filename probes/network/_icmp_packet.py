@@ -19,6 +19,8 @@ PASS6 = (UNREACHABLE6, TOO_BIG6, TIME_EXCEEDED6, PARAMETER_PROBLEM6, ECHO_REPLY6
 HEADER = struct.Struct("!BBHHH")
 """Type, code, checksum, identifier, sequence number."""
 KEY_SIZE = 8
+ECHO = struct.Struct("!4xHH8s")
+"""Identifier, sequence number and key."""
 IPV6_HEADER = 40
 QUOTE_AT = 8
 """An error message quotes the packet it is about behind its own header."""
@@ -80,10 +82,9 @@ def request(kind: int, ident: int, sequence: int, data: bytes, data_sum: int) ->
 
 def parse_echo(message: bytes | memoryview) -> Echo | None:
     """Return what identifies the echo in an ICMP message of either version, or None when it is too short."""
-    if len(message) < HEADER.size + KEY_SIZE:
+    if len(message) < ECHO.size:
         return None
-    _, _, _, ident, sequence = HEADER.unpack_from(message)
-    return Echo(ident, sequence, bytes(message[HEADER.size : HEADER.size + KEY_SIZE]))
+    return Echo._make(ECHO.unpack_from(message))
 
 
 def intact(message: bytes | bytearray | memoryview) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+ROUNDING_S = 0.001
+"""uvloop rounds to whole milliseconds: a timer that came a little early would spin until its slot is due."""
 
 
 class Wheel(Generic[T]):
@@ -53,7 +55,7 @@ class Wheel(Generic[T]):
             self._timer.cancel()
         self._timer_slot = self._order[0]
         delay = self._timer_slot * self._width - time.perf_counter()
-        self._timer = self._loop.call_later(max(0.0, delay), self._turn)
+        self._timer = self._loop.call_later(max(0.0, delay) + ROUNDING_S, self._turn)
 
     def _turn(self) -> None:
         self._timer = None

@@ -165,9 +165,9 @@ def test_a_burst_knows_when_it_needs_attention(loop: asyncio.AbstractEventLoop) 
     assert burst.next_at == 100
     burst.sent(10 * 10**9, 10 * 10**9 + 1, 200_000)
     assert burst.next_at == pytest.approx(10.1)
-    assert not burst.over(99)
+    assert burst.unsent
     burst.sent(99_500_000_000, 99_500_000_001, 200_000)
-    assert (burst.next_at, burst.over(99.9), burst.over(100)) == (100, False, True)
+    assert (burst.next_at, burst.unsent) == (100, False)
 
 
 @given(st.floats(1, 1e5), st.lists(st.floats(0, 0.1), max_size=200))

@@ -1,0 +1,87 @@
+"""`icmp` beside fping and blackbox_exporter.
+
+    python -m benchmarks.icmp [--quick] [--json FILE]
+
+Round trip times: one packet every 10 ms to 127.0.0.1, fping and Muster by turns, Muster with its loop idle
+and with its loop held up for 5 ms in every 20. CPU: checks per CPU second of the checker, single packets and
+bursts of five, against single packets of blackbox_exporter. Needs the right to ping, fping and
+prometheus-blackbox-exporter.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.beside import blackbox, jobs, muster, readings_of
+from benchmarks.marks import Mark, arguments, judge, table
+from tests.probes.network.busy import busy_loop
+
+PACKETS = 150
+
+
+def fping() -> float:
+    """Return fping's median round trip time in microseconds."""
+    command = ["fping", "-C", str(PACKETS), "-p", "10", "-q", "127.0.0.1"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    return statistics.median(float(word) for word in answer.split(":")[1].split()) * 1000
+
+
+async def ours(busy: bool) -> float:
+    """Return Muster's median round trip time in microseconds."""
+    if busy:
+        async with busy_loop():
+            return await ours(busy=False)
+    readings = await readings_of("icmp", "127.0.0.1", PACKETS, 0.01, count=1)
+    return statistics.median(r.metrics["rtt_ms"] for r in readings if "rtt_ms" in r.metrics) * 1000
+
+
+def round_trips(rounds: int) -> dict[str, float]:
+    """Return the medians of the rounds: fping, Muster idle, Muster busy."""
+    found: dict[str, list[float]] = {"fping": [], "muster": [], "muster, loop busy": []}
+    for _ in range(rounds):
+        found["fping"].append(fping())
+        found["muster"].append(uvloop.run(ours(busy=False)))
+        found["muster, loop busy"].append(uvloop.run(ours(busy=True)))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def checks_per_cpu_second(seconds: float) -> dict[str, float]:
+    """Return checks per CPU second by program."""
+    with tempfile.TemporaryDirectory(prefix="muster-bench-") as name:
+        peer = blackbox(Path(name), "icmp", seconds)
+    return {
+        "blackbox_exporter": peer,
+        "muster, one packet": uvloop.run(muster(jobs("icmp", 10_000, count=1), seconds)),
+        "muster, bursts of five": uvloop.run(muster(jobs("icmp", 10_000, count=5, interval=0.1), seconds)),
+    }
+
+
+def main() -> int:
+    """Run the benchmark; return its exit status."""
+    options = arguments(__doc__).parse_args()
+    trips = round_trips(1 if options.quick else 3)
+    table("round trip time, median, microseconds", ("program", "p50"), list(trips.items()))
+    rates = checks_per_cpu_second(6 if options.quick else 20)
+    peer = rates["blackbox_exporter"]
+    table(
+        "checks per CPU second of the checker",
+        ("program", "checks", "of the peer"),
+        [(name, rate, rate / peer) for name, rate in rates.items()],
+    )
+    marks = [
+        Mark("rtt p50 from fping's", abs(trips["muster"] - trips["fping"]), 10, "us"),
+        Mark("rtt p50 from fping's, loop busy", abs(trips["muster, loop busy"] - trips["fping"]), 10, "us"),
+        Mark("one packet: of blackbox_exporter", rates["muster, one packet"] / peer, 7, "x", at_least=True),
+        Mark("burst of five: of one of its", rates["muster, bursts of five"] / peer, 3.5, "x", at_least=True),
+    ]
+    return judge(marks, options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
