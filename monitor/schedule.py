@@ -145,6 +145,7 @@ class Schedule:
         now = self._now()
         for job in jobs:
             self.timetable.put(job, now, soon=soon(job))
+        self._fill()
 
     def remove(self, checks: Sequence[str]) -> None:
         """Forget checks."""
@@ -155,6 +156,10 @@ class Schedule:
         return int((asyncio.get_running_loop().time() + self._epoch) / SLOT_S)
 
     async def _tick(self) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        """Put what is due soon into its slots."""
         loop, now = asyncio.get_running_loop(), self._now()
         for slot, planned in self.timetable.due(now, now + int(HORIZON_S / SLOT_S)):
             batch = Batch(slot * SLOT_S - self._epoch, planned)

@@ -10,6 +10,7 @@ import psutil
 
 from monitor.alerts.outbox import Outbox
 from monitor.health import LoopWatch
+from monitor.histogram import Histogram
 from monitor.pipeline import Pipeline
 from monitor.reload import Reloader
 from monitor.runner import Runner
@@ -64,12 +65,8 @@ class Telemetry:
         )
         for outcome, count in sorted(self.pipeline.outcomes.items()):
             yield counter("muster_readings_total", "Readings by outcome.", count, outcome=outcome)
-        lag = counters.lag_ms
-        for bound, count in lag.cumulative():
-            yield counter("muster_lag_ms_bucket", "From due to started, runs up to a bound.", count, le=bound)
-        yield counter("muster_lag_ms_sum", "From due to started, sum.", lag.total)
-        yield counter("muster_lag_ms_count", "From due to started, runs.", sum(lag.counts))
-        yield gauge("muster_lag_worst_ms", "From due to started, the worst run.", lag.maximum)
+        yield from histogram("muster_lag_ms", "From due to started.", counters.lag_ms)
+        yield gauge("muster_lag_worst_ms", "From due to started, the worst run.", counters.lag_ms.maximum)
 
     def _loop(self) -> Iterator[OwnMetric]:
         watch = self.loop_watch
@@ -120,3 +117,11 @@ def gauge(name: str, text: str, value: float, **labels: str) -> OwnMetric:
 def counter(name: str, text: str, value: float, **labels: str) -> OwnMetric:
     """Return a counter."""
     return OwnMetric(name, text, "counter", labels, value)
+
+
+def histogram(name: str, text: str, counts: Histogram) -> Iterator[OwnMetric]:
+    """Yield a histogram's buckets, sum and count."""
+    for bound, count in counts.cumulative():
+        yield OwnMetric(f"{name}_bucket", text, "histogram", {"le": bound}, count)
+    yield OwnMetric(f"{name}_sum", text, "histogram", {}, counts.total)
+    yield OwnMetric(f"{name}_count", text, "histogram", {}, sum(counts.counts))

@@ -108,7 +108,8 @@ def _accounts(series: int, states: int) -> list[OwnMetric]:
 
 def _add_own(families: dict[str, _Family], metrics: Iterable[OwnMetric]) -> None:
     for name, text, kind, labels, value in metrics:
-        each = families.get(name) or families.setdefault(name, _Family(text, kind))
+        whole = name.rpartition("_")[0] if kind == "histogram" else name
+        each = families.get(whole) or families.setdefault(whole, _Family(text, kind))
         each.lines.append(f"{name}{_labels(labels)} {number(value)}")
 
 

@@ -26,11 +26,11 @@ class Series(NamedTuple):
 
 
 class OwnMetric(NamedTuple):
-    """One value of the daemon's own, under its full Prometheus name."""
+    """One value of the daemon's own, under its full Prometheus name (a histogram's with its ending)."""
 
     name: str
     help: str
-    type: Literal["counter", "gauge"]
+    type: Literal["counter", "gauge", "histogram"]
     labels: Mapping[str, str]
     value: float
 
