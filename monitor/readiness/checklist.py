@@ -115,6 +115,8 @@ class ItemFile(Strict):
     optional: bool | None = None
     depends_on: tuple[Slug, ...] | None = None
     attest: Attest | None = None
+    awaits: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    """What this version cannot measure yet: the item stays unknown until it can."""
 
 
 class ChecklistFile(Strict):
@@ -152,6 +154,7 @@ class Item:
     optional: bool = False
     depends_on: tuple[str, ...] = ()
     attest: Attest | None = None
+    awaits: str | None = None
     sources: tuple[str, ...] = ()
     """The checklists that wrote on it, the oldest first."""
     where: Problem | None = field(default=None, compare=False, repr=False)

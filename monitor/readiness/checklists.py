@@ -231,19 +231,18 @@ class _Loader:
             line.remediation.en if line.remediation else "", line.remediation.zh if line.remediation else "",
             line.select, check, line.probe or check, (), line.max_age, self._soak(written, at, line.soak),
             self._applies(written, at, line), bool(line.waivable), bool(line.optional),
-            line.depends_on or (), line.attest, where=written.document.problem((*at, "max_age"), ""),
+            line.depends_on or (), line.attest, line.awaits,
+            where=written.document.problem((*at, "max_age"), ""),
         )  # fmt: skip
 
     def _form(self, line: ItemFile) -> tuple[str, str] | None:
         measured = line.check is not None or line.probe is not None
-        if measured == (line.attest is not None):
-            return (
-                f'item "{line.id}" must be measured or attested',
-                "write either check and expect, or attest",
-            )
+        if measured + (line.attest is not None) + (line.awaits is not None) != 1:
+            text = f'item "{line.id}" must be either measured or attested'
+            return text, "write either check and expect, or attest"
         if not measured:
-            clash = [key for key in ("expect", "max_age", "soak", "optional") if getattr(line, key)]
-            return (f"an attested item has no {clash[0]}", "leave it out") if clash else None
+            clash = [key for key in ("expect", "max_age", "soak") if getattr(line, key)]
+            return (f"an item that is not measured has no {clash[0]}", "leave it out") if clash else None
         if line.select is None:
             return f'item "{line.id}" selects no assets', "write select, such as select: {kind: channel}"
         if not line.expect:

@@ -1,13 +1,14 @@
 """From items to rows: one for each asset that an item selects, and one for whatever nobody asks about.
 
 Besides the checklists' items a unit has rows of its own: `expect.<check>.<metric>` for each condition that
-the inventory writes; `answers.<check>` for an asset whose checks no item and no condition asks about, since
-a target that is down must not go unseen; and `monitored` for an asset that no check measures at all.
+the inventory writes; `answers.<check>` for a check that no item and no condition asks about, since a target
+that is down must not go unseen; and `monitored` for an asset that no check measures at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from inventory.models import Asset as AssetSpec
@@ -36,15 +37,14 @@ class Row:
 def rows(unit: Unit, applied: Applied, jobs: Mapping[Asset, tuple[Job, ...]], plan: Plan) -> list[Row]:
     """Return all rows of a unit, those of the checklists first."""
     found = [row for item in applied.items for row in _of_item(unit, item, jobs)]
-    asked = {row.asset.id for row in found if row.asset and row.job and row.applicable}
+    asked = {row.job.id for row in found if row.job and row.applicable}
     for asset in unit.assets:
-        own = list(_own(asset, jobs.get((unit.id, asset.id), ()), plan, silent=asset.id not in asked))
-        found.extend(own)
+        found.extend(_own(asset, jobs.get((unit.id, asset.id), ()), plan, asked))
     return found
 
 
 def _of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> Iterator[Row]:
-    if item.attest is not None or item.select is None:
+    if item.select is None:
         yield Row(item, applicable=applies(item, unit, None))
         return
     selected = [asset for asset in unit.assets if item.select.matches(asset)]
@@ -57,6 +57,8 @@ def _of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> I
 
 def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:
     applicable = applies(item, unit, asset)
+    if item.awaits:
+        return Row(item, asset, None, applicable, f"not measured by this version: {item.awaits}")
     if job is None:
         return Row(item, asset, None, applicable, f'this asset has no check "{item.check}"')
     if job.spec.name != item.probe:
@@ -65,7 +67,7 @@ def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:
     return Row(item, asset, job, applicable)
 
 
-def _own(asset: AssetSpec, jobs: tuple[Job, ...], plan: Plan, *, silent: bool) -> Iterator[Row]:
+def _own(asset: AssetSpec, jobs: tuple[Job, ...], plan: Plan, asked: AbstractSet[str]) -> Iterator[Row]:
     if not jobs:
         yield Row(_monitored(asset), asset, lacking="no check measures this asset")
         return
@@ -73,7 +75,7 @@ def _own(asset: AssetSpec, jobs: tuple[Job, ...], plan: Plan, *, silent: bool) -
         expected = plan.expectations.get(job.id, {})
         for name, expectation in expected.items():
             yield Row(_expected(asset, job, name, expectation), asset, job)
-        if silent and not expected:
+        if job.id not in asked and not expected:
             yield Row(_answers(asset, job), asset, job)
 
 
@@ -96,7 +98,7 @@ def _expected(asset: AssetSpec, job: Job, name: str, expectation: Expectation) -
 def _answers(asset: AssetSpec, job: Job) -> Item:
     en, zh = _called(asset)
     return Item(
-        f"answers.{job.check}", CATEGORY_OF[asset.kind], "blocker",
+        f"answers.{job.check}", CATEGORY_OF[asset.kind], "major",
         f"{en} answers {job.check}", f"{zh} 响应 {job.check} 检查",
         f"Find out why {en} does not serve, starting with the detail of this row.",
         f"请从本行的详情入手，查明{zh}无法提供服务的原因。",

@@ -138,8 +138,8 @@ def with_item(old: str, new: str) -> str:
         ("'<= 4'", "{p95: '<= 4', over: 15d}", "reaches past the 14 days"),
         ("'<= 4'", "{mean: '<= 4', over: 1d}", "a mean is never judged"),
         ("check: icmp", "check: icmp, applies_when: {unit.levle: hall}", 'did you mean "unit.level"?'),
-        ("check: icmp, expect: {rtt_ms: '<= 4'}", "attest: {role: operator}, max_age: 1h", "an attested item has no max_age"),
-        ("check: icmp", "check: icmp, attest: {role: operator}", "must be measured or attested"),
+        ("check: icmp, expect: {rtt_ms: '<= 4'}", "attest: {role: operator}, max_age: 1h", "an item that is not measured has no max_age"),
+        ("check: icmp", "check: icmp, attest: {role: operator}", "must be either measured or attested"),
         ("kind: channel", "kind: chanel", 'did you mean "channel"?'),
     ],
 )  # fmt: skip

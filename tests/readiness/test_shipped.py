@@ -1,0 +1,130 @@
+"""The shipped profiles, checklists and calendars hold together, and with the probes there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from inventory.load import load as load_inventory
+from inventory.profiles import load as load_profiles
+from monitor.paths import shipped
+from monitor.plan import build
+from monitor.readiness import consistency
+from monitor.readiness.checklist import Checklist
+from monitor.readiness.checklists import load, load_calendars
+from monitor.readiness.dependencies import by_asset
+from monitor.readiness.judging import Judge
+from monitor.readiness.layered import Layered
+from monitor.readiness.verdict import Status, Verdict
+from probes.api import Outcome, Reading
+
+CONFIG = shipped("config")
+NOW = 1_795_500_000.0
+INVENTORY = """
+version: 1
+units:
+  - id: gz
+    name: Guangzhou bureau
+    level: municipal
+    profile: municipal-data-centre
+    assets:
+      - {id: core, kind: channel, role: core, address: 10.1.0.1}
+      - {id: dc1, kind: host, tags: [managed, ntp], address: 10.1.0.10, ssh: {user: ops, key: "secret:dc"}, hardware: {cpu_cores: 4}}
+      - {id: dns1, kind: middleware, tags: [resolver], address: 10.1.0.53, checks: [{probe: dns, name: portal.example}]}
+      - {id: portal, kind: application, tags: [login, tls], address: portal.example, checks: [{id: login, scheme: https}]}
+  - id: hall
+    name: Tianhe hall
+    parent: gz
+    level: hall
+    profile: service-hall
+    assets:
+      - {id: uplink, kind: channel, role: primary, address: 10.1.2.1, depends_on: [gz/core]}
+      - {id: pc1, kind: host, tags: [counter, ntp], address: 10.1.2.11}
+      - {id: dns1, kind: middleware, tags: [resolver], address: 10.1.0.53, checks: [{probe: dns, name: portal.example}]}
+      - {id: portal, kind: application, tags: [login, tls], address: portal.example, checks: [{id: login, scheme: https}]}
+"""  # noqa: E501
+
+
+def lists() -> dict[str, Checklist]:
+    return load([CONFIG / "checklists"], calendars=load_calendars([CONFIG / "calendars"]))
+
+
+def judge(directory: Path, readings: list[Reading]) -> Judge:
+    path = directory / "inventory.yaml"
+    path.write_text(INVENTORY, "utf-8")
+    inventory = load_inventory(path)
+    plan = build(inventory, load_profiles([CONFIG / "profiles"]))
+    assert consistency.problems(inventory, plan, lists(), by_asset(plan.jobs.values())) == []
+    assert plan.uncovered == ()
+    return Judge(inventory, plan, lists(), Layered(None, readings), now=NOW)
+
+
+def test_all_are_there() -> None:
+    assert set(lists()) == {"base", "service-hall", "municipal-data-centre"}
+    assert set(load_profiles([CONFIG / "profiles"])) == {"base", "service-hall", "municipal-data-centre"}
+
+
+@pytest.mark.parametrize("checklist", ["base", "service-hall", "municipal-data-centre"])
+def test_every_item_says_what_to_do_in_both_languages(checklist: str) -> None:
+    for item in lists()[checklist].items.values():
+        assert item.title
+        assert item.remediation
+        for text in (item.title_zh, item.remediation_zh):
+            assert re.search("[\u4e00-\u9fff]", text), item.id
+
+
+def test_base_can_be_told_from_the_last_reading() -> None:
+    for item in lists()["base"].items.values():
+        assert item.optional
+        assert item.soak is None
+        assert all(condition.instant for _, condition in item.expect)
+
+
+def test_no_hall_is_ready_with_its_channel_unmeasured(tmp_path: Path) -> None:
+    for unit in ("hall", "gz"):
+        result = judge(tmp_path, []).unit(unit)
+        assert result.verdict is Verdict.UNKNOWN
+        rows = {row.id: row for row in result.items}
+        for key in ("network.rate", "network.rtt", "network.loss"):
+            assert (rows[key].severity, rows[key].status, rows[key].reason) == (
+                "blocker",
+                Status.UNKNOWN,
+                "not_measured",
+            )
+
+
+def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) -> None:
+    """Good readings of all checks for a day leave exactly what is not measured or attested yet."""
+    readings = []
+    for check, metrics, facts in (
+        ("uplink/icmp", {"received": 20, "rtt_ms": 9.0, "loss_pct": 0.0, "jitter_ms": 1.0}, {}),
+        ("pc1/icmp-host", {"received": 3, "rtt_ms": 9.0}, {}),
+        ("pc1/ntp", {"offset_ms": 1.0, "stratum": 3.0}, {}),
+        ("dns1/dns", {"query_ms": 9.0}, {"rcode": "NOERROR"}),
+        ("portal/login", {"status": 200.0, "first_byte_ms": 80.0}, {}),
+        ("portal/tls", {"days_left": 200.0}, {"chain": "ok", "version": "TLSv1.3"}),
+    ):
+        for minute in range(1440):
+            at = NOW - 30 - 60 * minute
+            readings.append(
+                Reading(Outcome.OK, metrics=dict(metrics), facts=dict(facts), check=f"hall/{check}", at=at)
+            )
+    result = judge(tmp_path, sorted(readings, key=lambda each: each.at)).unit("hall")
+    lacking = {
+        row.id: row.reason for row in result.items if row.status not in (Status.PASS, Status.NOT_APPLICABLE)
+    }
+    assert lacking == {
+        "network.rate": "not_measured", "network.rtt": "not_measured", "network.loss": "not_measured",
+        "hardware.cabling": "not_attested", "operations.test-mail": "not_attested",
+        "operations.rollback-drill": "not_attested", "operations.on-call": "not_attested",
+    }  # fmt: skip
+    assert result.verdict is Verdict.UNKNOWN
+
+
+def test_overlays_tighten() -> None:
+    centre = lists()["municipal-data-centre"].items["system.time-source"]
+    assert str(dict(centre.expect)["offset_ms"]) == "between -10 and 10"
+    assert lists()["base"].items["system.time-source"].optional
+    assert not centre.optional
