@@ -1,0 +1,1 @@
+"""Muster shown with no configuration: services on loopback, and the files that watch them."""
