@@ -29,6 +29,10 @@ class Chart:
     first_at: float
     last_at: float
     points: Sequence[Point]
+    failed: Sequence[float] = ()
+    """Where a reading failed."""
+    unmeasured: Sequence[float] = ()
+    """Where the monitor could not measure."""
 
 
 def thin(points: Sequence[Point], most: int = MAX_MARKS) -> list[Point]:
@@ -50,15 +54,23 @@ def _merge(points: Sequence[Point]) -> Point:
     return Point(points[-1].at, total, low, high, mean("mean"), mean("p50"), mean("p95"))
 
 
+Misses = tuple[Sequence[float], Sequence[float]]
+"""When readings failed, and when none could be made; seconds since the epoch."""
+
+
 def draw(
-    points: Sequence[Point], span: tuple[float, float], width: int = 480, height: int = 96
+    points: Sequence[Point],
+    span: tuple[float, float],
+    *,
+    size: tuple[int, int] = (480, 96),
+    misses: Misses = ((), ()),
 ) -> Chart | None:
     """Return the chart of a series over a span of time (seconds since the epoch), or None without points."""
     marks = thin(points)
     if not marks:
         return None
     low, high = min(each.minimum for each in marks), max(each.maximum for each in marks)
-    frame = _Frame(span, (low, high), width, height)
+    frame = _Frame(span, (low, high), *size)
     line, band, dots = [], [], []
     for run in _runs(marks):
         if len(run) == 1:
@@ -68,10 +80,11 @@ def draw(
         upper = [(frame.x(each.at), frame.y(each.maximum)) for each in run]
         lower = [(frame.x(each.at), frame.y(each.minimum)) for each in reversed(run)]
         band.append(_path([*upper, *lower]) + "Z")
-    last = marks[-1]
+    failed, unmeasured = (sorted({frame.x(at) for at in each}) for each in misses)
     return Chart(
-        width, height, "".join(line), "".join(band), dots, low, high, last.p50, span[0], last.at, marks
-    )
+        *size, "".join(line), "".join(band), dots, low, high, marks[-1].p50, span[0], marks[-1].at, marks,
+        failed, unmeasured,
+    )  # fmt: skip
 
 
 class _Frame:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.job import Job
-from monitor.store.api import Evidence, FactValue, Latest
+from monitor.store.api import OUTCOME_CODES, Evidence, FactValue, Latest
 from monitor.store.verdicts import CategorySummary, blocks, gravity, summary
 from monitor.web.api import suitable
 from monitor.web.board import CATEGORIES
-from monitor.web.chart import Chart, draw
+from monitor.web.chart import Chart, Misses, draw
 
 MAX_CHARTS = 12
 MAX_SPARKS = 80
@@ -53,7 +53,7 @@ def sparks(evidence: Evidence, sheet: UnitSheet, now: float) -> Mapping[tuple[st
             if metric is None:
                 continue
             points = evidence.series(check, metric, now - SPARK_S, now, "raw")
-            chart = draw(points, (now - SPARK_S, now), 120, 28)
+            chart = draw(points, (now - SPARK_S, now), size=(120, 28))
             if chart is not None:
                 found[check, expected] = chart
     return found
@@ -89,15 +89,28 @@ class CheckSheet:
     charts: Sequence[tuple[str, str, Chart | None]]
     """Metric, its unit, chart."""
     more: int
+    failures: int
+    unmeasured: int
 
 
 def check_sheet(evidence: Evidence, job: Job | None, key: str, span: Span) -> CheckSheet:
     """Return what is known of a check in a span."""
     reported = sorted(evidence.metrics(key), key=_as_declared(job))
     chosen = [name for name in reported if span.metric in ("", name)]
-    charts = [_chart(evidence, job, key, name, span=span) for name in chosen[:MAX_CHARTS]]
+    misses = _misses(evidence, key, span)
+    charts = [_chart(evidence, job, key, name, seen=(span, misses)) for name in chosen[:MAX_CHARTS]]
     facts = sorted(evidence.facts(key).values(), key=lambda fact: fact.name)
-    return CheckSheet(key, evidence.latest(key), facts, charts, max(0, len(chosen) - MAX_CHARTS))
+    more, counts = max(0, len(chosen) - MAX_CHARTS), [len(each) for each in misses]
+    return CheckSheet(key, evidence.latest(key), facts, charts, more, *counts)
+
+
+def _misses(evidence: Evidence, key: str, span: Span) -> Misses:
+    """Return when readings failed and when none could be made; nothing for spans shown by rollups."""
+    if suitable(span.now - span.start) != "raw":
+        return (), ()
+    window = evidence.outcomes(key, span.start, span.now)
+    failed = window.outcomes == OUTCOME_CODES["failed"]
+    return window.times[failed].tolist(), window.times[window.outcomes > OUTCOME_CODES["failed"]].tolist()
 
 
 def _as_declared(job: Job | None) -> Any:
@@ -106,8 +119,9 @@ def _as_declared(job: Job | None) -> Any:
 
 
 def _chart(
-    evidence: Evidence, job: Job | None, key: str, name: str, *, span: Span
+    evidence: Evidence, job: Job | None, key: str, name: str, *, seen: tuple[Span, Misses]
 ) -> tuple[str, str, Chart | None]:
+    span, misses = seen
     definition = job.spec.metric(name) if job else None
     points = evidence.series(key, name, span.start, span.now, suitable(span.now - span.start))
-    return (name, definition.unit if definition else "", draw(points, (span.start, span.now)))
+    return (name, definition.unit if definition else "", draw(points, (span.start, span.now), misses=misses))
