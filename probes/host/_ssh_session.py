@@ -30,6 +30,7 @@ from probes.host._known_hosts import HostKey, KnownHosts, Trust, host_name
 
 LOGIN_BYTES = 256 * 1024
 """What a server may send before it is logged in to: banner, key exchange, the login's own messages."""
+HEAD_BYTES = 200
 COMMAND_BYTES = 8 * 1024 * 1024
 """What a connection may deliver from the start of one command to the start of the next."""
 MAX_OUTPUT = 2 * 1024 * 1024
@@ -76,6 +77,8 @@ class GuardedSocket:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.left = LOGIN_BYTES
+        self.head = b""
+        """The first bytes that came: some servers say there why they close."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -86,6 +89,8 @@ class GuardedSocket:
             raise TooMuch("it sends without end")
         data = self._socket.recv(min(size, 65536))
         self.left -= len(data)
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
         return data
 
 
@@ -163,9 +168,12 @@ class Session:
             return TimedOut(f"{phase}: no answer in time")
         if isinstance(error, OSError):
             return from_oserror(error, phase)
-        if "Not allowed at this time" in (text := clip(str(error), 200)):
+        if b"Not allowed at this time" in self._guard.head:
             return Inconclusive("the host turns this monitor away for a while, after failed logins")
-        return ProtocolViolated(f"{phase}: {text or 'it closed the connection'}")
+        said = clip(self._guard.head.decode("utf-8", "replace").strip())
+        if said and not said.startswith("SSH-"):
+            return ProtocolViolated(f"{phase}: it said {said!r}")
+        return ProtocolViolated(f"{phase}: {clip(str(error), 200) or 'it closed the connection'}")
 
     def abort(self) -> None:
         """Break the connection off; never blocks, and ends whatever waits on it."""

@@ -15,7 +15,6 @@ import asyncio
 import os.path
 import re
 import shlex
-from math import ceil
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +26,7 @@ from probes.errors import (
     Inconclusive,
     PermissionMissing,
     ProberFault,
+    TimedOut,
 )
 from probes.host._perfdata import PluginOutput, metric_names, parse
 from probes.host._process import Finished, Processes
@@ -139,12 +139,19 @@ async def _over_ssh(
     target: Target, ssh: SshParams, command: tuple[str, ...], environment: dict[str, str], context: Context
 ) -> tuple[Finished, dict[str, float]]:
     words = " ".join(map(shlex.quote, command))
-    limit = max(1, ceil(context.remaining * OWN_SHARE))
+    limit = max(1, int(context.remaining * OWN_SHARE))
     script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()) + (
         "export LC_ALL=C\n"
         f"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 {limit} {words}; fi\nexec {words}\n"
     )
-    result = await context.shared.get(SshPool).run(target, ssh, "sh -s", context, script.encode())
+    started = context.remaining
+    try:
+        async with asyncio.timeout(started * OWN_SHARE):
+            result = await context.shared.get(SshPool).run(target, ssh, "sh -s", context, script.encode())
+    except TimeoutError:
+        if context.phase != "command":
+            raise TimedOut(f"{context.phase}: no answer within {started:.1f} s") from None
+        raise Inconclusive(f"the plugin did not end within {started:.1f} s and was given up") from None
     output = result.output
     if output.truncated or len(output.stdout) > MAX_REMOTE_OUTPUT:
         raise ProberFault(f"it writes more than {MAX_REMOTE_OUTPUT} bytes", phases=result.phases)

@@ -79,9 +79,10 @@ def test_no_range(text: str) -> None:
     assert parse_range(text) is None
 
 
-_LINES_AND_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 LABEL = st.text(
-    st.characters(exclude_characters="|", exclude_categories=_LINES_AND_CONTROLS), min_size=1, max_size=30
+    st.characters(exclude_characters="|", exclude_categories=("Cc", "Cs", "Zl", "Zp")),
+    min_size=1,
+    max_size=30,
 )
 NUMBER = st.floats(allow_nan=False, allow_infinity=False, width=32)
 

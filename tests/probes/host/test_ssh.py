@@ -23,7 +23,7 @@ from tests.servers.sshd import Sshd, make_key, sshd
 
 @asynccontextmanager
 async def _shared(server: Sshd, **settings: Any) -> AsyncIterator[SharedHere]:
-    wanted = {"known_hosts": server.known_hosts, "control_name": "localhost"} | settings
+    wanted: dict[str, Any] = {"known_hosts": server.known_hosts, "control_name": "localhost"} | settings
     async with shared_here(ProbeSettings(**wanted), {"key": server.private_key}) as shared:
         yield shared
 
@@ -117,7 +117,7 @@ async def test_a_key_with_a_passphrase() -> None:
         await asyncio.to_thread(make_key, path, "-t", "ed25519", "-N", "open sesame")
         (server.directory / "authorized_keys").write_text((server.directory / "locked.pub").read_text())
         shared._secrets |= {"locked": path.read_text(), "phrase": "open sesame"}
-        more = {"key": "secret:locked", "passphrase": "secret:phrase"}
+        more: dict[str, Any] = {"key": "secret:locked", "passphrase": "secret:phrase"}
         assert (await _run(shared, server, "echo in", **more)).output.stdout == b"in\n"
         with pytest.raises(Ending, match="encrypted; give its passphrase"):
             await _run(shared, server, "true", key="secret:locked")
