@@ -26,8 +26,7 @@ from monitor.runner import Runner
 from monitor.schedule import SLOT_S
 from monitor.shared import SharedClients
 from probes import registry
-from probes.api import Context, Outcome, ProbeSettings, Reading, Target
-from probes.measure import measure_within
+from probes.api import Outcome, ProbeSettings, Reading, Target
 from tests.servers.ports import free_port, until_listening
 
 AT_ONCE = 50
@@ -92,8 +91,14 @@ async def clients() -> AsyncIterator[SharedClients]:
         await shared.aclose()
 
 
-async def muster(planned: Sequence[Job], seconds: float, per_minute: float = PER_MINUTE) -> float:
-    """Run the checks in 10 ms slots through the runner; return checks per CPU second."""
+async def muster(planned: Sequence[Job], seconds: float) -> float:
+    """Run the checks at 100,000 a minute; return checks per CPU second."""
+    readings, used = await readings_of(planned, seconds)
+    return len(readings) / used
+
+
+async def readings_of(planned: Sequence[Job], seconds: float) -> tuple[list[Reading], float]:
+    """Run the checks in 10 ms slots through the runner; return their readings and the CPU seconds."""
     readings: list[Reading] = []
     async with clients() as shared:
         runner = Runner(shared, lambda _, reading: readings.append(reading))
@@ -101,37 +106,25 @@ async def muster(planned: Sequence[Job], seconds: float, per_minute: float = PER
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         cpu = time.process_time()
-        await _feed(runner, planned, seconds, per_minute)
+        await _feed(runner, planned, seconds)
         while runner.in_flight:
             await asyncio.sleep(0.05)
         used = time.process_time() - cpu
         runner.wheel.stop()
     bad = [reading for reading in readings if reading.outcome is not Outcome.OK]
     assert not bad, f"{len(bad)} of {len(readings)} checks did not pass: {bad[0]}"
-    return len(readings) / used
+    return readings, used
 
 
-async def _feed(runner: Runner, planned: Sequence[Job], seconds: float, per_minute: float) -> None:
+async def _feed(runner: Runner, planned: Sequence[Job], seconds: float) -> None:
     loop = asyncio.get_running_loop()
     start, started = loop.time(), 0
     while (passed := loop.time() - start) < seconds:
         due = loop.time()
-        for number in range(started, int(passed * per_minute / 60)):
+        for number in range(started, int(passed * PER_MINUTE / 60)):
             runner.start(planned[number % len(planned)], due)
-        started = int(passed * per_minute / 60)
+        started = int(passed * PER_MINUTE / 60)
         await asyncio.sleep(SLOT_S)
-
-
-async def readings_of(probe: str, address: str, number: int, pause: float, **params: Any) -> list[Reading]:
-    """Run one check `number` times, one after the other."""
-    spec = registry.get(probe)
-    checked = spec.params.model_validate(params)
-    found = []
-    async with clients() as shared:
-        for _ in range(number):
-            found.append(await measure_within(spec, Target(address), checked, Context(shared, 5.0)))
-            await asyncio.sleep(pause)
-    return found
 
 
 def blackbox(directory: Path, module: str, seconds: float, suffix: str = "") -> float:

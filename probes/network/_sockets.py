@@ -184,7 +184,6 @@ class Connection:
         The time is that of the last segment in the chunk: for the time of a first byte in a longer stream,
         ask for little (4 kB) in the first call.
         """
-        self._raise_pending()
         while True:
             late = _passed(until)
             try:
@@ -192,6 +191,8 @@ class Connection:
             except BlockingIOError:
                 await self._wait(until, "receive", late)
                 continue
+            if not data:
+                self._raise_pending()
             return Chunk(data, self._arrival(stamp_ns(ancillary)))
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import statistics
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -142,6 +143,23 @@ async def test_a_repeated_syn_is_counted_and_its_wait_is_part_of_the_time(poller
 async def test_a_reset_after_the_handshake_comes_out_when_the_connection_is_used(poller: Poller) -> None:
     async with tcp_server(resets) as port:
         connection = await connect(poller, HERE, port, until=soon(), talks=True)
+        with pytest.raises(ConnectionResetError):
+            await connection.recv(10, soon())
+        connection.close()
+
+
+async def test_what_came_before_a_reset_is_still_read(poller: Poller) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        connecting = asyncio.create_task(connect(poller, HERE, listener.getsockname()[1], talks=True))
+        await asyncio.sleep(0)
+        accepted, _ = await asyncio.to_thread(listener.accept)
+        accepted.send(b"bye")
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        connection = await connecting
+        assert (await connection.recv(10, soon())).data == b"bye"
         with pytest.raises(ConnectionResetError):
             await connection.recv(10, soon())
         connection.close()
