@@ -31,7 +31,7 @@ def check(inventory: Inventory, locator: Locator) -> Iterator[Wrong]:
     yield from _parent_cycles(inventory)
     yield from _dependency_cycles(inventory)
     for probe, keys in inventory.defaults.items():
-        yield from secrets(keys, inventory.default_places[probe])
+        yield from default_form(keys, inventory.default_places[probe])
 
 
 def _parent(unit: Unit, place: Place, inventory: Inventory) -> Iterator[Wrong]:
@@ -97,6 +97,14 @@ def check_form(spec: CheckSpec, at: Place) -> Iterator[Wrong]:
         yield at, "a check needs a probe", "write probe: icmp, or the id of a profile's check to change it"
     yield from _expect(spec.expect, at)
     yield from secrets(spec.parameters, at)
+
+
+def default_form(keys: Mapping[str, Any], at: Place) -> Iterator[Wrong]:
+    """Yield what is wrong with a probe's defaults by themselves."""
+    for key in ("probe", "id", "for"):
+        if key in keys:
+            yield at / key, "can't have a default", "write it on each check"
+    yield from secrets(keys, at)
 
 
 def same_ids(checks: Iterable[CheckSpec], at: Place) -> Iterator[Wrong]:

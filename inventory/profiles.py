@@ -144,7 +144,7 @@ def _check(written: Mapping[str, _Written]) -> Iterator[_cross.Wrong]:
             yield from _cross.check_form(spec, each.place / "checks" / index)
         yield from _cross.same_ids(each.profile.checks, each.place)
         for probe, keys in each.profile.defaults.items():
-            yield from _cross.secrets(keys, each.place / "defaults" / probe)
+            yield from _cross.default_form(keys, each.place / "defaults" / probe)
     yield from _rings(written)
     yield from _probeless(written)
 

@@ -19,8 +19,10 @@ from inventory.problems import did_you_mean
 from inventory.secrets import Secrets
 from inventory.source import Locator
 from monitor import plan
+from monitor.cli._inventory_items import show_items
 from monitor.cli.common import (
     CONFIG_ERROR,
+    ChecklistsOption,
     ConfigOption,
     InventoryOption,
     ProfilesOption,
@@ -30,6 +32,7 @@ from monitor.cli.common import (
 )
 from monitor.place import Place, place
 from monitor.plan import Plan
+from monitor.workspace import open_workspace
 
 app = typer.Typer(no_args_is_help=True, help="The inventory: validate, show, diff.")
 
@@ -38,16 +41,20 @@ SIGNS = {"added": "[green]+[/]", "removed": "[red]-[/]", "changed": "[yellow]~[/
 
 @app.command()
 def validate(
-    config: ConfigOption = None, inventory: InventoryOption = None, profiles: ProfilesOption = None
+    config: ConfigOption = None,
+    inventory: InventoryOption = None,
+    profiles: ProfilesOption = None,
+    checklists: ChecklistsOption = None,
 ) -> None:
-    """Check the whole inventory; exit 0 when it can be used, 2 with everything that is wrong."""
-    where = place(config, inventory, profiles)
-    found, known, made = plan.read(where.inventory, where.profile_dirs)
-    for warning in _warnings(made, where):
+    """Check inventory, profiles and checklists; exit 0 when they can be used, 2 with everything wrong."""
+    where = place(config, inventory, profiles, checklists)
+    found = open_workspace(where)
+    for warning in _warnings(found.plan, where):
         err.print(f"[yellow]warning:[/] {escape(warning)}")
-    assets = sum(len(unit.assets) for unit in found)
-    counts = f"{len(found.units)} units, {assets} assets, {len(made.jobs)} checks, {len(known)} profiles"
-    out.print(f"{escape(str(where.inventory))}: valid ({counts})", soft_wrap=True, highlight=False)
+    assets = sum(len(unit.assets) for unit in found.inventory)
+    counts = f"{len(found.inventory.units)} units, {assets} assets, {len(found.plan.jobs)} checks"
+    counts += f"; {len(found.profiles)} profiles, {len(found.checklists)} checklists"
+    out.print(escape(f"{where.inventory}: valid ({counts})"), soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -56,16 +63,19 @@ def show(
     config: ConfigOption = None,
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
+    checklists: ChecklistsOption = None,
 ) -> None:
-    """Show what a unit comes to: each asset's checks, their parameters, and who says so."""
-    where = place(config, inventory, profiles)
-    found, known, made = plan.read(where.inventory, where.profile_dirs)
+    """Show what a unit comes to: each asset's checks, its items at each gate, and who says so."""
+    where = place(config, inventory, profiles, checklists)
+    workspace = open_workspace(where)
+    found = workspace.inventory
     if unit not in found.units:
         fail(f'no unit "{unit}" in {where.inventory}', CONFIG_ERROR, did_you_mean(unit, found.units))
     _head(found, found.units[unit])
     locator = Locator()
-    for bound in Effective(found, known).unit(found.units[unit]):
-        _asset(unit, bound, made, locator)
+    for bound in Effective(found, workspace.profiles).unit(found.units[unit]):
+        _asset(unit, bound, workspace.plan, locator)
+    show_items(workspace, found.units[unit])
 
 
 @app.command("diff")

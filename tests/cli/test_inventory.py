@@ -52,7 +52,9 @@ def muster(place: Path, *arguments: str) -> Result:
 def test_validate(place: Path) -> None:
     done = muster(place, "validate")
     assert done.exit_code == 0
-    assert re.search(r"i\.yaml: valid \(1 units, 3 assets, 2 checks, \d+ profiles\)", done.stdout)
+    assert re.search(
+        r"i\.yaml: valid \(1 units, 3 assets, 2 checks; \d+ profiles, \d+ checklists\)", done.stdout
+    )
     assert 'warning: no secret "t": the checks that need it can\'t measure' in done.stderr
     assert "warning: gz/bare: no check measures it, so its unit can't be READY" in done.stderr
 
@@ -80,6 +82,9 @@ def test_show(place: Path) -> None:
     assert any("timeout" in row and row.endswith("the probe's default") for row in rows)
     assert any(row.startswith("expect.status|200|the unit itself") for row in rows)
     assert "bare (host) 10.1.0.3: no check measures it" in done.stdout
+    items = [row.split("|") for row in rows]
+    assert ["expect.http.status", "pc", "blocker", "status == 200", "the inventory"] in items
+    assert any(row[1:3] == ["bare", "blocker"] for row in items)
 
 
 def test_show_an_unknown_unit(place: Path) -> None:
