@@ -11,14 +11,17 @@ from typing import Any
 from inventory.problems import ConfigError
 from monitor.clerk import ClerkFault
 from monitor.control import ControlError, Handler
+from monitor.job import Job
 from monitor.pipeline import Pipeline
 from monitor.reload import Reloader
-from monitor.runner import Runner
+from monitor.runner import Runner, run_now
 from monitor.store.api import Sink
 from monitor.units import Units
 from probes.api import Outcome, Reading
 
 MOST_CHECKS = 500_000
+VANTAGE = "check"
+"""What a reading says that was made because somebody asked for it."""
 
 
 def to_wire(reading: Reading) -> dict[str, Any]:
@@ -72,14 +75,13 @@ class Requests:
         if not isinstance(checks, list) or not 0 < len(checks) <= MOST_CHECKS:
             raise ControlError('"checks" must be a list of check ids')
         readings: asyncio.Queue[Reading] = asyncio.Queue()
-        wanted = 0
-        now = asyncio.get_running_loop().time()
-        for check in checks:
-            job = self.units.job(str(check))
-            if job is not None:
-                wanted += 1
-                self.pipeline.once(job.id, readings.put_nowait)
-                self.runner.start(job, max(now, asyncio.get_running_loop().time()), "check")
-        for _ in range(wanted):
-            yield {"reading": to_wire(await readings.get())}
+        loop = asyncio.get_running_loop()
+
+        def start(job: Job) -> None:
+            self.pipeline.once(job.id, readings.put_nowait)
+            self.runner.start(job, loop.time(), VANTAGE)
+
+        jobs = [job for job in (self.units.job(str(check)) for check in checks) if job is not None]
+        async for reading in run_now(start, jobs, readings):
+            yield {"reading": to_wire(reading)}
         await self.store.flush()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from monitor.breaker import Breaker
 from monitor.histogram import Histogram
@@ -22,6 +23,8 @@ from probes.errors import NotRun
 from probes.measure import deadline_passed, measure
 
 LAG_BOUNDS_MS = (0.5, 1, 2, 3.5, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
+AT_ONCE = 500
+"""Runs that one request out of schedule may have under way."""
 Emit = Callable[[Job, Reading], None]
 
 
@@ -31,7 +34,7 @@ class Limits:
 
     in_flight: int = 20_000
     per_target: int = 8
-    waiting_per_target: int = 64
+    waiting_per_target: int = 1000
     shed_after_s: float = 1.0
 
 
@@ -207,3 +210,19 @@ class Runner:
         reading.lag_ms = max(0.0, (asyncio.get_running_loop().time() - due) * 1000)
         reading.duration_ms = (time.perf_counter() - started) * 1000
         return reading
+
+
+async def run_now(
+    start: Callable[[Job], None], jobs: Iterable[Job], readings: asyncio.Queue[Reading]
+) -> AsyncIterator[Reading]:
+    """Start jobs out of schedule, a bounded number at once, and yield one reading each from `readings`."""
+    waiting, under_way = iter(jobs), 0
+    for job in islice(waiting, AT_ONCE):
+        start(job)
+        under_way += 1
+    while under_way:
+        yield await readings.get()
+        under_way -= 1
+        for job in islice(waiting, 1):
+            start(job)
+            under_way += 1

@@ -1,0 +1,109 @@
+"""Probe some units now, in the order of their dependencies: what lies behind a dead target is not tried.
+
+With a daemon on the state directory its runner does it, so that budgets and exclusions hold; else one of our
+own, whose readings go to the store with the vantage `check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from monitor.control import ask
+from monitor.job import Job
+from monitor.readiness.dependencies import Dependencies, probe_order, with_dependencies
+from monitor.readiness.layered import Layered
+from monitor.requests import VANTAGE, from_wire
+from monitor.runner import Limits, Runner, run_now
+from monitor.store.api import Evidence, Sink
+from monitor.workspace import Workspace
+from probes.api import Reading, Shared
+
+Progress = Callable[[int, int], None]
+"""Called with how many checks are done, and how many there are."""
+
+
+class Prober(Protocol):
+    """What runs checks now."""
+
+    def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
+        """Yield one reading a job, as they come."""
+
+
+class Through:
+    """Runs checks through the daemon's socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    async def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
+        """Yield one reading a job the daemon knows. Raises ControlError, NoDaemon."""
+        async for answer in ask(self._socket, {"do": "probe", "checks": [job.id for job in jobs]}):
+            yield from_wire(answer["reading"])
+
+
+class Own:
+    """Runs checks in this process, and stores what comes of them."""
+
+    def __init__(self, runner: Runner, readings: asyncio.Queue[Reading]) -> None:
+        self._runner, self._readings = runner, readings
+
+    async def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
+        """Yield one reading a job."""
+        loop = asyncio.get_running_loop()
+        starts = run_now(lambda job: self._runner.start(job, loop.time()), jobs, self._readings)
+        async for reading in starts:
+            yield reading
+
+
+@asynccontextmanager
+async def own(shared: Shared, sink: Sink | None) -> AsyncIterator[Own]:
+    """Give a prober in this process; its readings go to `sink` too."""
+    readings: asyncio.Queue[Reading] = asyncio.Queue()
+
+    def emit(_: Job, reading: Reading) -> None:
+        readings.put_nowait(reading)
+        if sink is not None:
+            sink.append(reading)
+
+    limits = Limits(shed_after_s=float("inf"))
+    runner = Runner(shared, emit, limits, VANTAGE)
+    runner.wheel.start()
+    try:
+        yield Own(runner, readings)
+    finally:
+        await runner.drain(0)
+        runner.wheel.stop()
+        if sink is not None:
+            await sink.flush()
+
+
+async def probe(
+    workspace: Workspace,
+    units: Iterable[str],
+    prober: Prober,
+    base: Evidence | None,
+    progress: Progress = lambda _done, _all: None,
+) -> Layered:
+    """Probe the units' checks, and what they depend on; return the evidence with the new readings on top.
+
+    A job behind something that this very run found dead is left out: its item is blocked by that.
+    """
+    evidence, fresh = Layered(base), Layered()
+    jobs = with_dependencies(workspace.inventory, workspace.jobs, units)
+    done = 0
+    for stage in probe_order(workspace.inventory, jobs):
+        dead = Dependencies(workspace.inventory, workspace.jobs, fresh, time.time())
+        open_now = [job for job in stage if not dead.blocked(job)]
+        done += len(stage) - len(open_now)
+        async for reading in prober.run(open_now):
+            evidence.add(reading)
+            fresh.add(reading)
+            done += 1
+            progress(done, len(jobs))
+        progress(done, len(jobs))
+    return evidence
