@@ -177,6 +177,8 @@ def from_oserror(error: OSError, phase: str = "") -> Ending:
         return TlsFailed(f"{phase}: {error.reason or error}" if phase else str(error.reason or error))
     if isinstance(error, TimeoutError):
         return TimedOut(where)
+    if error.errno is None and isinstance(error, ConnectionError):
+        return ProtocolViolated(where)
     kinds: list[tuple[set[int], type[Ending]]] = [
         ({errno.ECONNREFUSED}, Refused),
         (_UNREACHABLE, Unreachable),

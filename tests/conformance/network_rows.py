@@ -1,4 +1,4 @@
-"""The network probes before hostile servers."""
+"""The probes that ask over a network before hostile servers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ TCP_PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "tls imap": ("tls", {"starttls": "imap"}),
     "tls ldap": ("tls", {"starttls": "ldap"}),
     "dns tcp": ("dns", {"name": "www.example", "transport": "tcp"}),
+    "exporter": ("exporter", {"metrics": {"load1": "node_load1"}}),
+    "exporter tls": ("exporter", {"metrics": {"load1": "node_load1"}, "tls": True}),
 }
 UDP_PROBES: dict[str, dict[str, Any]] = {"dns": {"name": "www.example"}, "ntp": {}}
 

@@ -218,18 +218,18 @@ def _serve(served: socket.socket, answer: UdpAnswer) -> None:
 async def udp_flood(host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Send garbage without end to whoever asked last."""
     tasks: list[asyncio.Task[None]] = []
-    loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as served:
         served.setblocking(False)
         served.bind((host, 0))
 
         async def flood() -> None:
-            _, asker = await loop.sock_recvfrom(served, 65536)
+            asker = None
             while True:
                 with contextlib.suppress(OSError):
-                    served.sendto(GARBAGE[:500], asker)
-                with contextlib.suppress(OSError):
                     asker = served.recvfrom(65536)[1]
+                with contextlib.suppress(OSError):
+                    if asker:
+                        served.sendto(GARBAGE[:500], asker)
                 await asyncio.sleep(0)
 
         tasks.append(asyncio.create_task(flood()))
