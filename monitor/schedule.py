@@ -45,8 +45,13 @@ class Planned:
         return slot + 1 + (self.phase - slot - 1) % self.slots
 
     def soon(self, slot: int) -> int:
-        """Return a slot for a first run: its regular one, or one within `SOON_S`."""
-        return min(self.after(slot), slot + 1 + self.phase % int(SOON_S / SLOT_S))
+        """Return a slot for a first run: its regular one where that is soon, else one within `SOON_S`."""
+        within = int(SOON_S / SLOT_S)
+        return (
+            self.after(slot)
+            if self.slots <= within
+            else min(self.after(slot), slot + 1 + self.phase % within)
+        )
 
 
 @dataclass(slots=True)
