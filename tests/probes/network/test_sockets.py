@@ -20,7 +20,7 @@ import uvloop
 
 from probes.errors import ProberFault, TimedOut, TlsFailed, from_oserror
 from probes.network._resolve import Address, numeric
-from probes.network._sockets import Poller, connect
+from probes.network._sockets import Connection, Poller, connect
 from probes.network._tls_stream import client_context, start_tls
 from tests.probes.network.busy import busy_loop, greeter
 from tests.probing import shared_here
@@ -148,21 +148,23 @@ async def test_a_reset_after_the_handshake_comes_out_when_the_connection_is_used
         connection.close()
 
 
-async def test_what_came_before_a_reset_is_still_read(poller: Poller) -> None:
+async def test_a_reset_before_we_look_is_still_a_connection_and_its_data_is_read(poller: Poller) -> None:
+    connection = Connection(poller, HERE, talks=True)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        connecting = asyncio.create_task(connect(poller, HERE, listener.getsockname()[1], talks=True))
-        await asyncio.sleep(0)
-        accepted, _ = await asyncio.to_thread(listener.accept)
+        connection._socket.connect_ex(listener.getsockname())
+        accepted, _ = listener.accept()
         accepted.send(b"bye")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         accepted.close()
-        connection = await connecting
-        assert (await connection.recv(10, soon())).data == b"bye"
-        with pytest.raises(ConnectionResetError):
-            await connection.recv(10, soon())
-        connection.close()
+    assert connection._established()
+    assert (await connection.recv(10, soon())).data == b"bye"
+    with pytest.raises(ConnectionResetError):
+        await connection.recv(10, soon())
+    with pytest.raises(ConnectionResetError):
+        await connection.send(b"?", soon())
+    connection.close()
 
 
 async def test_what_arrived_is_read_even_when_we_come_too_late(poller: Poller) -> None:
