@@ -28,16 +28,25 @@ from probes.network._kernel_clock import KernelClock
 from probes.network._resolve import Address
 from probes.network.icmp import PROBE, IcmpParams, probe_icmp
 from tests.probes.network.busy import busy_loop
+from tests.probes.network.networks import (
+    error_about_somebody_else,
+    every_other_lost,
+    foreign_and_broken,
+    no_host,
+    no_host_quoting_little,
+    silence,
+    swapped,
+    too_far,
+    twice,
+)
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.namespace import (
     Answer,
     Network,
     echo_reply,
-    icmp_error,
     in_namespace,
     is_echo_request,
     needs_namespace,
-    sequence,
     tun,
 )
 
@@ -124,62 +133,6 @@ async def simulated(network: Network, target: str, timeout: float = 3.0, **param
             return await run_once("icmp", target, timeout=timeout, **params)
 
     return await in_namespace(work)
-
-
-def every_other_lost(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet) and sequence(packet) % 2:
-        yield 0, echo_reply(packet)
-
-
-def twice(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        yield from ((0, echo_reply(packet)), (0, echo_reply(packet)))
-
-
-def swapped(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        yield (0.03 if sequence(packet) == 1 else 0), echo_reply(packet)
-
-
-def foreign_and_broken(packet: bytes) -> Iterable[Answer]:
-    """Everything that is not the answer, and no answer."""
-    if not is_echo_request(packet):
-        return
-    good = bytearray(echo_reply(packet))
-    yield 0, echo_reply(packet, source="10.99.0.200")
-    for at in (24, 30, 60):  # the identifier, the key, the padding: the checksum is wrong in each case
-        good[at] ^= 0xFF
-        yield 0, bytes(good)
-        good[at] ^= 0xFF
-    yield 0, bytes(good[:25])
-    yield 0, b"\x45" + bytes(30)
-
-
-def no_host(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        router = "10.99.0.254" if packet[0] >> 4 == 4 else "fd99::254"
-        yield 0, icmp_error(packet, router, *((3, 1) if packet[0] >> 4 == 4 else (1, 3)))
-
-
-def no_host_quoting_little(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        yield 0, icmp_error(packet, "10.99.0.254", 3, 1, quoted=28)
-
-
-def too_far(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        yield 0, icmp_error(packet, "10.99.0.254", 11, 0)
-
-
-def error_about_somebody_else(packet: bytes) -> Iterable[Answer]:
-    if is_echo_request(packet):
-        other = bytearray(packet)
-        other[28] ^= 0xFF
-        yield 0, icmp_error(bytes(other), "10.99.0.254", 3, 1)
-
-
-def silence(packet: bytes) -> Iterable[Answer]:
-    return ()
 
 
 @needs_namespace
