@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from itertools import count
@@ -39,6 +35,7 @@ from tests.probes.network.networks import (
     too_far,
     twice,
 )
+from tests.probes.network.unprivileged import without_raw
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.namespace import (
     Answer,
@@ -301,28 +298,6 @@ async def test_replies_that_wait_in_the_socket_are_read_before_anything_is_lost(
     async with busy_loop(held_s=0.045, every_s=0.046):
         reading = await run_once("icmp", "127.0.0.1", count=3, interval=0.01, wait=0.01)
     assert (reading.outcome, reading.metrics["loss_pct"]) == (Outcome.OK, 0)
-
-
-UNPRIVILEGED = """
-import asyncio, json, sys
-from tests.probing import run_once
-async def main():
-    for host in sys.argv[1:]:
-        r = await run_once("icmp", host, count=3, interval=0.01, wait=0.3, timeout=3)
-        print(json.dumps([r.outcome, r.kind, r.detail, r.metrics, r.facts]))
-asyncio.run(main())
-"""
-
-
-async def without_raw(setup: str, *hosts: str) -> list[list[object]]:
-    """Run bursts in a new namespace without CAP_NET_RAW."""
-    script = f'ip link set lo up; {setup}; exec setpriv --bounding-set=-net_raw -- "$@"'
-    command = ["unshare", "-n", "sh", "-c", script, "sh", sys.executable, "-W", "error", "-c", UNPRIVILEGED]
-    done = await asyncio.to_thread(
-        subprocess.run, [*command, *hosts], check=True, capture_output=True, text=True, timeout=30,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @needs_namespace
