@@ -7,7 +7,7 @@ import contextlib
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,14 @@ from inventory.secrets import Secrets
 from monitor.alerts.mail import Mailer
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
-from monitor.clerk import Clerk, ClerkFault
+from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
 from monitor.health import Health, LoopWatch
 from monitor.job import Job
 from monitor.lock import StateLock
 from monitor.pipeline import Pipeline
 from monitor.place import Place
+from monitor.readiness import audit
 from monitor.reload import Reloader
 from monitor.requests import Requests
 from monitor.runner import Runner
@@ -66,6 +67,8 @@ class App:
         self.lock = StateLock(place.state_dir)
         self.started = time.time()
         self.listening = ""
+        self.up = asyncio.Event()
+        """Set once everything runs."""
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit status. Raises ConfigError, Locked, SchemaTooNew."""
@@ -127,6 +130,7 @@ class App:
                 tasks = [group.create_task(work) for work in self._works()]
                 async with self._serving():
                     notify("READY=1")
+                    self.up.set()
                     log.info("running", url=self.listening, checks=len(self.schedule.timetable))
                     await stop.event.wait()
                     notify("STOPPING=1")
@@ -147,7 +151,9 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        requests = Requests(self.runner, self.units, self.reloader, self.pipeline, self.store)
+        requests = Requests(
+            self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state
+        )
         control = ControlServer(self.place.socket, requests.handlers())
         site = web.AppRunner(
             build(self._window(), self.place.settings.web), access_log=None, handle_signals=False
@@ -209,11 +215,17 @@ class App:
         while True:
             start = time.monotonic()
             try:
-                rows = [(each.unit, each.at, dict(each.result)) async for each in self.clerk.judge("go-live")]
-                await self.verdicts.save("go-live", rows)
+                judged = [each async for each in self.clerk.judge("go-live")]
+                await self._keep(judged)
             except (ConfigError, ClerkFault) as error:
                 log.error("could not judge", reason=str(error).splitlines()[0])
             await asyncio.sleep(max(JUDGE_PAUSE_S, JUDGE_SHARE * (time.monotonic() - start)))
+
+    async def _keep(self, judged: Sequence[Judged]) -> None:
+        await self.verdicts.save("go-live", [(each.unit, each.at, dict(each.result)) for each in judged])
+        used = [use for each in judged for use in each.uses]
+        if used:
+            await self.store.state.write(lambda connection: audit.insert(connection, used))
 
     async def _sweep(self) -> None:
         await self.watch.sweep(time.time())

@@ -15,6 +15,7 @@ from typing import Any
 from inventory.problems import ConfigError, Problem
 from monitor import frames
 from monitor.place import Place
+from monitor.readiness.audit import Use
 from monitor.wire import UnitWire
 
 STREAM_LIMIT = 64 * 1024 * 1024
@@ -48,6 +49,8 @@ class Judged:
     unit: str
     at: float
     result: Mapping[str, Any]
+    uses: tuple[Use, ...] = ()
+    """The waivers that cover rows of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from inventory.problems import ConfigError
 from monitor import frames
 from monitor.clerk import Bad, Done, Gone, Judge, Judged, Load
 from monitor.place import Place
+from monitor.readiness.audit import uses
 from monitor.store.engine import Store
 from monitor.wire import Packer, card
 from monitor.workspace import Workspace, open_workspace
@@ -64,7 +65,8 @@ class Desk:
             for result in self._workspace.results(
                 self._workspace.inventory.units, evidence, request.gate, now
             ):
-                frames.write(self._answers, Judged(result.id, now, result.plain()))
+                used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
+                frames.write(self._answers, Judged(result.id, now, result.plain(), used))
         finally:
             evidence.close()
 

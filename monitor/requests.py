@@ -13,9 +13,11 @@ from monitor.clerk import ClerkFault
 from monitor.control import ControlError, Handler
 from monitor.job import Job
 from monitor.pipeline import Pipeline
+from monitor.readiness import audit
 from monitor.reload import Reloader
 from monitor.runner import Runner, run_now
 from monitor.store.api import Sink
+from monitor.store.database import Database
 from monitor.units import Units
 from probes.api import Outcome, Reading
 
@@ -43,10 +45,11 @@ class Requests:
     reloader: Reloader
     pipeline: Pipeline
     store: Sink
+    state: Database
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the handlers by name."""
-        return {"status": self.status, "reload": self.reload, "probe": self.probe}
+        return {"status": self.status, "reload": self.reload, "probe": self.probe, "audit": self.audit}
 
     async def status(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Say who we are and what is under way."""
@@ -85,3 +88,12 @@ class Requests:
         async for reading in run_now(start, jobs, readings):
             yield {"reading": to_wire(reading)}
         await self.store.flush()
+
+    async def audit(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Append uses of waivers to the audit."""
+        try:
+            found = [audit.Use(**each) for each in request.get("uses", ())]
+        except TypeError:
+            raise ControlError('"uses" must be a list of waiver uses') from None
+        await self.state.write(lambda connection: audit.insert(connection, found))
+        yield {"recorded": len(found)}

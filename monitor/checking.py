@@ -1,0 +1,116 @@
+"""A readiness run: select units, probe them (or not), judge them, and keep a record of the waivers used."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from typing import Literal
+
+from inventory.secrets import Secrets
+from monitor import fresh
+from monitor.control import NoDaemon, ask
+from monitor.fresh import Progress, Through
+from monitor.place import Place
+from monitor.readiness import audit
+from monitor.readiness.layered import Layered
+from monitor.readiness.results import Run, UnitResult
+from monitor.readiness.selection import Selection, select
+from monitor.shared import SharedClients
+from monitor.store.api import Evidence, NoStore
+from monitor.store.database import Database
+from monitor.store.engine import Store
+from monitor.workspace import Workspace, open_workspace
+
+Mode = Literal["fresh", "stored"]
+WARNED_WAIVERS = 20
+
+
+async def check(
+    place: Place, wanted: Selection, mode: Mode, progress: Progress = lambda _done, _all: None
+) -> Run:
+    """Make a run. Raises ConfigError, BadSelection, ControlError, Locked, SchemaTooNew."""
+    started = time.time()
+    workspace = open_workspace(place)
+    units = select(workspace.inventory, wanted)
+    if mode == "stored":
+        results = _stored(place, workspace, units, wanted.gate)
+    else:
+        results = await _fresh(place, workspace, units, wanted.gate, progress)
+    await _record(place, results, wanted.gate)
+    return Run(wanted.gate, mode, started, time.time(), results, _warnings(workspace, started))
+
+
+def _stored(place: Place, workspace: Workspace, units: Sequence[str], gate: str) -> list[UnitResult]:
+    try:
+        store = Store.read_only(place.state_dir)
+    except NoStore:
+        return list(workspace.results(units, Layered(), gate, time.time()))
+    with closing(store):
+        return list(workspace.results(units, store, gate, time.time()))
+
+
+async def _fresh(
+    place: Place, workspace: Workspace, units: Sequence[str], gate: str, progress: Progress
+) -> list[UnitResult]:
+    async with _prober(place) as (prober, base):
+        evidence = await fresh.probe(workspace, units, prober, base, progress)
+        return list(workspace.results(units, evidence, gate, time.time()))
+
+
+@asynccontextmanager
+async def _prober(place: Place) -> AsyncIterator[tuple[fresh.Prober, Evidence]]:
+    """Give the daemon's runner where a daemon runs, else our own with the store to itself."""
+    if await _daemon_runs(place):
+        with closing(Store.read_only(place.state_dir)) as reader:
+            yield Through(place.socket), reader
+        return
+    store = Store.open(place.state_dir, place.settings.retention, place.settings.store_bounds())
+    shared = SharedClients(place.settings.probe_settings(), Secrets(place.secrets).get)
+    try:
+        async with fresh.own(shared, store) as prober:
+            yield prober, store
+    finally:
+        await shared.aclose()
+        store.close()
+
+
+async def _daemon_runs(place: Place) -> bool:
+    try:
+        async for _ in ask(place.socket, {"do": "status"}):
+            pass
+    except NoDaemon:
+        return False
+    return True
+
+
+async def _record(place: Place, results: Sequence[UnitResult], gate: str) -> None:
+    """Append the waivers used to the audit, through the daemon where one runs."""
+    actor = f"uid:{os.getuid()} (unauthenticated)"
+    found = list(audit.uses(results, gate=gate, at=time.time(), actor=actor))
+    if not found:
+        return
+    with suppress(NoDaemon):
+        async for _ in ask(place.socket, {"do": "audit", "uses": [dataclasses.asdict(use) for use in found]}):
+            pass
+        return
+    place.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with closing(Database(place.state_dir / "state.db")) as database:
+        audit.record(database, found)
+
+
+def _warnings(workspace: Workspace, now: float) -> tuple[str, ...]:
+    """Return a line for each waiver in force that runs out soon."""
+    found = sorted(workspace.waivers.warnings(now), key=lambda pair: pair[0].expires_at)
+    return tuple(
+        f"waiver {each.id} ({each.unit}, {each.item}) ends {each.expires_at.isoformat()}, within {days} d"
+        for each, days in found[:WARNED_WAIVERS]
+    )
+
+
+def check_now(place: Place, wanted: Selection, mode: Mode, progress: Progress) -> Run:
+    """Make a run on a loop of its own."""
+    return asyncio.run(check(place, wanted, mode, progress))

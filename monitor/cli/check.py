@@ -1,0 +1,152 @@
+"""`muster check`: which units are ready, and why the others are not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from monitor import fresh
+from monitor.checking import check_now
+from monitor.cli.common import (
+    CONFIG_ERROR,
+    ChecklistsOption,
+    ConfigOption,
+    FunctionsOption,
+    InventoryOption,
+    ProfilesOption,
+    StateDirOption,
+    err,
+    fail,
+    out,
+)
+from monitor.place import Place, place
+from monitor.readiness.results import Run
+from monitor.readiness.selection import BadSelection, Selection
+from monitor.readiness.verdict import exit_status
+from monitor.reports.look import Language
+from monitor.reports.render import LATER, Format, render
+from monitor.reports.table import show
+
+
+class Form(StrEnum):
+    """What `--format` takes."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+    HTML = "html"
+    XLSX = "xlsx"
+    MARKDOWN = "markdown"
+
+
+SHAPES: dict[Form, Format] = {Form.TABLE: "table", Form.JSON: "json", Form.JUNIT: "junit"}
+"""The formats there are; the others come later."""
+
+
+class Lang(StrEnum):
+    """What `--lang` takes."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+def check(
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all when none is named.")] = None,
+    *,
+    subtree: Annotated[str | None, typer.Option(help="A unit and all below it.")] = None,
+    wave: Annotated[str | None, typer.Option(help="Only units of this wave.")] = None,
+    due_before: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Only units due before this date, or undated."),
+    ] = None,
+    gate: Annotated[str, typer.Option(help="The milestone that is judged.")] = "go-live",
+    stored: Annotated[
+        bool, typer.Option("--stored/--fresh", help="Judge what is stored, or probe now (the default).")
+    ] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="One line a unit.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="How the result is written.")] = Form.TABLE,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this file.")] = None,
+    lang: Annotated[Lang, typer.Option(help="The language of titles and remedies.")] = Lang.EN,
+    config: ConfigOption = None,
+    inventory: InventoryOption = None,
+    profiles: ProfilesOption = None,
+    checklists: ChecklistsOption = None,
+    functions: FunctionsOption = None,  # noqa: ARG001 - the contract has it; it counts from step 2 on
+    state_dir: StateDirOption = None,
+) -> None:
+    """Say which units are ready and why the others are not.
+
+    Exit status: 0 READY, 1 Muster itself failed, 2 bad configuration or usage, 3 NOT_READY, 4 CONDITIONAL,
+    5 UNKNOWN; for several units the worst in the order 1, 2, 3, 5, 4, 0.
+    """
+    if form.value in LATER:
+        fail(
+            f"--format {form.value} comes with the reports (step 7)", CONFIG_ERROR, "use table, json or junit"
+        )
+    where = place(config, inventory, profiles, checklists, state_dir)
+    due = due_before.date() if due_before else None
+    wanted = _selection(units, subtree, wave, due, gate)
+    raise typer.Exit(
+        carry_out(where, wanted, stored=stored, summary=summary, form=form, output=output, lang=lang)
+    )
+
+
+def carry_out(
+    where: Place,
+    wanted: Selection,
+    *,
+    stored: bool = False,
+    summary: bool = False,
+    form: Form = Form.TABLE,
+    output: Path | None = None,
+    lang: Lang = Lang.EN,
+) -> int:
+    """Make the run, write it, and return the exit status."""
+    with _progress(shown=not stored and form is Form.TABLE and output is None) as progress:
+        try:
+            run = check_now(where, wanted, "stored" if stored else "fresh", progress)
+        except BadSelection as error:
+            fail(str(error), CONFIG_ERROR)
+    show_run(run, form, lang, output, summary=summary)
+    for warning in run.warnings:
+        err.print(warning, markup=False)
+    return exit_status(unit.verdict for unit in run.units)
+
+
+def _selection(
+    units: list[str] | None, subtree: str | None, wave: str | None, due: date | None, gate: str
+) -> Selection:
+    return Selection(tuple(units or ()), subtree, wave, due, gate)
+
+
+def show_run(run: Run, form: Form, lang: Lang, output: Path | None, *, summary: bool = False) -> None:
+    """Write a run to the terminal, a pipe or a file."""
+    language: Language = lang.value
+    if output is None and form is Form.TABLE and out.is_terminal:
+        show(run, out, language=language, summary=summary)
+        return
+    text = render(run, SHAPES[form], language, summary=summary)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, "utf-8")
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[fresh.Progress]:
+    """Give a progress bar on a terminal's standard error, else nothing."""
+    if not shown or not err.is_terminal:
+        yield lambda _done, _all: None
+        return
+    columns = (TextColumn("probing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("probing", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
