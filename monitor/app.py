@@ -27,12 +27,12 @@ from monitor.job import Job
 from monitor.lock import StateLock
 from monitor.pipeline import Pipeline
 from monitor.place import Place
-from monitor.readiness import audit
 from monitor.reload import Reloader
 from monitor.requests import Requests
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
+from monitor.store import audit
 from monitor.store.engine import Store
 from monitor.store.incidents import IncidentStore
 from monitor.store.outbox import OutboxTable

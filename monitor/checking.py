@@ -15,11 +15,12 @@ from monitor import fresh
 from monitor.control import NoDaemon, ask
 from monitor.fresh import Progress, Through
 from monitor.place import Place
-from monitor.readiness import audit
+from monitor.readiness.audit import uses
 from monitor.readiness.layered import Layered
 from monitor.readiness.results import Run, UnitResult
 from monitor.readiness.selection import Selection, select
 from monitor.shared import SharedClients
+from monitor.store import audit
 from monitor.store.api import Evidence, NoStore
 from monitor.store.database import Database
 from monitor.store.engine import Store
@@ -90,7 +91,7 @@ async def _daemon_runs(place: Place) -> bool:
 async def _record(place: Place, results: Sequence[UnitResult], gate: str) -> None:
     """Append the waivers used to the audit, through the daemon where one runs."""
     actor = f"uid:{os.getuid()} (unauthenticated)"
-    found = list(audit.uses(results, gate=gate, at=time.time(), actor=actor))
+    found = list(uses(results, gate=gate, at=time.time(), actor=actor))
     if not found:
         return
     with suppress(NoDaemon):

@@ -13,9 +13,10 @@ from monitor.clerk import ClerkFault
 from monitor.control import ControlError, Handler
 from monitor.job import Job
 from monitor.pipeline import Pipeline
-from monitor.readiness import audit
+from monitor.readiness.audit import Use
 from monitor.reload import Reloader
 from monitor.runner import Runner, run_now
+from monitor.store import audit
 from monitor.store.api import Sink
 from monitor.store.database import Database
 from monitor.units import Units
@@ -92,7 +93,7 @@ class Requests:
     async def audit(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Append uses of waivers to the audit."""
         try:
-            found = [audit.Use(**each) for each in request.get("uses", ())]
+            found = [Use(**each) for each in request.get("uses", ())]
         except TypeError:
             raise ControlError('"uses" must be a list of waiver uses') from None
         await self.state.write(lambda connection: audit.insert(connection, found))

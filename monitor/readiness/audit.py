@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from datetime import UTC, datetime
 from monitor.readiness.digest import canonical
 from monitor.readiness.results import UnitResult
 from monitor.readiness.verdict import Status
-from monitor.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +45,3 @@ def uses(units: Iterable[UnitResult], *, gate: str, at: float, actor: str) -> It
                     at, str(item.waiver["id"]), canonical(item.waiver), gate, unit.id, item.asset or "",
                     item.id, raw, item.reason, actor,
                 )  # fmt: skip
-
-
-def insert(connection: sqlite3.Connection, found: Iterable[Use]) -> None:
-    """Append uses; the same use is kept once a day, so that a run every minute does not fill the table."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO waiver_use"
-        " (used_at, day, waiver, terms, gate, unit, asset, item, status, reason, actor)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (u.at, u.day, u.waiver, u.terms, u.gate, u.unit, u.asset, u.item, u.status, u.reason, u.actor)
-            for u in found
-        ],
-    )
-
-
-def record(database: Database, found: Iterable[Use]) -> None:
-    """Append uses in one transaction, in the calling thread; without any nothing is written."""
-    several = list(found)
-    if several:
-        database.write_now(lambda connection: insert(connection, several))
-
-
-def read(connection: sqlite3.Connection) -> list[Use]:
-    """Return all uses, oldest first."""
-    columns = "used_at, waiver, terms, gate, unit, asset, item, status, reason, actor"
-    rows = connection.execute(f"SELECT {columns} FROM waiver_use ORDER BY id")  # noqa: S608 - our own names
-    return [Use(*row) for row in rows]
