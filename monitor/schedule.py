@@ -25,7 +25,7 @@ HORIZON_S = 2.5
 """How far ahead of now a tick fills slots: the tick may come a second and a half late and none is missed."""
 
 
-SOON_S = 30.0
+SOON_S = 60.0
 """A check that was never measured, or too long ago, first runs within this time."""
 
 
@@ -146,7 +146,7 @@ class Schedule:
         self._scheduler.add_job(work, CronTrigger(hour=hour, minute=minute), id=name, max_instances=1)
 
     def put(self, jobs: Iterable[Job], soon: Callable[[Job], bool] = lambda _: True) -> None:
-        """Add or replace jobs; those for which `soon` holds first run within half a minute."""
+        """Add or replace jobs; those for which `soon` holds first run within a minute."""
         now = self._now()
         for job in jobs:
             self.timetable.put(job, now, soon=soon(job))
