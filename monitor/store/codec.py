@@ -21,6 +21,7 @@ from monitor.store.records import Column, Ints
 
 FORMAT = 1
 HEAD = struct.Struct("<BBHII")
+_COLUMN = struct.Struct("<BBqq")
 COLUMN = np.dtype([("mode", "u1"), ("width", "u1"), ("first", "<i8"), ("base", "<i8")])
 PLAIN, DELTA, DOUBLES, MASK = 0, 1, 2, 4
 FIXED = ("at", "seq", "outcome", "lag", "duration", "note", "facts")
@@ -188,24 +189,21 @@ def _bytes(words: NDArray[np.uint64]) -> Bytes2:
 class Chunk:
     """A decoded chunk; columns are taken out as they are asked for."""
 
-    __slots__ = ("_columns", "_offsets", "_planes", "columns_id", "count")
+    __slots__ = ("_body", "_planes", "_raw", "_widths", "columns_id", "count")
 
     def __init__(self, data: bytes) -> None:
         try:
-            raw = _decompressor().decompress(data)
-            version, _, width, self.count, self.columns_id = HEAD.unpack_from(raw)
-            body = HEAD.size + width * COLUMN.itemsize
-            self._columns = np.frombuffer(raw, COLUMN, width, HEAD.size).tolist()
-            self._planes = np.frombuffer(raw, np.uint8, -1, body).reshape(-1, self.count)
-        except (zstandard.ZstdError, struct.error, ValueError) as error:
+            self._raw = raw = _decompressor().decompress(data)
+            version, _, columns, self.count, self.columns_id = HEAD.unpack_from(raw)
+        except (zstandard.ZstdError, struct.error) as error:
             msg = f"a chunk can't be read: {error}"
             raise Damaged(msg) from error
-        if version != FORMAT:
-            msg = f"a chunk has format {version}, this Muster knows {FORMAT}"
+        self._body = HEAD.size + columns * COLUMN.itemsize
+        self._widths = raw[HEAD.size + 1 : self._body : COLUMN.itemsize]
+        if version != FORMAT or len(raw) != self._body + sum(self._widths) * self.count:
+            msg = f"a chunk is not of format {FORMAT}, which this Muster knows"
             raise Damaged(msg)
-        self._offsets = [0]
-        for _, planes, _, _ in self._columns:
-            self._offsets.append(self._offsets[-1] + planes)
+        self._planes = np.frombuffer(raw, np.uint8, -1, self._body)
 
     def fixed(self, name: str) -> Ints:
         """Return one of the `FIXED` columns."""
@@ -215,43 +213,42 @@ class Chunk:
     def metric(self, index: int, step: float | None) -> Floats:
         """Return a metric by its place among the chunk's metrics; NaN where it is missing."""
         place = len(FIXED) + index
-        mode = self._columns[place][0]
+        mode = self._raw[HEAD.size + place * COLUMN.itemsize]
+        values = self._ints(place)
         if mode == DOUBLES:
-            return self._words(self._offsets[place], 8).view(np.float64)
+            return values.view(np.float64)
         if step is None:
             msg = "a quantised column without a resolution"
             raise Damaged(msg)
-        values = restore(self._ints(place), step)
+        restored = restore(values, step)
         if mode & MASK:
-            values[self._planes[self._offsets[place]] != 0] = np.nan
-        return values
+            restored[self._plane(sum(self._widths[:place])) != 0] = np.nan
+        return restored
 
     def _ints(self, place: int) -> Ints:
-        mode, width, first, base = self._columns[place]
-        masked = 1 if mode & MASK else 0
-        values = self._words(self._offsets[place] + masked, width - masked).view(np.int64)
+        mode, width, first, base = _COLUMN.unpack_from(self._raw, HEAD.size + place * COLUMN.itemsize)
+        plane, masked = sum(self._widths[:place]), mode >> 2
+        values = self._words(plane + masked, width - masked)
         values += base
         if mode & DELTA:
             values[0] = first
             np.cumsum(values, out=values)
         return values
 
-    def _words(self, plane: int, width: int) -> NDArray[np.uint64]:
-        out = np.zeros((self.count, 8), np.uint8)
-        out[:, :width] = self._planes[plane : plane + width].T
-        return out.reshape(-1).view("<u8")
+    def _words(self, plane: int, width: int) -> Ints:
+        if width > 2:
+            out = np.zeros((self.count, 8), np.uint8)
+            out[:, :width] = self._planes[plane * self.count :][: width * self.count].reshape(width, -1).T
+            return out.reshape(-1).view("<i8")
+        if not width:
+            return np.zeros(self.count, np.int64)
+        values = self._plane(plane).astype(np.int64)
+        if width == 2:
+            values += self._plane(plane + 1).astype(np.int64) << 8
+        return values
 
-
-def concatenate(tables: Sequence[Table]) -> Table:
-    """Return one table, sorted by check and time; the tables have the same metrics."""
-    numbers = np.concatenate([t.numbers for t in tables])
-    fixed = {name: np.concatenate([t.fixed[name] for t in tables]) for name in FIXED}
-    order = np.lexsort((fixed["at"], numbers))
-    return Table(
-        numbers[order],
-        {name: values[order] for name, values in fixed.items()},
-        {c: np.concatenate([t.metrics[c] for t in tables])[order] for c in tables[0].metrics},
-    )
+    def _plane(self, plane: int) -> NDArray[np.uint8]:
+        return self._planes[plane * self.count : (plane + 1) * self.count]
 
 
 def _compressor() -> zstandard.ZstdCompressor:

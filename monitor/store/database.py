@@ -111,34 +111,34 @@ class Pool:
 
     def __init__(self, keep: int = 16) -> None:
         self._keep = keep
-        self._idle: list[tuple[Path, sqlite3.Connection]] = []
+        self._idle: list[tuple[str, sqlite3.Connection]] = []
         self._lock = threading.Lock()
         self._epoch = 0
 
     @contextmanager
     def use(self, path: Path) -> Iterator[sqlite3.Connection]:
         """Lend a connection to `path`. Raises `sqlite3.OperationalError` where there is no such file."""
-        epoch = self._epoch
-        connection = self._take(path) or connect(path, read_only=True)
+        epoch, name = self._epoch, str(path)
+        connection = self._take(name) or connect(path, read_only=True)
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        self._give(path, connection, epoch)
+        self._give(name, connection, epoch)
 
-    def _take(self, path: Path) -> sqlite3.Connection | None:
+    def _take(self, name: str) -> sqlite3.Connection | None:
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):
-                if self._idle[index][0] == path:
+                if self._idle[index][0] == name:
                     return self._idle.pop(index)[1]
         return None
 
-    def _give(self, path: Path, connection: sqlite3.Connection, epoch: int) -> None:
+    def _give(self, name: str, connection: sqlite3.Connection, epoch: int) -> None:
         surplus = connection
         with self._lock:
             if epoch == self._epoch:
-                self._idle.append((path, connection))
+                self._idle.append((name, connection))
                 if len(self._idle) <= self._keep:
                     return
                 surplus = self._idle.pop(0)[1]

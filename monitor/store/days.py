@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -31,6 +32,12 @@ LAST_DAY = (date.max - _EPOCH).days
 _INSERT = (
     "INSERT INTO chunks (number, level, first, last, low, high, count, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_WINDOW = (
+    "SELECT rolled.seq, chunks.data FROM (SELECT ? AS grp) AS one LEFT JOIN rolled ON rolled.grp = one.grp"
+    " LEFT JOIN chunks ON chunks.number = ? AND chunks.first < ? AND chunks.last >= ? ORDER BY chunks.first"
+)
+"""The mark and the chunks as of one moment; a row with the mark alone where there are no chunks."""
+_SETTLED_NS = 100_000_000
 
 
 def name_of(day: int) -> str:
@@ -188,7 +195,10 @@ class Piece:
 
     def within(self, start: int, end: int) -> Piece:
         """Return the readings of start <= t < end, ms."""
-        keep = (self.at >= start) & (self.at < end)
+        return self.chosen((self.at >= start) & (self.at < end))
+
+    def chosen(self, keep: NDArray[np.bool_]) -> Piece:
+        """Return some of the readings."""
         return Piece(self.at[keep], self.outcomes[keep], self.values[keep])
 
 
@@ -198,30 +208,40 @@ class DayReader:
     def __init__(self, folder: Path, pool: Pool) -> None:
         self.folder, self._pool = folder, pool
         self._specs: dict[tuple[int, int], Columns] = {}
+        self._paths: dict[int, Path] = {}
+        self._listed: tuple[int, list[int]] = (-1, [])
         self.damaged = 0
         """Chunks met that could not be read."""
 
     def days(self) -> list[int]:
-        """Return the days that have a file, ascending."""
-        return days_in(self.folder)
+        """Return the days that have a file, ascending; the directory is read when it has changed."""
+        changed = self.folder.stat().st_mtime_ns
+        if changed != self._listed[0]:
+            days = days_in(self.folder)
+            self._listed = (changed if time.time_ns() - changed > _SETTLED_NS else -1, days)
+        return self._listed[1]
 
     def path(self, day: int) -> Path:
         """Return the file of a day."""
-        return self.folder / f"{name_of(day)}.db"
+        found = self._paths.get(day)
+        if found is None:
+            if len(self._paths) > 1000:
+                self._paths.clear()
+            found = self._paths[day] = self.folder / f"{name_of(day)}.db"
+        return found
 
     def window(self, day: int, number: int, metric: str, start: int, end: int) -> tuple[int, list[Piece]]:
         """Return the commit up to which the day's readings are rolled, and those of the window in ms.
 
         Raises `sqlite3.OperationalError` where the file is gone.
         """
-        query = "SELECT data FROM chunks WHERE number = ? AND first < ? AND last >= ? ORDER BY first"
-        with self._pool.use(self.path(day)) as db, transaction(db, "DEFERRED"):
-            mark = db.execute("SELECT seq FROM rolled WHERE grp = ?", (number // GROUP,)).fetchone()
-            rows = db.execute(query, (number, end, start)).fetchall()
-            chunks = self._chunks([row[0] for row in rows])
+        with self._pool.use(self.path(day)) as db:
+            rows = db.execute(_WINDOW, (number // GROUP, number, end, start)).fetchall()
+            chunks = self._chunks([row[1] for row in rows if row[1] is not None])
             columns = [self._columns(db, day, chunk.columns_id) for chunk in chunks]
+        mark = rows[0][0] or 0
         pieces = [_piece(c, names, metric, start, end) for c, names in zip(chunks, columns, strict=True)]
-        return (mark[0] if mark else 0), pieces
+        return mark, pieces
 
     def parts(self, day: int, grp: int, above: int) -> tuple[int, list[Part], dict[int, str]]:
         """Return the same mark, chunks of a group with commits above one, and the texts they use."""

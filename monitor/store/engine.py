@@ -306,7 +306,7 @@ class Store(StoreReader):
             self._entries[name] = Entry(number, self._shapes[()], self._catalogue.used[number], Last())
         for grp in range(self._groups()):
             records, latest = self._heads.unrolled(grp)
-            for number, last in last_of((latest, records), self._catalogue.layouts).items():
+            for number, last in last_of(map(self._frame, (latest, records))).items():
                 entry = self._entries[self._catalogue.names[number]]
                 entry.last = last
                 entry.facts = hashes(last.facts)[1] if last.facts else 0

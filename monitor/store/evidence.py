@@ -68,8 +68,7 @@ class StoreReader:
         low, high = _ms(start), _ms(end)
         if number is None or low >= high:
             return _window([])
-        heads = self._heads.records(number)
-        self._know(heads)
+        heads = self._frame(self._heads.records(number))
         marks: dict[int, int] = {}
         pieces: list[Piece] = []
         for day in self._days.days():
@@ -210,23 +209,18 @@ class StoreReader:
         if number is None:
             return None
         records, latest = self._heads.last(number)
-        self._know(latest + records)
-        return last_of((latest, records), self._catalogue.layouts).get(number)
+        return last_of(map(self._frame, (latest, records))).get(number)
 
-    def _know(self, data: bytes) -> None:
-        """Read the catalogue again where some record has a layout that another process has added."""
-        codes = memoryview(data).cast("I")
-        at = 0
-        while at < len(codes):
-            layout = codes[at + 5] >> 2
-            if layout >= len(self._catalogue.layouts):
-                self._refresh()
-            at += 2 * self._catalogue.layouts[layout].words
+    def _frame(self, data: bytes) -> Frame:
+        """Return records as a frame, also where some have layouts that another process has just added."""
+        try:
+            return Frame.sized(data, self._catalogue.layouts)
+        except IndexError:
+            self._refresh()
+            return Frame.sized(data, self._catalogue.layouts)
 
     def _raw_days(self, number: int) -> set[int]:
-        data = self._heads.records(number)
-        self._know(data)
-        heads = Frame.sized(data, self._catalogue.layouts)
+        heads = self._frame(self._heads.records(number))
         return {*self._days.days(), *np.unique(heads.ints(0) // DAY_MS).tolist()}
 
     def _buckets(self, check: str, metric: str, day: int, width: int) -> rollups.Buckets:
@@ -242,20 +236,22 @@ class StoreReader:
                 raise
             return None
 
-    def _of_heads(self, data: bytes, metric: str, marks: Mapping[int, int]) -> Piece:
-        frame = Frame.sized(data, self._catalogue.layouts)
+    def _of_heads(self, frame: Frame, metric: str, marks: Mapping[int, int]) -> Piece:
         at, codes = frame.ints(0), frame.codes
+        used = codes >> 2
         values = np.full(len(at), np.nan)
-        for layout in np.unique(codes >> 2).tolist():
+        for layout in set(used.tolist()):
             names = [name for name, _ in self._catalogue.layouts[layout].columns]
             if metric in names:
-                rows = np.flatnonzero(codes >> 2 == layout)
+                rows = np.flatnonzero(used == layout)
                 place = HEADER_WORDS + names.index(metric)
                 values[rows] = frame.words[frame.starts[rows] + place].view(np.float64)
-        keep = np.ones(len(at), np.bool_)
-        for day, seq in marks.items():
-            keep &= (at // DAY_MS != day) | (frame.ints(1) > seq)
-        return Piece(at[keep], codes[keep] & 3, values[keep])
+        piece = Piece(at, codes & 3, values)
+        if not len(at) or frame.words[1] > max(marks.values(), default=0):
+            return piece
+        days, seqs = at // DAY_MS, frame.ints(1)
+        rolled = [(days == day) & (seqs <= seq) for day, seq in marks.items()]
+        return piece.chosen(~np.any(rolled, axis=0))
 
 
 def _ms(seconds: float) -> int:

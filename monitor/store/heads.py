@@ -24,6 +24,8 @@ LOG_KEPT = 2400
 SETTLE_AT_ONCE = 50_000
 """Records that one settling sorts; more wait for the next."""
 _CACHED_GROUPS = 16
+_CHANGES = "SELECT value FROM meta WHERE name = 'changes'"
+_CHANGED = "UPDATE meta SET value = value + 1 WHERE name = 'changes'"
 
 
 class HeadsWriter:
@@ -49,6 +51,7 @@ class HeadsWriter:
             row = (seq, len(records), sizes.astype("<u2").tobytes(), b"".join(records))
             db.execute("INSERT INTO log VALUES (?, ?, ?, ?)", row)
             db.execute("UPDATE meta SET value = ? WHERE name = 'committed'", (seq,))
+            db.execute(_CHANGED)
         self.committed = seq
         self.unsettled += len(records)
 
@@ -77,6 +80,7 @@ class HeadsWriter:
                 heads,
             )
             db.execute("UPDATE meta SET value = ? WHERE name = 'settled'", (high,))
+            db.execute(_CHANGED)
             cut = min(high, self.committed - LOG_KEPT)
             db.execute("DELETE FROM log WHERE seq <= ?", (cut,))
             db.execute("UPDATE meta SET value = max(value, ?) WHERE name = 'cut'", (cut,))
@@ -99,6 +103,7 @@ class HeadsWriter:
         with transaction(self._connection) as db:
             db.execute("DELETE FROM heads WHERE grp = ? AND high <= ?", (grp, seq))
             db.execute("REPLACE INTO latest VALUES (?, ?)", (grp, latest))
+            db.execute(_CHANGED)
 
     def keep_latest(self, groups: Iterable[tuple[int, bytes]]) -> None:
         """Keep the latest records of groups as of the last commit (at a clean end)."""
@@ -166,19 +171,27 @@ class HeadsReader:
         self._groups: dict[int, list[_Row]] = {}
         self._tail: dict[int, Frame] = {}
         self._numbers: Ints = np.zeros(0, np.int64)
+        self._tail_change, self._group_changes = -1, dict[int, int]()
 
     def records(self, number: int) -> bytes:
         """Return the records of a check that were not rolled when this was called, end to end.
 
         Some may have been rolled before: those whose commit the day's `rolled` mark covers.
         """
-        with self._lock, self._pool.use(self._path) as db, transaction(db, "DEFERRED"):
-            return self._records(db, number)
+        with self._lock, self._pool.use(self._path) as db:
+            change = db.execute(_CHANGES).fetchone()[0]
+            if change == self._tail_change == self._group_changes.get(number // GROUP):
+                return self._known(number)
+            with transaction(db, "DEFERRED"):
+                return self._records(db, number)
 
     def _records(self, db: sqlite3.Connection, number: int) -> bytes:
         self._refresh_tail(db)
-        rows = self._refreshed(db, number // GROUP)
-        place = number % GROUP
+        self._refreshed(db, number // GROUP)
+        return self._known(number)
+
+    def _known(self, number: int) -> bytes:
+        rows, place = self._groups[number // GROUP], number % GROUP
         parts = [data[ends[place - 1] if place else 0 : ends[place]] for _, ends, data in rows]
         return b"".join(parts) + self._of_tail(number)
 
@@ -268,12 +281,15 @@ class HeadsReader:
         for high, ends, data in db.execute(query, (grp, rows[-1][0] if rows else 0)):
             rows.append((high, np.frombuffer(ends, "<u4").tolist(), data))
         self._groups[grp] = rows
+        self._group_changes[grp] = db.execute(_CHANGES).fetchone()[0]
         while len(self._groups) > _CACHED_GROUPS:
-            del self._groups[next(iter(self._groups))]
+            oldest = next(iter(self._groups))
+            del self._groups[oldest], self._group_changes[oldest]
         return rows
 
     def _refresh_tail(self, db: sqlite3.Connection) -> None:
         settled = db.execute("SELECT value FROM meta WHERE name = 'settled'").fetchone()[0]
+        self._tail_change = db.execute(_CHANGES).fetchone()[0]
         kept = {seq: frame for seq, frame in self._tail.items() if seq > settled}
         query = "SELECT seq, count, sizes, data FROM log WHERE seq > ? ORDER BY seq"
         new = {row["seq"]: _frame([row]) for row in db.execute(query, (max(kept, default=settled),))}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from monitor.store.records import Frame, Layout
+from monitor.store.records import Frame
 
 
 class Last:
@@ -44,10 +44,9 @@ def see_all(frame: Frame, known: dict[int, Last]) -> None:
         last.see(frame.record(index), at, outcome, facts)
 
 
-def last_of(parts: Iterable[bytes], layouts: Sequence[Layout]) -> dict[int, Last]:
-    """Return what is last of each check in some records, parts in the order they were written."""
+def last_of(frames: Iterable[Frame]) -> dict[int, Last]:
+    """Return what is last of each check in some records, frames in the order they were written."""
     known: dict[int, Last] = {}
-    for data in parts:
-        if data:
-            see_all(Frame.sized(data, layouts), known)
+    for frame in frames:
+        see_all(frame, known)
     return known

@@ -129,9 +129,13 @@ class Frame:
 
     @classmethod
     def sized(cls, data: bytes, layouts: Sequence[Layout]) -> Frame:
-        """Return the frame of records whose layouts tell their sizes."""
+        """Return the frame of records whose layouts tell their sizes. Raises IndexError on a new layout."""
         words, starts, at = np.frombuffer(data, "<u8"), [], 0
         codes = memoryview(data).cast("I")
+        size = layouts[codes[5] >> 2].words if data else 1
+        alike = np.frombuffer(data, "<u4")[5 :: 2 * size] >> 2
+        if len(words) % size == 0 and len(alike) and (alike == codes[5] >> 2).all():
+            return cls(words, np.arange(0, len(words), size), np.full(len(words) // size, size))
         while at < len(words):
             starts.append(at)
             at += layouts[codes[2 * at + 5] >> 2].words

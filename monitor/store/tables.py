@@ -82,8 +82,9 @@ class Part:
     @classmethod
     def of(cls, number: int, chunk: Chunk, columns: Columns) -> Part:
         """Decode all of a chunk."""
-        metrics = {c: chunk.metric(place, c[1]) for place, c in enumerate(columns)}
-        return cls(number, {name: chunk.fixed(name) for name in FIXED}, metrics)
+        metrics = {column: chunk.metric(place, column[1]) for place, column in enumerate(columns)}
+        fixed = {name: chunk.fixed(name) for name in FIXED}
+        return cls(number, fixed, metrics)
 
 
 def merged(parts: Sequence[Part]) -> list[Table]:

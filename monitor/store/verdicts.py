@@ -51,6 +51,7 @@ class Blocking:
     expected: str
     actual: str
     detail: str
+    blocked_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,8 @@ def _category_verdict(grave: set[str], minor: set[str], counts: Mapping[str, int
 
 
 def _blocking(item: Mapping[str, Any]) -> Blocking:
-    names = ("category", "severity", "status", "reason", "title", "title_zh", "expected", "actual", "detail")
-    return Blocking(item["id"], item.get("asset"), *(str(item.get(name) or "") for name in names))
+    texts = (str(item.get(name) or "") for name in Blocking.__slots__[2:])
+    return Blocking(item["id"], item.get("asset"), *texts)
 
 
 class Verdicts:
@@ -239,7 +240,7 @@ def _board(connection: sqlite3.Connection, gate: str) -> list[BoardRow]:
     return [_row(*each) for each in found]
 
 
-def _row(  # noqa: PLR0917 - the order of the columns
+def _row(
     unit: str,
     judged_at: float,
     good_until: float | None,

@@ -96,7 +96,7 @@ async def respond(
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    names = ("verdict", "under", "q", "page", "metric", "hours")
+    names = ("verdict", "under", "q", "page", "metric", "minutes")
     return {name: request.query[name][:100] for name in names if name in request.query}
 
 
@@ -154,19 +154,26 @@ async def check(request: web.Request) -> web.Response:
     """Show a check: its state, last readings, facts, and its series as charts with tables."""
     view, key = request.app[VIEW], check_of(request)
     card = card_of(view, request.match_info["unit"])
-    hours = whole(request, "hours", 1, 24 * 366)
-    metric = request.query.get("metric", "")
-    if len(metric) > 200:
-        raise Refusal(400, "metric: at most 200 characters")
     job, state = view.job(key), view.states().get(key, "UNKNOWN")
+    span = _span(request, sheets.usual_minutes(job))
 
     def values() -> dict[str, Any]:
-        sheet = sheets.check_sheet(view.evidence, job, key, sheets.Span(time.time(), hours, metric))
+        sheet = sheets.check_sheet(view.evidence, job, key, span)
         if job is None and sheet.latest is None:
             raise Refusal(404, f'there is no check "{key[:200]}"')
-        return {"card": card, "sheet": sheet, "job": job, "state": state, "hours": hours, "metric": metric}
+        looked = {"minutes": span.minutes, "metric": span.metric, "spans": sheets.SPANS}
+        return {"card": card, "sheet": sheet, "job": job, "state": state, **looked}
 
     return await respond(request, "check.html", values)
+
+
+def _span(request: web.Request, usual: int) -> sheets.Span:
+    minutes, metric = whole(request, "minutes", usual, 1_000_000), request.query.get("metric", "")
+    if minutes not in sheets.SPANS:
+        raise Refusal(400, f"minutes: must be one of {', '.join(map(str, sheets.SPANS))}")
+    if len(metric) > 200:
+        raise Refusal(400, "metric: at most 200 characters")
+    return sheets.Span(time.time(), minutes, metric)
 
 
 async def error_page(request: web.Request, status: int, explanation: str) -> web.Response:

@@ -16,7 +16,8 @@ from monitor.web.chart import Chart, Misses, draw
 MAX_CHARTS = 12
 MAX_SPARKS = 80
 SPARK_S = 3600.0
-TABLE_ROWS = 20
+SPANS = (10, 60, 360, 1440, 10_080, 43_200)
+"""What may be looked at, in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def sparks(evidence: Evidence, sheet: UnitSheet, now: float) -> Mapping[tuple[st
             if metric is None:
                 continue
             points = evidence.series(check, metric, now - SPARK_S, now, "raw")
-            chart = draw(points, (now - SPARK_S, now), size=(120, 28))
+            chart = draw(points, (points[0].at, now), size=(120, 28)) if points else None
             if chart is not None:
                 found[check, expected] = chart
     return found
@@ -67,16 +68,21 @@ def metric_in(expected: str, metrics: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What of a check is looked at: until `now`, for `hours`; one metric, or all where it is empty."""
+    """What of a check is looked at: until `now`, for `minutes`; one metric, or all where it is empty."""
 
     now: float
-    hours: int
+    minutes: int
     metric: str = ""
 
     @property
     def start(self) -> float:
         """Where it begins, seconds since the epoch."""
-        return self.now - self.hours * 3600.0
+        return self.now - self.minutes * 60.0
+
+
+def usual_minutes(job: Job | None) -> int:
+    """Return the span that shows some sixty readings of a check."""
+    return next((span for span in SPANS if span >= job.every), SPANS[-1]) if job else SPANS[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ IDLE_S = 300.0
 SWEEP_S = 30.0
 MAX_CONNECTIONS = 2000
 """Each costs a thread and about 0.1 MB; over it, the longest idle is closed first."""
-MAX_COMMANDS = 8
+MAX_COMMANDS = 6
 """Commands at a time over one connection; sshd's MaxSessions is 10."""
 LOGIN_GAP_S = 1.0
 """Least time between two logins at one host."""

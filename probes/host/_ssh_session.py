@@ -37,6 +37,9 @@ MAX_OUTPUT = 2 * 1024 * 1024
 """Longest output of one command that is kept, in bytes, of standard output and standard error each."""
 IDLE_POLL_S = 5.0
 """How often paramiko's reader wakes on a quiet connection; its own 0.1 s costs a core for 1,000 hosts."""
+REFUSED_SHARE = 0.5
+"""Share of a command's time in which a refused channel is asked for again."""
+REFUSED_PAUSE_S = 0.02
 USER_TIMEOUT_MS = 30_000
 
 
@@ -151,15 +154,23 @@ class Session:
         transport.set_keepalive(30)
 
     def open(self, timeout: float) -> paramiko.Channel:
-        """Open a channel for one command. Raises `Closed`, or `ProtocolViolated` where it is refused."""
+        """Open a channel for one command. Raises `Closed`, or `ProtocolViolated` where it stays refused.
+
+        A host frees a session a little after its command has ended, so that quick successors are refused
+        (MaxSessions): that is of our own making, and they are asked for again.
+        """
         assert self._transport is not None
         self._guard.left = max(self._guard.left, COMMAND_BYTES)
-        try:
-            return self._transport.open_session(window_size=1 << 20, timeout=timeout)
-        except paramiko.ChannelException as error:
-            raise ProtocolViolated(clip(f"it opens no channel: {error.text}")) from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise Closed(str(error)) from None
+        deadline = time.monotonic() + timeout * REFUSED_SHARE
+        while True:
+            try:
+                return self._transport.open_session(window_size=1 << 20, timeout=timeout)
+            except paramiko.ChannelException as error:
+                if time.monotonic() >= deadline:
+                    raise ProtocolViolated(clip(f"it opens no channel: {error.text}")) from None
+                time.sleep(REFUSED_PAUSE_S)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise Closed(str(error)) from None
 
     def _broken(self, phase: str, error: Exception) -> Ending:
         if self._guard.left <= 0:

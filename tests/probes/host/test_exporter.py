@@ -142,8 +142,8 @@ async def test_as_prometheus_client_writes_it() -> None:
     gauge.labels('a "b" \\ \n').set(7.5)
     wanted = {"depth": 'queue_depth{name="a \\"b\\" \\\\ \\n"}'}
     for body, kind in (
-        (generate_latest(registry), PLAIN),  # type: ignore[no-untyped-call]
-        (generate_open_metrics(registry), CONTENT_TYPE_LATEST),
+        (generate_latest(registry), PLAIN),
+        (generate_open_metrics(registry), CONTENT_TYPE_LATEST),  # type: ignore[no-untyped-call]
     ):
         async with _serving(body, {"Content-Type": kind}) as (port, _):
             reading = await run_once("exporter", "127.0.0.1", port=port, metrics=wanted)

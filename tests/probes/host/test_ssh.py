@@ -161,6 +161,15 @@ async def test_when_all_threads_are_busy_it_is_our_overload() -> None:
         await busy
 
 
+async def test_sessions_that_the_host_refuses_for_a_moment_are_no_failure() -> None:
+    async with sshd("MaxSessions 2") as server, _shared(server) as shared:
+        results = await asyncio.gather(*(_run(shared, server, "sleep 0.05") for _ in range(20)))
+        assert {result.output.status for result in results} == {0}
+    async with sshd("MaxSessions 0") as server, _shared(server) as shared:
+        with pytest.raises(ProtocolViolated, match="it opens no channel"):
+            await _run(shared, server, "true", timeout=1.0)
+
+
 async def test_endless_output_is_bounded() -> None:
     async with sshd() as server, _shared(server) as shared:
         result = await _run(shared, server, "yes")

@@ -29,4 +29,5 @@ CREATE TABLE texts (
 );
 CREATE INDEX texts_by_day ON texts (day);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('committed', 0), ('settled', 0), ('cut', 0), ('kept', 0);
+INSERT INTO meta VALUES ('committed', 0), ('settled', 0), ('cut', 0), ('kept', 0),
+    ('changes', 0);
