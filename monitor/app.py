@@ -47,6 +47,7 @@ from monitor.window import Window
 log = structlog.get_logger("muster")
 GRACE_S = 10.0
 JUDGE_PAUSE_S = 5.0
+JUDGED_AT_ONCE = 50
 JUDGE_SHARE = 3.0
 """The clerk rests this many times as long as it judged."""
 
@@ -215,15 +216,23 @@ class App:
         while True:
             start = time.monotonic()
             try:
-                judged = [each async for each in self.clerk.judge("go-live")]
-                await self._keep(judged)
+                await self._judge("go-live")
             except (ConfigError, ClerkFault) as error:
                 log.error("could not judge", reason=str(error).splitlines()[0])
             await asyncio.sleep(max(JUDGE_PAUSE_S, JUDGE_SHARE * (time.monotonic() - start)))
 
-    async def _keep(self, judged: Sequence[Judged]) -> None:
-        await self.verdicts.save("go-live", [(each.unit, each.at, dict(each.result)) for each in judged])
-        used = [use for each in judged for use in each.uses]
+    async def _judge(self, gate: str) -> None:
+        batch: list[Judged] = []
+        async for judged in self.clerk.judge(gate):
+            batch.append(judged)
+            if len(batch) >= JUDGED_AT_ONCE:
+                await self._keep(batch)
+                batch = []
+        await self._keep(batch)
+
+    async def _keep(self, batch: Sequence[Judged]) -> None:
+        await self.verdicts.save([each.packed for each in batch])
+        used = [use for each in batch for use in each.uses]
         if used:
             await self.store.state.write(lambda connection: audit.insert(connection, used))
 

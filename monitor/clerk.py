@@ -16,6 +16,7 @@ from inventory.problems import ConfigError, Problem
 from monitor import frames
 from monitor.place import Place
 from monitor.readiness.audit import Use
+from monitor.store.verdicts import Packed
 from monitor.wire import UnitWire
 
 STREAM_LIMIT = 64 * 1024 * 1024
@@ -44,11 +45,9 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One unit's element of `units` in the contract of `check --format json`."""
+    """One unit's judgement, as `monitor.store.verdicts.pack` makes it: the loop encodes nothing."""
 
-    unit: str
-    at: float
-    result: Mapping[str, Any]
+    packed: Packed
     uses: tuple[Use, ...] = ()
     """The waivers that cover rows of it."""
 

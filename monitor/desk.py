@@ -17,6 +17,7 @@ from monitor.clerk import Bad, Done, Gone, Judge, Judged, Load
 from monitor.place import Place
 from monitor.readiness.audit import uses
 from monitor.store.engine import Store
+from monitor.store.verdicts import pack
 from monitor.wire import Packer, card
 from monitor.workspace import Workspace, open_workspace
 
@@ -66,7 +67,8 @@ class Desk:
                 self._workspace.inventory.units, evidence, request.gate, now
             ):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
-                frames.write(self._answers, Judged(result.id, now, result.plain(), used))
+                packed = pack(request.gate, result.id, now, result.plain())
+                frames.write(self._answers, Judged(packed, used))
         finally:
             evidence.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from monitor.health import Health
@@ -15,6 +15,7 @@ from monitor.units import Units
 from monitor.watch import Watch
 from monitor.web.view import OwnMetric, Series
 from monitor.wire import UnitCard
+from probes.api import Reading
 
 FRESH_S = 3600.0
 """A value is exposed for the larger of this and three intervals; an older one is no latest value."""
@@ -39,10 +40,20 @@ class Window:
         """Return the planned check of that id, or None."""
         return self.known.job(check)
 
-    def states(self) -> Mapping[str, str]:
-        """Return the state of each check."""
-        found = ((job.id, self.watch.state(job.id)) for job in self.known.jobs())
-        return {check: state.state.value for check, state in found if state is not None}
+    def state(self, check: str) -> str:
+        """Return the state of a check; UNKNOWN where there is none."""
+        state = self.watch.state(check)
+        return state.state.value if state is not None else "UNKNOWN"
+
+    def states(self) -> Iterator[tuple[str, str]]:
+        """Yield each check with its state."""
+        for unit in list(self.known.known.values()):
+            for check in unit.jobs:
+                yield check, self.state(check)
+
+    def checks(self) -> int:
+        """Return how many checks there are."""
+        return sum(len(unit.jobs) for unit in self.known.known.values())
 
     def ready(self) -> tuple[bool, str]:
         """Return whether a configuration is loaded and the last reload was good."""
@@ -58,12 +69,17 @@ class Window:
 
     def series(self) -> Iterator[Series]:
         """Yield the latest value of every series that is not too old to be called that."""
-        for job in list(self.known.jobs()):
-            latest = self.evidence.latest(job.id)
-            reading = latest.measurement if latest else None
-            if reading is None or reading.at < time.time() - max(FRESH_S, 3 * job.every):
-                continue
-            for metric, value in reading.metrics.items():
-                known = job.spec.metric(metric)
-                unit = known.unit if known else ""
-                yield Series(job.unit, job.asset, job.check, job.spec.name, metric, unit, value, reading.at)
+        now = time.time()
+        for unit in list(self.known.known.values()):
+            for job in unit.jobs.values():
+                latest = self.evidence.latest(job.id)
+                reading = latest.measurement if latest else None
+                if reading is not None and reading.at >= now - max(FRESH_S, 3 * job.every):
+                    yield from _values(job, reading)
+
+
+def _values(job: Job, reading: Reading) -> Iterator[Series]:
+    for metric, value in reading.metrics.items():
+        known = job.spec.metric(metric)
+        unit = known.unit if known else ""
+        yield Series(job.unit, job.asset, job.check, job.spec.name, metric, unit, value, reading.at)

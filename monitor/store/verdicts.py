@@ -6,7 +6,6 @@ A judged unit is one element of `units` of `muster check --format json`. A judge
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import zlib
@@ -21,6 +20,8 @@ from monitor.store.database import Database
 GRAVE = ("blocker", "major")
 WORST_FIRST = ("fail", "unknown", "waived", "pass", "not_applicable")
 KEPT_BLOCKING = 20
+Packed = tuple[Any, ...]
+"""A row of the table."""
 EXPIRED = "the evidence has expired since the last judgement"
 
 
@@ -180,12 +181,11 @@ class Verdicts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, gate: str, rows: Sequence[tuple[str, float, Mapping[str, Any]]]) -> None:
-        """Keep judged units, each (unit, judged at, the unit of the contract); an older one changes nothing.
+    async def save(self, packed: Sequence[Packed]) -> None:
+        """Keep judged units, made by `pack`; an older one changes nothing.
 
         Judge again before the evidence expires (`max_age`), or the board shows UNKNOWN in between.
         """
-        packed = await asyncio.to_thread(lambda: [_pack(gate, *row) for row in rows])
         await self._database.write(lambda connection: _save(connection, packed))
 
     async def board(self, gate: str) -> list[BoardRow]:
@@ -204,7 +204,8 @@ class Verdicts:
         )
 
 
-def _pack(gate: str, unit: str, judged_at: float, judged: Mapping[str, Any]) -> tuple[Any, ...]:
+def pack(gate: str, unit: str, judged_at: float, judged: Mapping[str, Any]) -> Packed:
+    """Return the row of a judged unit, encoded and compressed: milliseconds of work, not for the loop."""
     row = summary(unit, judged_at, judged)
     categories = {name: [each.verdict, each.worst, each.counts] for name, each in row.categories.items()}
     first = [[getattr(each, name) for name in Blocking.__slots__] for each in row.blocking]
@@ -217,7 +218,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _save(connection: sqlite3.Connection, packed: Sequence[tuple[Any, ...]]) -> None:
+def _save(connection: sqlite3.Connection, packed: Sequence[Packed]) -> None:
     connection.executemany(
         """INSERT INTO verdicts (unit, gate, judged_at, good_until, verdict, coverage,
                                  reasons, counts, categories, blocking, body)

@@ -16,7 +16,7 @@ from itertools import islice
 from monitor.web.view import OwnMetric, Series, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SLICE = 1000
+SLICE = 500
 MAX_NAME = 120
 
 UNITS: dict[str, tuple[str, str, float]] = {
@@ -90,9 +90,9 @@ async def expose(view: View, max_series: int) -> bytes:
     """Return the whole exposition: the daemon's own, then at most `max_series` series, states and times."""
     families: dict[str, _Family] = {}
     _add_own(families, view.own_metrics())
-    left_out = await _add_series(families, view, max_series)
-    states_left_out = await _add_states(families, view.states(), max_series)
-    _add_own(families, _accounts(left_out, states_left_out))
+    shown = await _add_series(families, view, max_series)
+    states = await _add_states(families, view, max_series)
+    _add_own(families, _accounts(view.checks(), shown, states))
     blocks: list[str] = []
     for name, each in families.items():
         blocks.append(each.block(name))
@@ -100,9 +100,9 @@ async def expose(view: View, max_series: int) -> bytes:
     return "".join(blocks).encode()
 
 
-def _accounts(series: int, states: int) -> list[OwnMetric]:
-    text = "What the limit web.max_series keeps out of this answer."
-    left_out = {"series": series, "state": states}
+def _accounts(checks: int, series: int, states: int) -> list[OwnMetric]:
+    text = "Checks that the limit web.max_series keeps out of this answer: without values, without state."
+    left_out = {"values": max(0, checks - series), "state": max(0, checks - states)}
     return [OwnMetric(LEFT_OUT, text, "gauge", {"what": what}, count) for what, count in left_out.items()]
 
 
@@ -119,17 +119,14 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 async def _add_series(families: dict[str, _Family], view: View, limit: int) -> int:
-    """Add up to `limit` series; return how many are left out."""
-    iterator, shown, left_out = view.series(), 0, 0
-    own, times = frozenset(families) | {TIMES, STATES, LEFT_OUT}, dict[str, float]()
+    """Add up to `limit` series; return how many checks they are of."""
+    iterator, own = islice(view.series(), limit), frozenset(families) | {TIMES, STATES, LEFT_OUT}
+    times = dict[str, float]()
     while part := list(islice(iterator, SLICE)):
-        taken = part[: limit - shown]
-        _add_part(families, own, times, taken)
-        shown += len(taken)
-        left_out += len(part) - len(taken)
+        _add_part(families, own, times, part)
         await asyncio.sleep(0)
     _add_times(families, times)
-    return left_out
+    return len(times)
 
 
 def _add_part(
@@ -156,15 +153,14 @@ def _add_times(families: dict[str, _Family], times: Mapping[str, float]) -> None
         each.lines += [f"{TIMES}{labels} {number(at)}" for labels, at in times.items()]
 
 
-async def _add_states(families: dict[str, _Family], states: Mapping[str, str], limit: int) -> int:
-    """Add the state of up to `limit` checks; return how many are left out."""
-    pairs = list(islice(states.items(), limit))
-    each = _Family("1 for the state each check is in.", "gauge")
-    for start in range(0, len(pairs), SLICE):
-        for check, state in pairs[start : start + SLICE]:
+async def _add_states(families: dict[str, _Family], view: View, limit: int) -> int:
+    """Add the state of up to `limit` checks; return of how many."""
+    iterator, each = islice(view.states(), limit), _Family("1 for the state each check is in.", "gauge")
+    while part := list(islice(iterator, SLICE)):
+        for check, state in part:
             labels = dict(zip(("unit", "asset", "check"), check.split("/"), strict=False))
             each.lines.append(f"{STATES}{_labels(labels | {'state': state})} 1")
         await asyncio.sleep(0)
-    if pairs:
+    if each.lines:
         families[STATES] = each
-    return len(states) - len(pairs)
+    return len(each.lines)

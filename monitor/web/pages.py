@@ -154,7 +154,7 @@ async def check(request: web.Request) -> web.Response:
     """Show a check: its state, last readings, facts, and its series as charts with tables."""
     view, key = request.app[VIEW], check_of(request)
     card = card_of(view, request.match_info["unit"])
-    job, state = view.job(key), view.states().get(key, "UNKNOWN")
+    job, state = view.job(key), view.state(key)
     span = _span(request, sheets.usual_minutes(job))
 
     def values() -> dict[str, Any]:

@@ -52,8 +52,14 @@ class View(Protocol):
     def job(self, check: str) -> Job | None:
         """Return the planned check of that id (`unit/asset/check`), or None."""
 
-    def states(self) -> Mapping[str, str]:
-        """Return the state of each check (OK, DEGRADED, DOWN, UNKNOWN, SHADOWED) by `unit/asset/check`."""
+    def state(self, check: str) -> str:
+        """Return a check's state (OK, DEGRADED, DOWN, UNKNOWN, SHADOWED); UNKNOWN where there is none."""
+
+    def states(self) -> Iterator[tuple[str, str]]:
+        """Yield each check (`unit/asset/check`) with its state; consumed in slices, as `series` is."""
+
+    def checks(self) -> int:
+        """Return how many checks there are."""
 
     def ready(self) -> tuple[bool, str]:
         """Return whether the daemon does its work already, and what it says of itself."""
