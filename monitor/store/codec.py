@@ -229,10 +229,11 @@ class Chunk:
         mode, width, first, base = _COLUMN.unpack_from(self._raw, HEAD.size + place * COLUMN.itemsize)
         plane, masked = sum(self._widths[:place]), mode >> 2
         values = self._words(plane + masked, width - masked)
-        values += base
+        if base:
+            values += base
         if mode & DELTA:
             values[0] = first
-            np.cumsum(values, out=values)
+            np.add.accumulate(values, out=values)
         return values
 
     def _words(self, plane: int, width: int) -> Ints:

@@ -194,8 +194,11 @@ class Piece:
     values: NDArray[np.float64]
 
     def within(self, start: int, end: int) -> Piece:
-        """Return the readings of start <= t < end, ms."""
-        return self.chosen((self.at >= start) & (self.at < end))
+        """Return the readings of start <= t < end, ms; they ascend."""
+        if len(self.at) and (self.at[0] >= start and self.at[-1] < end):
+            return self
+        rows = slice(*self.at.searchsorted((start, end)))
+        return Piece(self.at[rows], self.outcomes[rows], self.values[rows])
 
     def chosen(self, keep: NDArray[np.bool_]) -> Piece:
         """Return some of the readings."""
@@ -289,8 +292,7 @@ class DayReader:
 def _piece(chunk: Chunk, columns: Columns, metric: str, start: int, end: int) -> Piece:
     place = next((i for i, (name, _) in enumerate(columns) if name == metric), None)
     values = np.full(chunk.count, np.nan) if place is None else chunk.metric(place, columns[place][1])
-    piece = Piece(chunk.fixed("at"), chunk.fixed("outcome"), values)
-    return piece if piece.at[0] >= start and piece.at[-1] < end else piece.within(start, end)
+    return Piece(chunk.fixed("at"), chunk.fixed("outcome"), values).within(start, end)
 
 
 def _texts(db: sqlite3.Connection, parts: Sequence[Part]) -> dict[int, str]:

@@ -77,7 +77,8 @@ class StoreReader:
                 if read is not None:
                     marks[day] = read[0]
                     pieces += read[1]
-        pieces.append(self._of_heads(heads, metric, marks).within(low, high))
+        piece = self._of_heads(heads, metric, marks)
+        pieces.append(piece.chosen((piece.at >= low) & (piece.at < high)))
         return _window(pieces)
 
     def outcomes(self, check: str, start: float, end: float) -> Window:
@@ -266,7 +267,7 @@ def _window(pieces: Sequence[Piece]) -> Window:
     at = np.concatenate([p.at for p in pieces])
     values = np.concatenate([p.values for p in pieces])
     outcomes = np.concatenate([p.outcomes for p in pieces]).astype(np.uint8)
-    if len(pieces) > 1 and (np.diff(at) < 0).any():
+    if len(pieces) > 1 and (at[1:] < at[:-1]).any():
         order = np.argsort(at, kind="stable")
         at, values, outcomes = at[order], values[order], outcomes[order]
     return Window(at / 1000, values, outcomes)
