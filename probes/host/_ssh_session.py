@@ -165,12 +165,12 @@ class Session:
         while True:
             try:
                 return self._transport.open_session(window_size=1 << 20, timeout=timeout)
-            except paramiko.ChannelException as error:
-                if time.monotonic() >= deadline:
-                    raise ProtocolViolated(clip(f"it opens no channel: {error.text}")) from None
-                time.sleep(REFUSED_PAUSE_S)
             except (paramiko.SSHException, EOFError, OSError) as error:
-                raise Closed(str(error)) from None
+                if not self.alive:
+                    raise Closed(str(error)) from None
+                if time.monotonic() >= deadline:
+                    raise ProtocolViolated(clip(f"it opens no channel: {error}", 200)) from None
+                time.sleep(REFUSED_PAUSE_S)
 
     def _broken(self, phase: str, error: Exception) -> Ending:
         if self._guard.left <= 0:
