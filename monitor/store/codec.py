@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import zstandard
@@ -145,10 +146,15 @@ def quantise(values: Floats, missing: NDArray[np.bool_], step: float) -> Ints | 
 
 def restore(steps: Ints, step: float) -> Floats:
     """Return the values of whole steps; a step of one nth is divided by n, so that 58.3 stays 58.3."""
+    inverse = _nth(step)
+    return steps / inverse if inverse else steps * np.float64(step)
+
+
+@lru_cache(1000)
+def _nth(step: float) -> float:
+    """Return n where a step is one nth, else 0."""
     inverse = round(1 / step) if step < 1 else 0
-    if inverse and abs(inverse * step - 1) < 1e-12:
-        return steps / np.float64(inverse)
-    return steps * np.float64(step)
+    return float(inverse) if abs(inverse * step - 1) < 1e-12 else 0.0
 
 
 def _rough(values: Ints, starts: Ints) -> bool:

@@ -113,31 +113,25 @@ class Pool:
         self._keep = keep
         self._idle: list[tuple[str, sqlite3.Connection]] = []
         self._lock = threading.Lock()
-        self._epoch = 0
+        self.epoch = 0
 
-    @contextmanager
-    def use(self, path: Path) -> Iterator[sqlite3.Connection]:
+    def use(self, path: Path) -> Lease:
         """Lend a connection to `path`. Raises `sqlite3.OperationalError` where there is no such file."""
-        epoch, name = self._epoch, str(path)
-        connection = self._take(name) or connect(path, read_only=True)
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._give(name, connection, epoch)
+        return Lease(self, path)
 
-    def _take(self, name: str) -> sqlite3.Connection | None:
+    def take(self, name: str) -> sqlite3.Connection | None:
+        """Return an idle connection to a file, None where there is none."""
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index][0] == name:
                     return self._idle.pop(index)[1]
         return None
 
-    def _give(self, name: str, connection: sqlite3.Connection, epoch: int) -> None:
+    def give(self, name: str, connection: sqlite3.Connection, epoch: int) -> None:
+        """Take back what was lent at an epoch; after a `clear` it is closed."""
         surplus = connection
         with self._lock:
-            if epoch == self._epoch:
+            if epoch == self.epoch:
                 self._idle.append((name, connection))
                 if len(self._idle) <= self._keep:
                     return
@@ -148,9 +142,29 @@ class Pool:
         """Close what is idle now and, when it is given back, what is lent (a file is to be deleted)."""
         with self._lock:
             idle, self._idle = self._idle, []
-            self._epoch += 1
+            self.epoch += 1
         for _, connection in idle:
             connection.close()
+
+
+class Lease:
+    """A connection lent for a `with` block; one that an exception passed through is closed."""
+
+    __slots__ = ("_connection", "_epoch", "_name", "_path", "_pool")
+
+    def __init__(self, pool: Pool, path: Path) -> None:
+        self._pool, self._path, self._name = pool, path, str(path)
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._epoch = self._pool.epoch
+        self._connection = self._pool.take(self._name) or connect(self._path, read_only=True)
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self._pool.give(self._name, self._connection, self._epoch)
+        else:
+            self._connection.close()
 
 
 class Database:

@@ -25,8 +25,8 @@ PACKAGE = "monitor.store.migrations.days"
 PAGE_SIZE = 8192
 SEALED = 9
 """The level of a chunk that holds a whole day that is over."""
-FAN = 4
-"""So many chunks of a check on one level are merged into one on the next."""
+FAN = 2
+"""So many chunks of a check on one level are merged into one on the next, up to sixteen hours."""
 _EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - _EPOCH).days
 _INSERT = (
@@ -120,7 +120,7 @@ class DayWriter:
             "SELECT max(n) FROM (SELECT count(*) AS n FROM chunks"
             " WHERE number >= ? AND number < ? AND level = ? GROUP BY number)"
         )
-        for level in (0, 1):
+        for level in range(4):
             most = self._db.execute(query, (grp * GROUP, (grp + 1) * GROUP, level)).fetchone()[0] or 0
             if most < FAN:
                 break

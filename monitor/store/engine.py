@@ -60,7 +60,7 @@ class Store(StoreReader):
     def __init__(
         self, paths: Paths, keep: Retention, bounds: Bounds, state: Database, lock: StateLock
     ) -> None:
-        heads = HeadsWriter(paths.heads)
+        heads = HeadsWriter(paths.heads, bounds.log_kept)
         super().__init__(paths, state, Pool())
         self._keep, self._bounds, self._lock = keep, bounds, lock
         self._heads_writer, self._inbox = heads, Inbox()

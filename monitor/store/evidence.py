@@ -21,7 +21,7 @@ from monitor.store.heads import HeadsReader
 from monitor.store.latest import Last, last_of
 from monitor.store.paths import Paths
 from monitor.store.pins import from_json
-from monitor.store.records import DAY_MS, HEADER_WORDS, Frame, check_and_code, unpack
+from monitor.store.records import DAY_MS, Frame, check_and_code, unpack
 from monitor.store.rollfiles import RollupReader
 from monitor.store.rollups import WIDTHS
 from monitor.store.texts import Texts
@@ -210,7 +210,8 @@ class StoreReader:
         if number is None:
             return None
         records, latest = self._heads.last(number)
-        return last_of(map(self._frame, (latest, records))).get(number)
+        frames = map(self._frame, (latest, records))
+        return last_of(f.take(np.flatnonzero(f.numbers == number)) for f in frames).get(number)
 
     def _frame(self, data: bytes) -> Frame:
         """Return records as a frame, also where some have layouts that another process has just added."""
@@ -229,11 +230,11 @@ class StoreReader:
         return rollups.build(np.rint(window.times * 1000).astype(np.int64), window.values, width)
 
     def _of_day(self, read: Callable[..., T], *args: object) -> T | None:
-        """Return what `read` finds, None where the day's file has just been deleted."""
+        """Return what `read` finds, None where the day's file has just been deleted or is being made."""
         try:
             return read(*args)
-        except sqlite3.OperationalError:
-            if self._days.path(int(str(args[0]))).exists():
+        except sqlite3.OperationalError as error:
+            if self._days.path(int(str(args[0]))).exists() and "no such table" not in str(error):
                 raise
             return None
 
@@ -242,10 +243,9 @@ class StoreReader:
         used = codes >> 2
         values = np.full(len(at), np.nan)
         for layout in set(used.tolist()):
-            names = [name for name, _ in self._catalogue.layouts[layout].columns]
-            if metric in names:
-                rows = np.flatnonzero(used == layout)
-                place = HEADER_WORDS + names.index(metric)
+            place = self._catalogue.layouts[layout].place(metric)
+            if place is not None:
+                rows = used == layout
                 values[rows] = frame.words[frame.starts[rows] + place].view(np.float64)
         piece = Piece(at, codes & 3, values)
         if not len(at) or frame.words[1] > max(marks.values(), default=0):
@@ -267,7 +267,7 @@ def _window(pieces: Sequence[Piece]) -> Window:
     at = np.concatenate([p.at for p in pieces])
     values = np.concatenate([p.values for p in pieces])
     outcomes = np.concatenate([p.outcomes for p in pieces]).astype(np.uint8)
-    if len(pieces) > 1 and (at[1:] < at[:-1]).any():
+    if (at[1:] < at[:-1]).any():
         order = np.argsort(at, kind="stable")
         at, values, outcomes = at[order], values[order], outcomes[order]
     return Window(at / 1000, values, outcomes)

@@ -19,8 +19,6 @@ from monitor.store.records import DAY_MS, GROUP, Frame, Ints
 
 PACKAGE = "monitor.store.migrations.heads"
 PAGE_SIZE = 16_384
-LOG_KEPT = 2400
-"""Commits (of 250 ms) that stay in the log after they are settled: ten minutes."""
 SETTLE_AT_ONCE = 50_000
 """Records that one settling sorts; more wait for the next."""
 _CACHED_GROUPS = 16
@@ -31,7 +29,8 @@ _CHANGED = "UPDATE meta SET value = value + 1 WHERE name = 'changes'"
 class HeadsWriter:
     """What the writer thread does to `heads.db`; not for other threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log_kept: int) -> None:
+        self._log_kept = log_kept
         self._connection = connect(path, page_size=PAGE_SIZE)
         self.version = migrate(self._connection, PACKAGE)
         meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
@@ -81,7 +80,7 @@ class HeadsWriter:
             )
             db.execute("UPDATE meta SET value = ? WHERE name = 'settled'", (high,))
             db.execute(_CHANGED)
-            cut = min(high, self.committed - LOG_KEPT)
+            cut = min(high, self.committed - self._log_kept)
             db.execute("DELETE FROM log WHERE seq <= ?", (cut,))
             db.execute("UPDATE meta SET value = max(value, ?) WHERE name = 'cut'", (cut,))
         self.settled = high

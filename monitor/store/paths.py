@@ -46,6 +46,8 @@ class Bounds:
     commit_s: float = 0.25
     queue_limit: int = 200_000
     """Readings that may wait for a commit; more are dropped and counted."""
+    log_kept: int = 2400
+    """Commits (of 250 ms) that stay in order for the sinks after they are settled: ten minutes."""
     text_limit: int = 200_000
     """Different details kept a day; more are cut to their kind."""
     min_free_bytes: int = 512 * 1024 * 1024

@@ -57,6 +57,11 @@ class Layout:
         """The layout as it is stored."""
         return json.dumps([self.columns, self.phases], ensure_ascii=False)
 
+    def place(self, metric: str) -> int | None:
+        """Return the word of a record that holds a metric, None where there is none."""
+        names = (name for name, _ in self.columns)
+        return next((HEADER_WORDS + i for i, name in enumerate(names) if name == metric), None)
+
     @classmethod
     def parse(cls, number: int, spec: str) -> Layout:
         """Return the layout that was stored as `spec`."""

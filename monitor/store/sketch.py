@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 ACCURACY = 0.025
 _GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 _LOG = math.log(_GAMMA)
+_TO_MIDDLE = math.log(2 / (_GAMMA + 1))
 _LEAST = 5e-324
 _ZERO_AT = math.ceil(math.log(_LEAST) / _LOG) - 2
 """The exponent just below that of the least double: the key of a positive value is its distance from it."""
 _GREATEST = np.finfo(np.float64).max
+_GREATEST_LOG = 709.78
 
 
 def keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -32,8 +34,8 @@ def middle(key: int) -> float:
     """Return the value that stands for a bucket."""
     if key == 0:
         return 0.0
-    size = math.exp(min((abs(key) + _ZERO_AT) * _LOG, 709.7)) * 2 / (_GAMMA + 1)
-    return math.copysign(size, key)
+    exponent = (abs(key) + _ZERO_AT) * _LOG + _TO_MIDDLE
+    return math.copysign(math.exp(min(exponent, _GREATEST_LOG)), key)
 
 
 def quantile(buckets: NDArray[np.int64], counts: NDArray[np.int64], share: float) -> float:
