@@ -17,6 +17,7 @@ from aiohttp import web
 
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
+from monitor import garbage
 from monitor.alerts.mail import Mailer
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
@@ -146,6 +147,8 @@ class App:
         self.runner.wheel.start()
         self.loop_watch.start()
         self.schedule.every(1, "silence", self._sweep)
+        self.schedule.every(60, "garbage", garbage.every_minute)
+        self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
         works = [self.watch.run(), self._judging(), self._follow_files(), self._beat()]
         return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from inventory.problems import ConfigError
+from monitor import garbage
 from monitor.breaker import Breaker
 from monitor.clerk import Clerk, ClerkFault, Gone
 from monitor.job import Job
@@ -51,7 +51,7 @@ class Reloader:
             except (ConfigError, ClerkFault) as error:
                 self.error = str(error)
                 raise
-            collect_rarely()
+            garbage.collect_little()
             applied = []
             for change in changes:
                 applied.append(self._take(change))
@@ -62,7 +62,7 @@ class Reloader:
                 self._reschedule(each)
                 await asyncio.sleep(0)
             self.error, self.last, self.count = "", time.time(), self.count + 1
-            gc.freeze()
+            garbage.freeze()
             return len(changes)
 
     async def try_reload(self) -> None:
@@ -90,8 +90,3 @@ class Reloader:
         self.schedule.put(applied.put, self.soon)
         for address in applied.addresses:
             self.breaker.forget(address)
-
-
-def collect_rarely() -> None:
-    """Make the collector look seldom: with its defaults it stalls the loop at 200,000 checks a minute."""
-    gc.set_threshold(50_000, 20, 100)

@@ -45,7 +45,7 @@ class Response:
     def __init__(self, method: str, limit: int, *, keep: bool) -> None:
         """Read at most `limit` bytes of body, and `keep` them in `body` or only count them."""
         self._method, self.limit, self._keep = method, limit, keep
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
         self._head = self._fields = self._interim = 0
         self._framed, self._violation = False, ""
         self.status = 0
@@ -58,18 +58,27 @@ class Response:
         """Parse `data`. Raises `ProtocolViolated`; sets `done` once nothing more is needed."""
         if self.done:
             return
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.done:
+                self._release()
                 raise ProtocolViolated(self._violation or f"no valid HTTP response: {error}") from None
+        self._after(len(data))
+
+    def _after(self, received: int) -> None:
+        if self.done:
+            self._release()
         if not self.head_done:
-            self._head += len(data)
+            self._head += received
             if self._head > MAX_HEAD:
                 raise ProtocolViolated(f"more than {MAX_HEAD} bytes and no end of the header fields")
 
     def end(self) -> None:
         """Note the end of the connection. Raises `ProtocolViolated` where it broke the response off."""
+        self._release()
         if self.done:
             return
         if not self.head_done:
@@ -79,6 +88,10 @@ class Response:
         if self._framed:
             raise ProtocolViolated(f"closed amid the body, after {self.body_bytes} bytes")
         self.done = self.complete = True
+
+    def _release(self) -> None:
+        """Let the parser go: it and we hold each other, which keeps the cycle collector busy."""
+        self._parser = None
 
     def on_message_begin(self) -> None:
         """Take the beginning of a message; whatever follows the response is not looked at."""
@@ -94,6 +107,7 @@ class Response:
 
     def on_headers_complete(self) -> None:
         """Take the end of the head: of an interim response, or of the response."""
+        assert self._parser is not None
         self.status = self._parser.get_status_code()
         if 100 <= self.status < 200 and self.status != SWITCHING:
             self._interim += 1
