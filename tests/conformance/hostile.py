@@ -29,6 +29,7 @@ LATE_S = 0.4
 """How much later than its deadline a run may end, on a busy machine."""
 MEMORY = 24 * 2**20
 """Bytes that a run may have allocated at its peak, the server's share included."""
+SECRETS = {"key": "no key at all"}
 UNRESOLVABLE = "x" * 64 + ".invalid"
 """A label of 64 letters: refused before anybody is asked."""
 
@@ -44,6 +45,8 @@ class Row:
     address: str = "127.0.0.1"
     params: Mapping[str, Any] = field(default_factory=dict)
     settings: ProbeSettings = field(default_factory=lambda: ProbeSettings(control_name="localhost"))
+    block: str = ""
+    """The block of parameters that holds the port, where it is not one of the probe's own."""
 
     def __str__(self) -> str:
         return f"{self.probe}-{self.situation}"
@@ -63,10 +66,10 @@ async def run(row: Row) -> Ran:
     """Run a row's probe before its server. Nothing of either may be left open afterwards."""
     before = _descriptors()
     if row.server is None:
-        ran = await _measured(row, {})
+        ran = await _measured(row, row.params)
     else:
         async with row.server() as port:
-            ran = await _measured(row, {"port": port})
+            ran = await _measured(row, _with_port(row, port))
     for _ in range(20):
         if _descriptors() <= before:
             break
@@ -74,13 +77,17 @@ async def run(row: Row) -> Ran:
     return replace(ran, descriptors_left=_descriptors() - before)
 
 
-async def _measured(row: Row, port: dict[str, Any]) -> Ran:
+def _with_port(row: Row, port: int) -> dict[str, Any]:
+    if not row.block:
+        return {**row.params, "port": port}
+    return {**row.params, row.block: {**row.params[row.block], "port": port}}
+
+
+async def _measured(row: Row, params: Mapping[str, Any]) -> Ran:
     with _traced() as peak:
-        async with shared_here(row.settings) as shared:
+        async with shared_here(row.settings, SECRETS) as shared:
             start = time.perf_counter()
-            reading = await run_once(
-                row.probe, row.address, timeout=TIMEOUT_S, shared=shared, **port, **row.params
-            )
+            reading = await run_once(row.probe, row.address, timeout=TIMEOUT_S, shared=shared, **params)
             seconds = time.perf_counter() - start
         return Ran(reading, seconds, peak(), 0)
 

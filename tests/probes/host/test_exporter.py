@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,16 @@ def test_bad_parameters(params: dict[str, Any], message: str) -> None:
         ExporterParams.model_validate(params)
 
 
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """Keep what earlier tests left from the garbage collector, as the daemon does after each load."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("frozen")
 async def test_a_big_exposition_does_not_hold_the_loop() -> None:
     lines = "".join(f'a{{n="{n}",text="some label that is long enough"}} {n}\n' for n in range(15_000))
     async with _serving(lines) as (port, _):
