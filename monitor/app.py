@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -208,10 +209,17 @@ class App:
         notify("READY=1")
 
     async def _follow_files(self) -> None:
-        """Reload when a file changes."""
-        watched = self.place.watched
-        if watched:
-            async for _ in watchfiles.awatch(*watched, debounce=400, recursive=True, raise_interrupt=False):
+        """Reload when a file changes, also when an editor puts a new one in its place."""
+        watched = [path.resolve() for path in self.place.watched]
+        folders = {path if path.is_dir() else path.parent for path in watched}
+
+        def ours(_: watchfiles.Change, name: str) -> bool:
+            return any(Path(name).is_relative_to(path) for path in watched)
+
+        if folders:
+            async for _ in watchfiles.awatch(
+                *folders, watch_filter=ours, debounce=400, raise_interrupt=False
+            ):
                 await self.reloader.try_reload()
 
     async def _judging(self) -> None:
