@@ -36,11 +36,14 @@ async def check(
     """Make a run. Raises ConfigError, BadSelection, ControlError, Locked, SchemaTooNew."""
     started = time.time()
     workspace = open_workspace(place)
-    units = select(workspace.inventory, wanted)
+    gates = {each.gate for each in workspace.checklists.values()}
+    units = select(workspace.inventory, wanted, gates)
     if mode == "stored":
         results = _stored(place, workspace, units, wanted.gate)
     else:
         results = await _fresh(place, workspace, units, wanted.gate, progress)
+    order = {unit: index for index, unit in enumerate(units)}
+    results.sort(key=lambda result: order[result.id])
     await _record(place, results, wanted.gate)
     return Run(wanted.gate, mode, started, time.time(), results, _warnings(workspace, started))
 

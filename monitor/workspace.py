@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
@@ -31,6 +31,8 @@ class Workspace:
     checklists: Mapping[str, Checklist]
     waivers: Waivers
     jobs: Mapping[Asset, tuple[Job, ...]]
+    digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
+    """Units' digests by gate and unit, as far as they were needed."""
 
     def jobs_by_unit(self) -> Mapping[str, list[Job]]:
         """Return the jobs of each unit that has any, in order."""
@@ -43,16 +45,14 @@ class Workspace:
         """Return a judge of all units by the evidence at one moment."""
         return Judge(
             self.inventory, self.plan, self.checklists, evidence,
-            now=now, gate=gate, waivers=self.waivers, jobs=self.jobs,
+            now=now, gate=gate, waivers=self.waivers, jobs=self.jobs, digests=self.digests,
         )  # fmt: skip
 
     def results(
         self, units: Iterable[str], evidence: Evidence, gate: str, now: float
     ) -> Iterator[UnitResult]:
-        """Yield the result of each unit."""
-        judge = self.judge(evidence, gate, now)
-        for unit in units:
-            yield judge.unit(unit)
+        """Yield the result of each unit, those farthest down first."""
+        yield from self.judge(evidence, gate, now).units(units)
 
 
 def open_workspace(place: Place) -> Workspace:

@@ -117,6 +117,8 @@ class ItemFile(Strict):
     attest: Attest | None = None
     awaits: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     """What this version cannot measure yet: the item stays unknown until it can."""
+    parent: Literal["READY", "CONDITIONAL"] | None = None
+    """The least verdict of the unit's parent at the same gate."""
 
 
 class ChecklistFile(Strict):
@@ -155,6 +157,7 @@ class Item:
     depends_on: tuple[str, ...] = ()
     attest: Attest | None = None
     awaits: str | None = None
+    parent: Literal["READY", "CONDITIONAL"] | None = None
     sources: tuple[str, ...] = ()
     """The checklists that wrote on it, the oldest first."""
     where: Problem | None = field(default=None, compare=False, repr=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from inventory.load import files
+from inventory.models import DEFAULT_GATE
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean
 from inventory.source import Document, read, validate
 from monitor.readiness import overlay
@@ -21,7 +22,6 @@ from monitor.readiness.soak import Soak
 from probes import registry as built_in
 from probes.api import FactDef, MetricDef, ProbeSpec
 
-DEFAULT_GATE = "go-live"
 RAW_RETENTION_S = 14 * 86400.0
 WEEK_S = 7 * 86400.0
 
@@ -231,15 +231,16 @@ class _Loader:
             line.remediation.en if line.remediation else "", line.remediation.zh if line.remediation else "",
             line.select, check, line.probe or check, (), line.max_age, self._soak(written, at, line.soak),
             self._applies(written, at, line), bool(line.waivable), bool(line.optional),
-            line.depends_on or (), line.attest, line.awaits,
+            line.depends_on or (), line.attest, line.awaits, line.parent,
             where=written.document.problem((*at, "max_age"), ""),
         )  # fmt: skip
 
     def _form(self, line: ItemFile) -> tuple[str, str] | None:
         measured = line.check is not None or line.probe is not None
-        if measured + (line.attest is not None) + (line.awaits is not None) != 1:
+        others = [getattr(line, key) is not None for key in ("attest", "awaits", "parent")]
+        if measured + sum(others) != 1:
             text = f'item "{line.id}" must be either measured or attested'
-            return text, "write either check and expect, or attest"
+            return text, "write either check and expect, or attest, or parent"
         if not measured:
             clash = [key for key in ("expect", "max_age", "soak") if getattr(line, key)]
             return (f"an item that is not measured has no {clash[0]}", "leave it out") if clash else None

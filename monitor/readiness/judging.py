@@ -6,10 +6,10 @@ The rules are numbered as in the documentation (`docs/readiness.md`): 1 outcomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 
-from inventory.models import Inventory, Unit
+from inventory.models import DEFAULT_GATE, Inventory, Unit
 from monitor.job import Job
 from monitor.plan import Plan
 from monitor.readiness.applied import Applied, Asked
@@ -33,14 +33,16 @@ from monitor.readiness.waivers import Waiver, Waivers
 from monitor.store.api import Evidence, Latest
 from probes.api import Outcome, Reading
 
-DEFAULT_GATE = "go-live"
 CLOCK_SLACK_S = 60.0
 """How far in the future a reading may lie (clocks differ) and still count."""
 _STATUS = {Truth.PASS: Status.PASS, Truth.FAIL: Status.FAIL, Truth.UNKNOWN: Status.UNKNOWN}
 
 
 class Judge:
-    """Judges units at one gate by the evidence at one moment; remembers verdicts for roll-ups."""
+    """Judges units at one gate by the evidence at one moment; remembers verdicts for roll-ups.
+
+    `digests` (by gate and unit) may be kept by the caller for as long as the files do not change.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Judge:
         waivers: Waivers | None = None,
         requirements: Requirements | None = None,
         jobs: Mapping[Asset, tuple[Job, ...]] | None = None,
+        digests: MutableMapping[tuple[str, str], str] | None = None,
     ) -> None:
         self._inventory, self._plan, self._asked = inventory, plan, Asked(checklists, gate)
         self._evidence, self._now, self._gate = evidence, now, gate
@@ -62,12 +65,19 @@ class Judge:
         self._measuring = Measuring(evidence, requirements or NoRequirements(), now)
         self._dependencies = Dependencies(inventory, self._jobs, evidence, now)
         self._verdicts: dict[str, tuple[Verdict, float]] = {}
+        self._digests = digests if digests is not None else {}
 
     def unit(self, key: str) -> UnitResult:
         """Return a unit's result, with the roll-up of all below it. Raises `applied.Conflict`."""
         own = self._own(key)
         below = [self._verdict(unit.id) for unit in self._inventory.subtree(key)]
         return replace(own, rollup=rollup(below))
+
+    def units(self, keys: Iterable[str]) -> Iterator[UnitResult]:
+        """Yield the results of some units, those farthest down first, so that each is judged once only."""
+        depths = {key: sum(1 for _ in self._inventory.ancestors(key)) for key in keys}
+        for key in sorted(depths, key=lambda each: -depths[each]):
+            yield self.unit(key)
 
     def _verdict(self, key: str) -> tuple[Verdict, float]:
         if key not in self._verdicts:
@@ -91,6 +101,12 @@ class Judge:
 
     def _digest(self, unit: Unit, applied: Applied) -> str:
         """Return the digest of what the unit is: itself, its effective checks, and what is asked of it."""
+        key = (self._gate, unit.id)
+        if key not in self._digests:
+            self._digests[key] = self._made_digest(unit, applied)
+        return self._digests[key]
+
+    def _made_digest(self, unit: Unit, applied: Applied) -> str:
         jobs = [job for asset in unit.assets for job in self._jobs.get((unit.id, asset.id), ())]
         checks = {job.id: self._check(job) for job in jobs}
         return digest({"unit": unit, "checks": checks, "items": applied.digest})
@@ -105,6 +121,8 @@ class Judge:
             return replace(blank, status=Status.NOT_APPLICABLE, reason="applies_when")
         if row.item.attest is not None:
             return replace(blank, reason="not_attested", expected=f"attested by an {row.item.attest.role}")
+        if row.item.parent is not None:
+            return self._of_parent(unit, row.item.parent, blank)
         if row.job is None:
             return replace(blank, reason=NOT_MEASURED, detail=row.lacking)
         latest = self._evidence.latest(row.job.id)
@@ -112,6 +130,22 @@ class Judge:
         if root := self._dependencies.blocked(row.job):  # rule 3
             return replace(seen, reason="blocked", blocked_by=root, detail=f"blocked by {root}")
         return self._judged(unit, row.item, row.job, latest, seen)
+
+    def _of_parent(self, unit: Unit, least: str, blank: ItemResult) -> ItemResult:
+        expected = "parent READY" if least == "READY" else "parent READY or CONDITIONAL"
+        row = replace(blank, expected=expected)
+        if unit.parent is None:
+            return replace(row, reason=NOT_MEASURED, detail="this unit has no parent")
+        found, _ = self._verdict(unit.parent)
+        row = replace(row, actual=f"{unit.parent} is {found}", value=found.value)
+        if found is Verdict.UNKNOWN:
+            return replace(row, reason=NOT_MEASURED)
+        good = found is Verdict.READY or found == least
+        return (
+            replace(row, status=Status.PASS)
+            if good
+            else replace(row, status=Status.FAIL, reason="expectation")
+        )
 
     def _seen(self, item: Item, job: Job, latest: Latest | None, blank: ItemResult, unit: Unit) -> ItemResult:
         """Return the row with what is known of the last measurement, not judged yet."""

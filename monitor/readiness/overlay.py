@@ -17,7 +17,7 @@ from monitor.readiness.conditions import (
     Statistic,
 )
 
-FIXED = ("category", "select", "check", "probe", "applies_when")
+FIXED = ("category", "select", "check", "probe", "applies_when", "awaits")
 """What says what the item is about: another item needs another id."""
 Complaint = tuple[str, str, str]
 """Key, message, suggestion."""
@@ -79,6 +79,8 @@ def relaxed(parent: ItemFile, child: ItemFile) -> Iterator[Complaint]:
         yield from _soak(parent.soak, child.soak)
     if child.attest:
         yield from _attest(parent.attest, child.attest)
+    if child.parent == "CONDITIONAL" and parent.parent == "READY":
+        yield _relaxes("parent", "parent: READY")
 
 
 def _relaxes(key: str, allowed: str) -> Complaint:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from inventory.models import Inventory
+from inventory.models import DEFAULT_GATE, Inventory
 from inventory.problems import did_you_mean
 
 
@@ -22,14 +22,17 @@ class Selection:
     subtree: str | None = None
     wave: str | None = None
     due_before: date | None = None
-    gate: str = "go-live"
+    gate: str = DEFAULT_GATE
 
 
-def select(inventory: Inventory, wanted: Selection) -> list[str]:
+def select(inventory: Inventory, wanted: Selection, gates: Iterable[str] = ()) -> list[str]:
     """Return the ids of the units, in the order of the inventory.
 
-    Units without a date are never left out by `due_before`. Raises BadSelection, also where none is left.
+    `gates` are those that checklists are for; a gate that neither they nor any unit's dates know is refused,
+    since nothing would be asked there. Units without a date are never left out by `due_before`.
+    Raises BadSelection, also where no unit is left.
     """
+    _check_gate(inventory, wanted.gate, gates)
     for each in (*wanted.units, *([wanted.subtree] if wanted.subtree else [])):
         if each not in inventory.units:
             hint = did_you_mean(each, inventory.units)
@@ -41,6 +44,13 @@ def select(inventory: Inventory, wanted: Selection) -> list[str]:
     if not found:
         raise BadSelection(f"no unit is selected{_why(inventory, wanted)}")
     return found
+
+
+def _check_gate(inventory: Inventory, gate: str, gates: Iterable[str]) -> None:
+    known = {DEFAULT_GATE, *gates, *(each for unit in inventory for each in unit.gates)}
+    if gate not in known:
+        hint = did_you_mean(gate, known)
+        raise BadSelection(f'unknown gate "{gate}"{"; " + hint if hint else ""}')
 
 
 def _named(inventory: Inventory, wanted: Selection) -> Iterable[str]:

@@ -56,7 +56,7 @@ def sentence(unit: UnitResult, language: Language) -> str:
     head = f"{token.sign} {name(unit, language)} ({unit.id}): {token.word(language)}"
     comma, stop = ("，", "。") if language == "zh" else (", ", ".")
     if unit.verdict is Verdict.READY:
-        return f"{head}{comma}{_all_hold(unit.counts[Status.PASS], language)}{stop}"
+        return f"{head}{comma}{_all_hold(unit, language)}{stop}"
     because = "；".join(_counted(unit)) if language == "zh" else "; ".join(unit.reasons)
     main = cause(unit)
     if main is None:
@@ -65,10 +65,14 @@ def sentence(unit: UnitResult, language: Language) -> str:
     return f"{head}{comma}{because}{colon}{told(main, language)}{_blocked(unit, main, language)}{stop}"
 
 
-def _all_hold(count: int, language: Language) -> str:
+def _all_hold(unit: UnitResult, language: Language) -> str:
+    """Return that all holds; info items that do not are named, though they do not count."""
+    count, counts = unit.counts[Status.PASS], unit.counts
+    aside = counts[Status.FAIL] + counts[Status.UNKNOWN]
     if language == "zh":
-        return f"{count} 项检查全部通过"
-    return "its one item holds" if count == 1 else f"all {count} items hold"
+        return f"{count} 项检查全部通过" + (f"（另有 {aside} 项参考项未通过）" if aside else "")
+    held = "its one item holds" if count == 1 else f"all {count} items hold"
+    return held + (f", {aside} for information aside" if aside else "")
 
 
 def _counted(unit: UnitResult) -> list[str]:
