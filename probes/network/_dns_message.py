@@ -11,6 +11,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdata
 import dns.rdatatype
 import dns.reversename
 
@@ -20,7 +21,14 @@ PAYLOAD = 1232
 """EDNS buffer size that crosses any path unfragmented (DNS flag day 2020)."""
 MAX_ANSWERS = 256
 MAX_ANSWER = 255
+MAX_CLASSES = 10_000
+"""Kinds of records that dnspython may remember; it keeps one for each pair that any answer ever named."""
 FLAGS = (("aa", dns.flags.AA), ("ra", dns.flags.RA), ("ad", dns.flags.AD))
+
+# Otherwise dnspython imports a module the first time an answer names a type: in the loop, as targets please.
+dns.rdata.load_all_types()  # type: ignore[no-untyped-call]
+_classes = dns.rdata._rdata_classes  # noqa: SLF001 - there is no other way to bound it
+_known = dict(_classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,10 @@ def decode(data: bytes, asked: Question) -> Answer | None:
         return _reduce(message, truncated) if asked.message.is_response(message) else None
     except (dns.exception.DNSException, ValueError, LookupError, struct.error, OverflowError, RecursionError):
         return None
+    finally:
+        if len(_classes) > MAX_CLASSES:
+            _classes.clear()
+            _classes.update(_known)
 
 
 def _reduce(message: dns.message.Message, truncated: bool) -> Answer:

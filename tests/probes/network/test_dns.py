@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from probes.api import Outcome
-from probes.network._dns_message import Answer, decode, question
+from probes.network._dns_message import MAX_CLASSES, Answer, _classes, decode, question
 from probes.network.dns import DnsParams, objection
 from tests.probing import run_once
 from tests.servers.named import named
@@ -138,6 +138,16 @@ def test_the_decoder_takes_anything_behind_a_right_header(tail: bytes, high: int
     header = ASKED.wire[:2] + bytes([high | 0x80, low]) + b"\0\1\0\3\0\1\0\1"
     found = decode(header + ASKED.wire[12:] + tail, ASKED)
     assert found is None or len(found.data) <= 256
+
+
+def test_kinds_of_records_that_answers_name_are_not_kept_without_end() -> None:
+    head, asked, sizes = ASKED.wire[:2] + b"\x80\0\0\1\0\x64\0\0\0\0", ASKED.wire[12:-11], []
+    for number in range(1000, 1000 + 2 * MAX_CLASSES, 100):
+        records = [b"\xc0\x0c%b\0\1\0\0\0\1\0\1x" % (number + n).to_bytes(2, "big") for n in range(100)]
+        assert decode(head + asked + b"".join(records), ASKED) is not None
+        sizes.append(len(_classes))
+    assert MAX_CLASSES / 2 < max(sizes) <= MAX_CLASSES
+    assert decode(dns.message.make_response(ASKED.message).to_wire(), ASKED) is not None
 
 
 @given(st.data())
