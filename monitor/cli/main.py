@@ -6,7 +6,6 @@ import os
 import sys
 from importlib.metadata import version as installed_version
 
-import click
 import typer
 
 from inventory.problems import ConfigError
@@ -76,14 +75,11 @@ def main() -> None:
 
 def _status() -> int:
     try:
-        result = app(standalone_mode=False)
+        app()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except ConfigError as error:
         return _quietly(error)
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
-        error.show()
-        return CONFIG_ERROR
     except (Locked, SchemaTooNew, ControlError, FileNotFoundError) as error:
         err.print(f"muster: {error}", markup=False)
         return 1
@@ -95,7 +91,7 @@ def _status() -> int:
         err.print(f"muster: {type(error).__name__}: {error}", markup=False)
         err.print("this is a bug in Muster; run again with MUSTER_DEBUG=1 to see where", markup=False)
         return 1
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _quietly(error: ConfigError) -> int:

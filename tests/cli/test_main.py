@@ -1,0 +1,60 @@
+"""The root of the command line: what is not there yet, wrong usage, and the doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import muster
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize(
+    "command", ["capacity", "reflect", "attest", "waive", "sign", "report", "dashboards"]
+)
+async def test_commands_of_later_steps_say_so(command: str) -> None:
+    status, out, err = await muster(command, "x", "--format", "json")
+    assert (status, out) == (2, "")
+    assert "step" in err
+
+
+async def test_wrong_usage_is_2(tmp_path: Path) -> None:
+    assert (await muster("nothing"))[0] == 2
+    assert (await muster("check", "--gaet", "x"))[0] == 2
+    status, _, err = await muster(
+        "check", "-i", str(tmp_path / "none.yaml"), "--state-dir", str(tmp_path / "s")
+    )
+    assert status == 2
+    assert "Traceback" not in err
+
+
+async def test_version_and_help() -> None:
+    status, out, _ = await muster("--version")
+    assert status == 0
+    assert out.startswith("muster 0.")
+    assert (await muster("--help"))[0] == 0
+
+
+async def test_the_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "muster.toml").write_text(
+        '[daemon]\nstate_dir = "state"\ninventory = "none.yaml"\n[mail]\nhost = "127.0.0.1"\nport = 9\n',
+        "utf-8",
+    )
+    status, out, _ = await muster("doctor", "-c", str(tmp_path / "muster.toml"))
+    text = " ".join(out.split())
+    assert status == 1
+    for part in ("icmp", "open files", "clock", "inventory", "none.yaml", "mail", "muster run"):
+        assert part in text
+
+
+async def test_the_doctor_is_content_with_the_starter(tmp_path: Path) -> None:
+    assert (await muster("init", str(tmp_path / "here")))[0] == 0
+    settings = tmp_path / "here" / "muster.toml"
+    text = settings.read_text("utf-8")
+    status, out, err = await muster("inventory", "validate", "-c", str(settings))
+    assert status == 0, (out, err, text)
+    again, _, err = await muster("init", str(tmp_path / "here"))
+    assert again == 2
+    assert "nothing was changed" in err
