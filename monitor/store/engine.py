@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from monitor.lock import StateLock
 from monitor.store.api import OUTCOME_CODES, Latest, StoreInfo
@@ -25,6 +25,7 @@ from monitor.store.rolling import Roller
 from monitor.store.writer import Inbox, Writer
 from probes.api import MetricDef, Reading
 
+T = TypeVar("T")
 EARLIEST_MS = 0
 LATEST_MS = 253_402_300_800_000
 """The end of the year 9999."""
@@ -155,17 +156,16 @@ class Store(StoreReader):
 
     async def compact(self, *, today: int | None = None) -> None:
         """Do now what is otherwise spread over the hour: roll everything, seal the days before `today`."""
-        done: Future[None] = Future()
-        self._inbox.jobs.append(
-            (lambda: self._compact(day_at(time.time()) if today is None else today), done)
-        )
-        self._writer.wake()
-        await asyncio.wrap_future(done)
+        day = day_at(time.time()) if today is None else today
+        await self._in_writer(lambda: self._compact(day))
 
     async def retain(self, today: int) -> list[str]:
         """Delete now one file of each kind that is past its time on a day; return their names."""
-        done: Future[list[str]] = Future()
-        self._inbox.jobs.append((lambda: self._roller.retain(today, self._keep), done))
+        return await self._in_writer(lambda: self._roller.retain(today, self._keep))
+
+    async def _in_writer(self, job: Callable[[], T]) -> T:
+        done: Future[T] = Future()
+        self._inbox.jobs.append((job, done))
         self._writer.wake()
         return await asyncio.wrap_future(done)
 

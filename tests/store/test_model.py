@@ -69,6 +69,10 @@ class Course(RuleBasedStateMachine):
         self.loop.run_until_complete(self.store.flush())
 
     @rule()
+    def settle(self) -> None:
+        self.loop.run_until_complete(self.store._in_writer(self.store._heads_writer.settle))
+
+    @rule()
     def roll(self) -> None:
         self.loop.run_until_complete(self.store.compact(today=0))
 
@@ -171,7 +175,7 @@ def same(a: Latest | None, b: Latest | None) -> bool:
     return all((x and identity(x)) == (y and identity(y)) for x, y in pairs)
 
 
-Course.TestCase.settings = settings(max_examples=40, stateful_step_count=20)
+Course.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 @pytest.mark.may_block
