@@ -23,9 +23,7 @@ class SchemaTooNew(RuntimeError):  # noqa: N818 - reads better where it is raise
     """The file was written by a newer Muster."""
 
 
-def connect(
-    path: Path, *, synchronous: str = "FULL", read_only: bool = False, page_size: int = 4096
-) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False, page_size: int = 4096) -> sqlite3.Connection:
     """Open a database in WAL mode with our settings; transactions are explicit.
 
     The size of pages counts for a new file only; large ones suit large blobs.
@@ -39,13 +37,46 @@ def connect(
         if not read_only:
             connection.execute(f"PRAGMA page_size={page_size}")
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={synchronous}")
+            connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
         connection.execute("PRAGMA foreign_keys=ON")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def open_migrated(path: Path, package: str, *, page_size: int = 4096) -> tuple[sqlite3.Connection, int]:
+    """Open a database for writing at its newest schema; return that version, too.
+
+    A new one is made under another name and then renamed: readers never meet a file without its tables.
+    Raises `SchemaTooNew`.
+    """
+    if not path.exists():
+        unfinished = path.with_name(path.name + ".new")
+        for old in (unfinished, *(unfinished.with_name(unfinished.name + s) for s in ("-wal", "-shm"))):
+            old.unlink(missing_ok=True)
+        made = connect(unfinished, page_size=page_size)
+        try:
+            migrate(made, package)
+        finally:
+            made.close()
+        unfinished.replace(path)
+    connection = connect(path)
+    try:
+        return connection, migrate(connection, package)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _open_read_only(path: Path, package: str) -> tuple[sqlite3.Connection, int]:
+    connection = connect(path, read_only=True)
+    try:
+        return connection, check_version(connection, package)
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager
@@ -178,16 +209,13 @@ class Database:
         path: Path,
         package: str = "monitor.store.migrations.state",
         *,
-        synchronous: str = "FULL",
         read_only: bool = False,
     ):
         self.path = path
-        self._connection = connect(path, synchronous=synchronous, read_only=read_only)
-        try:
-            self.version = (check_version if read_only else migrate)(self._connection, package)
-        except BaseException:
-            self._connection.close()
-            raise
+        if read_only:
+            self._connection, self.version = _open_read_only(path, package)
+        else:
+            self._connection, self.version = open_migrated(path, package)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
         self._writing = threading.Lock()
         self._pool = Pool(4)

@@ -15,7 +15,7 @@ import structlog
 from numpy.typing import NDArray
 
 from monitor.store.codec import Chunk, Damaged, Table, encode
-from monitor.store.database import Pool, connect, migrate, transaction
+from monitor.store.database import Pool, open_migrated, transaction
 from monitor.store.records import GROUP, Ints
 from monitor.store.tables import Columns, Part, merged
 
@@ -69,8 +69,7 @@ class DayWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = connect(path, page_size=PAGE_SIZE)
-        migrate(self._db, PACKAGE)
+        self._db, _ = open_migrated(path, PACKAGE, page_size=PAGE_SIZE)
         self._columns: dict[Columns, int] = {}
         self._texts: dict[int, int] = {}
 

@@ -230,11 +230,11 @@ class StoreReader:
         return rollups.build(np.rint(window.times * 1000).astype(np.int64), window.values, width)
 
     def _of_day(self, read: Callable[..., T], *args: object) -> T | None:
-        """Return what `read` finds, None where the day's file has just been deleted or is being made."""
+        """Return what `read` finds, None where the day's file has just been deleted."""
         try:
             return read(*args)
-        except sqlite3.OperationalError as error:
-            if self._days.path(int(str(args[0]))).exists() and "no such table" not in str(error):
+        except sqlite3.OperationalError:
+            if self._days.path(int(str(args[0]))).exists():
                 raise
             return None
 

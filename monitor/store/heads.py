@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.store.codec import TICK_MS
-from monitor.store.database import Pool, connect, migrate, transaction
+from monitor.store.database import Pool, open_migrated, transaction
 from monitor.store.records import DAY_MS, GROUP, Frame, Ints
 
 PACKAGE = "monitor.store.migrations.heads"
@@ -31,8 +31,7 @@ class HeadsWriter:
 
     def __init__(self, path: Path, log_kept: int) -> None:
         self._log_kept = log_kept
-        self._connection = connect(path, page_size=PAGE_SIZE)
-        self.version = migrate(self._connection, PACKAGE)
+        self._connection, _ = open_migrated(path, PACKAGE, page_size=PAGE_SIZE)
         meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
         self.committed: int = meta["committed"]
         self.settled: int = meta["settled"]

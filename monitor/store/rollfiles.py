@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.store import rollups
 from monitor.store.codec import Table
-from monitor.store.database import Pool, connect, migrate, transaction
+from monitor.store.database import Pool, open_migrated, transaction
 from monitor.store.days import day_of, name_of
 from monitor.store.records import Ints
 from monitor.store.rollups import WIDTHS, Buckets, Step
@@ -56,9 +56,8 @@ def _blob(at: Ints, values: dict[str, NDArray[np.float64]], width: int) -> bytes
 def write(folder: Path, day: int, rows: Sequence[tuple[int, dict[Step, bytes]]]) -> None:
     """Replace the rollups of a day for some checks."""
     for step in WIDTHS:
-        db = connect(folder / file_of(step, day))
+        db, _ = open_migrated(folder / file_of(step, day), PACKAGE)
         try:
-            migrate(db, PACKAGE)
             with transaction(db):
                 blobs = [(number, day, found[step]) for number, found in rows]
                 db.executemany("REPLACE INTO rollups VALUES (?, ?, ?)", blobs)

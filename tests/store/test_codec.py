@@ -39,11 +39,11 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(numbers, fixed, metrics)
 
 
-def exact(found: np.ndarray, given: np.ndarray) -> bool:  # type: ignore[type-arg]
+def exact(found: np.ndarray, given: np.ndarray) -> bool:
     return bool((found.view(np.uint64) == given.view(np.uint64)).all())
 
 
-def within(found: np.ndarray, given: np.ndarray, step: float) -> bool:  # type: ignore[type-arg]
+def within(found: np.ndarray, given: np.ndarray, step: float) -> bool:
     present = ~np.isnan(given)
     error = np.abs(found[present] - given[present])
     return bool((np.isnan(found) == np.isnan(given)).all() and (error <= step * 0.501).all())

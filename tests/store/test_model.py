@@ -178,6 +178,4 @@ def same(a: Latest | None, b: Latest | None) -> bool:
 Course.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 
 
-@pytest.mark.may_block
-class TestCourse(Course.TestCase):  # type: ignore[misc,name-defined]
-    """The machine as a test; it opens and closes stores where it stands."""
+TestCourse = pytest.mark.may_block(Course.TestCase)

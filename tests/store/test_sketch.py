@@ -18,7 +18,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.lists(FINITE, min_size=1, max_size=60)
 
 
-def of(values: list[float]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def of(values: list[float]) -> tuple[np.ndarray, np.ndarray]:
     return sketch.merge(sketch.keys(np.array(values)), np.ones(len(values), np.int64))
 
 
