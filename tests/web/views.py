@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from monitor.job import Job
 from monitor.store.engine import Store
-from monitor.store.verdicts import Verdicts
+from monitor.store.verdicts import Verdicts, pack
 from monitor.web.view import OwnMetric, Series
 from monitor.wire import UnitCard
 from probes import registry
@@ -21,6 +22,11 @@ from probes.errors import Refused
 
 GATE = "go-live"
 CHECK = "gz-tianhe/uplink/tcp"
+TCP = registry.get("tcp")
+"""Loaded before any loop runs."""
+DIGEST = "sha256:0"
+STATUSES = ("pass", "fail", "unknown", "waived", "not_applicable")
+EVIL = "<script>alert(1)</script>"
 
 
 @dataclass
@@ -42,8 +48,14 @@ class Sample:
     def job(self, check: str) -> Job | None:
         return self.jobs.get(check)
 
-    def states(self) -> Mapping[str, str]:
-        return self.believed
+    def state(self, check: str) -> str:
+        return self.believed.get(check, "UNKNOWN")
+
+    def states(self) -> Iterator[tuple[str, str]]:
+        return iter(self.believed.items())
+
+    def checks(self) -> int:
+        return max(len(self.jobs), len(self.believed))
 
     def ready(self) -> tuple[bool, str]:
         return self.well
@@ -68,11 +80,12 @@ def card(key: str, name: str, name_zh: str = "", parent: str | None = None, **ot
 def item(key: str, status: str = "pass", **other: Any) -> dict[str, Any]:
     at = time.time()
     found = {
-        "id": key, "asset": "uplink", "category": "network", "title": f"Item {key}", "title_zh": f"检查项 {key}",
-        "severity": "blocker", "status": status, "reason": "", "detail": "", "blocked_by": None,
-        "expected": "connect_ms <= 40", "actual": "12 ms", "value": 12.0, "unit": "ms", "collected_at": iso(at - 5),
-        "expires_at": iso(at + 900), "attempted_at": iso(at - 5), "check": CHECK, "vantage": "hub",
-        "remediation": "Ask the carrier.", "remediation_zh": "联系运营商。", "waiver": None,
+        "id": key, "asset": "uplink", "category": "network", "severity": "blocker", "status": status,
+        "title": f"Item {key}", "title_zh": f"检查项 {key}", "reason": "", "detail": "", "blocked_by": None,
+        "expected": "connect_ms <= 40", "actual": "12 ms", "value": 12.0, "unit": "ms",
+        "collected_at": iso(at - 5), "expires_at": iso(at + 900), "attempted_at": iso(at - 5),
+        "check": CHECK, "vantage": "hub", "waiver": None,
+        "remediation": "Ask the carrier.", "remediation_zh": "联系运营商。",
     }  # fmt: skip
     return found | other
 
@@ -85,8 +98,8 @@ def judged(key: str, verdict: str, *items: dict[str, Any]) -> dict[str, Any]:
     statuses = [each["status"] for each in items]
     return {
         "id": key, "name": key, "name_zh": "", "verdict": verdict, "reasons": ["as judged"],
-        "unit_digest": "sha256:0", "checklists": [{"id": "service-hall", "digest": "sha256:1"}],
-        "counts": {status: statuses.count(status) for status in ("pass", "fail", "unknown", "waived", "not_applicable")},
+        "unit_digest": DIGEST, "checklists": [{"id": "service-hall", "digest": DIGEST}],
+        "counts": {status: statuses.count(status) for status in STATUSES},
         "coverage": 1.0, "rollup": {"worst": verdict, "counts": {}}, "items": list(items),
     }  # fmt: skip
 
@@ -94,31 +107,42 @@ def judged(key: str, verdict: str, *items: dict[str, Any]) -> dict[str, Any]:
 @asynccontextmanager
 async def sample(directory: Path) -> AsyncIterator[Sample]:
     """Make a view with a bureau, two halls and some readings of one check."""
-    store = Store.open(directory)
+    store = await asyncio.to_thread(Store.open, directory)
     view = Sample(store, Verdicts(store.state))
     view.cards = [
         card("gz", "Guangzhou bureau", "广州供电局"),
         card("gz-tianhe", "Tianhe service hall", "天河营业厅", "gz", gates={GATE: "2031-02-01"}),
         card("gz-yuexiu", "Yuexiu service hall", "越秀营业厅", "gz", gates={}),
     ]
-    _readings(view)
-    await store.flush()
-    await view.verdicts.save(GATE, _verdicts())
     try:
+        _readings(view)
+        await store.flush()
+        await save(view, *_verdicts())
         yield view
     finally:
-        store.close()
+        await store.aclose()
 
 
 def _readings(view: Sample) -> None:
-    spec = registry.get("tcp")
-    job = Job(CHECK, *CHECK.split("/"), spec, Target("127.0.0.1"), spec.params(port=9), 10.0, 5.0)
+    spec = TCP
+    unit, asset, check = CHECK.split("/")
+    job = Job(
+        CHECK,
+        unit,
+        asset,
+        check,
+        spec,
+        Target("127.0.0.1"),
+        spec.params.model_validate({"port": 9}),
+        10.0,
+        5.0,
+    )
     view.jobs[CHECK] = job
     view.evidence.declare(CHECK, spec.metrics)
     now = time.time()
     for number in range(180):
         value = 12 + 6 * math.sin(number / 9)
-        reading = Reading.ok({"connect_ms": value, "total_ms": value + 1}, {"banner": "220 <hello>"})
+        reading = Reading.ok({"connect_ms": value, "total_ms": value + 1}, {"banner": f"220 {EVIL}"})
         if number == 100:
             reading = Refused("connection refused").reading()
         reading.check, reading.at, reading.vantage = CHECK, now - 1800 + 10 * number, "hub"
@@ -126,22 +150,28 @@ def _readings(view: Sample) -> None:
     view.believed[CHECK] = "DOWN"
 
 
-def _verdicts() -> list[tuple[str, float, dict[str, Any]]]:
+Judgement = tuple[str, float, dict[str, Any]]
+"""A unit, when it was judged, and how."""
+
+
+async def save(view: Sample, *judgements: Judgement, gate: str = GATE) -> None:
+    """Keep judgements as the daemon does: packed elsewhere, then written."""
+    packed = await asyncio.to_thread(lambda: [pack(gate, *each) for each in judgements])
+    await view.verdicts.save(packed)
+
+
+def _verdicts() -> list[Judgement]:
     now = time.time()
     certificate = item(
         "security.certificate", "fail", category="security", asset="portal", reason="expectation",
         title="The portal's certificate is valid for at least 30 days", title_zh="门户证书有效期不少于 30 天",
-        expected="cert_days_left >= 30", actual="4.9 d", check="gz-tianhe/portal/tls",
+        expected="cert_days_left >= 30", actual="4.9 d", value=4.9, unit="d",
+        check="gz-tianhe/portal/tls",
     )  # fmt: skip
     blocked = item(
         "app.login", "unknown", category="application", reason="blocked", blocked_by="security.certificate"
     )
     minor = item("network.jitter", "fail", severity="minor", reason="expectation", actual="55 ms")
-    return [
-        ("gz", now, judged("gz", "READY", item("network.rtt"), item("db.select", category="database"))),
-        (
-            "gz-tianhe",
-            now,
-            judged("gz-tianhe", "NOT_READY", item("network.rtt"), certificate, blocked, minor),
-        ),
-    ]
+    bureau = judged("gz", "READY", item("network.rtt"), item("db.select", category="database"))
+    hall = judged("gz-tianhe", "NOT_READY", item("network.rtt"), certificate, blocked, minor)
+    return [("gz", now, bureau), ("gz-tianhe", now, hall)]
