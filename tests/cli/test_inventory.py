@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from monitor.cli import common
 from monitor.cli.main import app
 
 INVENTORY = """\
@@ -36,7 +37,8 @@ checks: [{id: line, probe: icmp, for: {kind: channel}, count: 7}]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(common.out, "_width", 400)
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "own.yaml").write_text(PROFILE)
     (tmp_path / "i.yaml").write_text(INVENTORY, encoding="utf-8")
@@ -46,7 +48,7 @@ def place(tmp_path: Path) -> Path:
 def muster(place: Path, *arguments: str) -> Result:
     options = ["-i", str(place / "i.yaml")] if arguments[0] in ("validate", "show") else []
     profiles = [] if arguments[0] == "import" else ["--profiles", str(place / "profiles")]
-    return CliRunner().invoke(app, ["inventory", *arguments, *options, *profiles], env={"COLUMNS": "160"})
+    return CliRunner().invoke(app, ["inventory", *arguments, *options, *profiles])
 
 
 def test_validate(place: Path) -> None:

@@ -235,6 +235,7 @@ async def test_more_than_memory_allows_is_overload(monkeypatch: pytest.MonkeyPat
     assert [reading.kind for reading in readings] == [""] * 5 + ["overload"] * 3
 
 
+@pytest.mark.alone
 @needs_ping
 async def test_losses_while_the_queue_overflowed_are_inconclusive() -> None:
     async with shared_here() as shared:
