@@ -74,7 +74,7 @@ def restore(file: Path, state_dir: Path) -> list[str]:
             _put_in_place(Path(folder), state_dir, names)
     finally:
         lock.release()
-        if made and not any(p for p in state_dir.iterdir() if p.name != "store.lock"):
+        if made and not _held(state_dir):
             shutil.rmtree(state_dir, ignore_errors=True)
     return names
 
@@ -83,10 +83,13 @@ def _refuse_if_used(state_dir: Path) -> None:
     daemon = StateLock(state_dir)
     daemon.take()
     daemon.release()
-    held = sorted(p.name for p in state_dir.iterdir() if p.name not in ("lock", "store.lock"))
-    if held:
+    if held := _held(state_dir):
         msg = f"{state_dir} is not empty (it holds {held[0]}): restore into a new directory"
         raise NotEmpty(msg)
+
+
+def _held(state_dir: Path) -> list[str]:
+    return sorted(p.name for p in state_dir.iterdir() if p.name not in ("lock", "store.lock"))
 
 
 def _copy_all(paths: Paths, folder: Path) -> list[str]:

@@ -29,6 +29,7 @@ FIXED = ("at", "seq", "outcome", "lag", "duration", "note", "facts")
 """The columns every chunk has; times in ms since the epoch, lag and duration in ms."""
 TICK_MS = 250
 STEPS_LIMIT = 2.0**40
+VALUES_LIMIT = 1e300
 Bytes2 = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
@@ -137,9 +138,12 @@ def _plan_metric(values: Floats, step: float | None, starts: Ints) -> _Plan:
 
 def quantise(values: Floats, missing: NDArray[np.bool_], step: float) -> Ints | None:
     """Return values as whole steps (missing ones as 0), or None where they do not fit."""
+    present = np.where(missing, 0.0, values)
+    if not np.abs(present).max(initial=0) < VALUES_LIMIT:
+        return None
     with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint(np.where(missing, 0.0, values) / step)
-    if len(steps) and not np.abs(steps).max() < STEPS_LIMIT:
+        steps = np.rint(present / step)
+    if not np.abs(steps).max(initial=0) < STEPS_LIMIT:
         return None
     return steps.astype(np.int64)
 

@@ -79,9 +79,7 @@ class HeadsWriter:
             )
             db.execute("UPDATE meta SET value = ? WHERE name = 'settled'", (high,))
             db.execute(_CHANGED)
-            cut = min(high, self.committed - self._log_kept)
-            db.execute("DELETE FROM log WHERE seq <= ?", (cut,))
-            db.execute("UPDATE meta SET value = max(value, ?) WHERE name = 'cut'", (cut,))
+            _cut(db, min(high, self.committed - self._log_kept))
         self.settled = high
 
     def groups(self) -> list[int]:
@@ -123,6 +121,14 @@ class HeadsWriter:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _cut(db: sqlite3.Connection, upto: int) -> None:
+    """Delete the log up to a commit, and note the last one that is gone."""
+    last = db.execute("SELECT max(seq) FROM log WHERE seq <= ?", (upto,)).fetchone()[0]
+    if last is not None:
+        db.execute("DELETE FROM log WHERE seq <= ?", (last,))
+        db.execute("UPDATE meta SET value = ? WHERE name = 'cut'", (last,))
 
 
 def _frame(rows: Sequence[sqlite3.Row]) -> Frame:

@@ -140,8 +140,8 @@ class Writer:
             if records and not self._inbox.paused:
                 self._write_samples(records)
                 records = []
-        except sqlite3.Error as error:
-            _log.error("commit_failed", error=str(error), readings=len(records))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next commit must be tried
+            _log.error("commit_failed", error=repr(error), readings=len(records))
             if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
                 self._inbox.paused = True
         self._inbox.dropped += len(records)
@@ -183,8 +183,8 @@ class Writer:
     def _maintain(self) -> None:
         try:
             self._upkeep.step(time.monotonic(), time.time())
-        except (sqlite3.Error, OSError, RuntimeError) as error:
-            _log.error("store_upkeep_failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - commits must go on
+            _log.error("store_upkeep_failed", error=repr(error))
 
 
 class Upkeep:

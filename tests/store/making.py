@@ -12,8 +12,8 @@ from monitor.store.paths import Bounds, Keep
 from probes.api import MetricDef, Outcome, Reading
 
 DAY = 86_400
-NOON = 20_700 * DAY + DAY // 2
-"""A noon in 2026, UTC."""
+NOON = 20_701 * DAY + DAY // 2
+"""Noon of 2026-09-05, UTC."""
 METRICS = (
     MetricDef("rtt_ms", "ms", "lower", 0.001),
     MetricDef("loss_pct", "%", "lower", 0.01),
