@@ -20,6 +20,8 @@ from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.ports import closed_port
 from tests.servers.sshd import Sshd, make_key, sshd
 
+pytestmark = pytest.mark.alone
+
 
 @asynccontextmanager
 async def _shared(server: Sshd, **settings: Any) -> AsyncIterator[SharedHere]:
