@@ -49,6 +49,8 @@ from tests.servers.namespace import (
 
 FAST: dict[str, Any] = {"count": 5, "interval": 0.01, "wait": 0.3}
 
+pytestmark = pytest.mark.alone
+
 
 def _may_ping() -> bool:
     try:
