@@ -59,9 +59,10 @@ def open_workspace(place: Place) -> Workspace:
     """Read all files. Raises ConfigError with everything that is wrong in any of them."""
     problems: list[Problem] = []
     found: dict[str, Checklist] = {}
+    raw_days = place.settings.retention.raw_days
     try:
         calendars = checklists.load_calendars(place.calendar_dirs)
-        found = checklists.load(place.checklist_dirs, calendars=calendars)
+        found = checklists.load(place.checklist_dirs, calendars=calendars, raw_days=raw_days)
     except ConfigError as error:
         problems += error.problems
     try:
@@ -69,7 +70,7 @@ def open_workspace(place: Place) -> Workspace:
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     jobs = by_asset(plan.jobs.values())
-    problems += consistency.problems(inventory, plan, found, jobs)
+    problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
     if problems:
         raise ConfigError(problems)
     known = waivers.load(place.waivers, units=inventory.units, checklists=found)

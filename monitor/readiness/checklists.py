@@ -15,15 +15,15 @@ from monitor.readiness import overlay
 from monitor.readiness.applied import stronger
 from monitor.readiness.calendars import ALWAYS, ALWAYS_OPEN, Calendar, CalendarFile
 from monitor.readiness.checklist import Checklist, ChecklistFile, Item, ItemFile, SoakFile
-from monitor.readiness.conditions import Condition, Statistic
+from monitor.readiness.conditions import Condition
 from monitor.readiness.digest import digest
 from monitor.readiness.expectation import parse
 from monitor.readiness.soak import Soak
 from probes import registry as built_in
 from probes.api import FactDef, MetricDef, ProbeSpec
 
-RAW_RETENTION_S = 14 * 86400.0
-WEEK_S = 7 * 86400.0
+RAW_DAYS = 14
+DAY_S = 86400.0
 
 
 class Registry(Protocol):
@@ -72,20 +72,27 @@ def load(
     *,
     calendars: Mapping[str, Calendar] | None = None,
     registry: Registry = built_in,
+    raw_days: int = RAW_DAYS,
 ) -> dict[str, Checklist]:
     """Return all checklists by id; a later directory's replaces an earlier one's.
 
+    `raw_days` is for how long raw readings are kept: no window may reach further back.
     Raises ConfigError with everything that is wrong.
     """
     problems: list[Problem] = []
     written: dict[str, _Written] = {}
     for directory in directories:
         written.update(_read(directory, problems))
-    loader = _Loader(written, calendars or {ALWAYS: ALWAYS_OPEN}, registry, problems)
+    loader = _Loader(written, calendars or {ALWAYS: ALWAYS_OPEN}, registry, problems, raw_days)
     found = {key: checklist for key in written if (checklist := loader.checklist(key))}
     if problems:
         raise ConfigError(problems)
     return found
+
+
+def too_long(raw_days: int) -> str:
+    """Return what is wrong with a window that reaches past raw retention."""
+    return f"the window reaches past the {raw_days} days for which raw readings are kept"
 
 
 def _documents(directory: Path, problems: list[Problem]) -> Iterator[Document]:
@@ -120,8 +127,10 @@ class _Loader:
         calendars: Mapping[str, Calendar],
         registry: Registry,
         problems: list[Problem],
+        raw_days: int,
     ) -> None:
         self._written, self._calendars, self._registry = written, calendars, registry
+        self._raw_days = raw_days
         self._problems = problems
         self._done: dict[str, Checklist | None] = {}
         self._raw: dict[str, dict[str, ItemFile]] = {}
@@ -259,9 +268,8 @@ class _Loader:
             hint = did_you_mean(soak.calendar, self._calendars)
             self._wrong(written, (*at, "soak", "calendar"), f'unknown calendar "{soak.calendar}"', hint)
             return None
-        if calendar.weekly * RAW_RETENTION_S / WEEK_S < soak.window:
-            text = "the window reaches past the 14 days for which raw readings are kept"
-            self._wrong(written, (*at, "soak", "window"), text, "shorten it")
+        if calendar.weekly * self._raw_days / 7 < soak.window:
+            self._wrong(written, (*at, "soak", "window"), too_long(self._raw_days), "shorten it")
         return Soak(soak.window, calendar, soak.min_coverage, soak.min_pass, soak.max_gap)
 
     def _applies(self, written: _Written, at: Path_, line: ItemFile) -> tuple[tuple[str, Condition], ...]:
@@ -313,9 +321,8 @@ class _Loader:
             message, _, hint = str(error).partition("; ")
             self._wrong(written, where, message, hint)
             return None
-        if any(isinstance(part, Statistic) and part.over > RAW_RETENTION_S for part in condition.parts()):
-            text = "the window reaches past the 14 days for which raw readings are kept"
-            self._wrong(written, where, text, "shorten it")
+        if condition.reach > self._raw_days * DAY_S:
+            self._wrong(written, where, too_long(self._raw_days), "shorten it")
         return condition
 
     def _references(self, written: _Written, items: Mapping[str, Item]) -> None:

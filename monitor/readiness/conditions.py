@@ -61,6 +61,11 @@ class Condition:
         """Whether one reading decides it; False where a window or the capacity model is needed."""
         return True
 
+    @property
+    def reach(self) -> float:
+        """The longest window of its parts, seconds; 0 without one."""
+        return max((part.over for part in self.parts() if isinstance(part, Statistic)), default=0.0)
+
     def judge(self, value: Value) -> Truth:
         """Judge one reading's value; None is UNKNOWN."""
         raise NotImplementedError

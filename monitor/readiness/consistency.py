@@ -13,6 +13,7 @@ from monitor.job import Job
 from monitor.plan import Plan
 from monitor.readiness.applied import Asked, Conflict
 from monitor.readiness.checklist import Checklist, Item
+from monitor.readiness.checklists import DAY_S, RAW_DAYS, too_long
 from monitor.readiness.dependencies import Asset
 from monitor.readiness.rows import Row, rows
 
@@ -24,10 +25,16 @@ def problems(
     plan: Plan,
     checklists: Mapping[str, Checklist],
     jobs: Mapping[Asset, tuple[Job, ...]],
+    *,
+    raw_days: int = RAW_DAYS,
 ) -> list[Problem]:
-    """Return what is wrong, each once: the same item in two forms, and a max_age below every + timeout."""
+    """Return what is wrong, each once.
+
+    The same item in two forms, a max_age below every + timeout, a window past raw retention.
+    """
     found: dict[str, Problem] = {}
     locator = Locator()
+    _windows(inventory, plan, raw_days, found)
     for gate in sorted({each.gate for each in checklists.values()}):
         asked = Asked(checklists, gate)
         for unit in inventory:
@@ -43,6 +50,18 @@ def problems(
             if len(found) >= MAX_PROBLEMS:
                 return list(found.values())
     return list(found.values())
+
+
+def _windows(inventory: Inventory, plan: Plan, raw_days: int, found: dict[str, Problem]) -> None:
+    """Look at the conditions that the inventory itself writes."""
+    locator = Locator()
+    for check, expected in plan.expectations.items():
+        for name, expectation in expected.items():
+            key = f"{name} {expectation.condition}"
+            if expectation.condition.reach > raw_days * DAY_S and key not in found:
+                place = inventory.places.get(check.partition("/")[0], Place(""))
+                text = f"{check}: {name} {expectation.condition}: {too_long(raw_days)}"
+                found[key] = locator.problem(place, text, "shorten it")
 
 
 def _too_young(row: Row, inventory: Inventory, locator: Locator, found: dict[str, Problem]) -> None:
