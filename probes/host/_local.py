@@ -7,6 +7,7 @@ import platform
 import socket
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -92,6 +93,11 @@ def _output(*command: str) -> str | None:
     return done.stdout if done.returncode == 0 or command[0] == "systemd-detect-virt" else None
 
 
+@cache
+def _virtualization() -> str:
+    return _output("systemd-detect-virt") or ""
+
+
 def _facts() -> dict[str, str]:
     uname = platform.uname()
     part = Snapshot(facts={"os": uname.system})
@@ -100,7 +106,7 @@ def _facts() -> dict[str, str]:
         "cpuinfo": "\n".join(
             line for line in _text("/proc/cpuinfo").splitlines()[:40] if line.startswith(_proc.CPU_KEYS)
         ),
-        "virt": _output("systemd-detect-virt") or "",
+        "virt": _virtualization(),
         "timezone": os.path.realpath("/etc/localtime"),
         "dmi": "".join(f"{n}={_text(DMI / n)}\n" for n in ("sys_vendor", "product_name", "product_serial")),
     })  # fmt: skip

@@ -37,9 +37,9 @@ s dmi; for f in sys_vendor product_name product_serial; do echo "$f=$(cat /sys/c
 s timezone; readlink /etc/localtime || cat /etc/timezone 2>/dev/null
 s virt; systemd-detect-virt 2>/dev/null
 s failed; [ -d /run/systemd/system ] && {{ systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null; echo "status=$?"; }}
-s end
+s end; exit 0
 """  # noqa: E501 - a script
-COUNTERS_SCRIPT += "s end\n"
+COUNTERS_SCRIPT += "s end; exit 0\n"
 
 
 class BrokenOff(ValueError):  # noqa: N818 - says what happened

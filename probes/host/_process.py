@@ -78,11 +78,14 @@ class Child:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         pipes = (self._process.stdout, self._process.stderr)
-        readers = [asyncio.create_task(_read(pipe.fileno(), self.kill)) for pipe in pipes]
+        outputs = [bytearray() for _ in pipes]
+        readers = [
+            asyncio.create_task(_read(pipe.fileno(), data, self.kill))
+            for pipe, data in zip(pipes, outputs, strict=True)
+        ]
         try:
             await asyncio.shield(self._ended)
             await asyncio.wait(readers, timeout=DRAIN_S)
-            outputs = [bytes(r.result()) if r.done() else b"" for r in readers]
         finally:
             self.kill()
             for reader in readers:
@@ -93,7 +96,7 @@ class Child:
                 pipe.close()
         if max(map(len, outputs)) > MAX_OUTPUT:
             raise ProberFault(f"it writes more than {MAX_OUTPUT} bytes")
-        return Finished(self._process.returncode, *outputs)
+        return Finished(self._process.returncode, *map(bytes, outputs))
 
     def kill(self) -> None:
         """Kill the whole group; the process is reaped when its pidfd says that it has ended."""
@@ -140,9 +143,9 @@ def _kill_late(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:
         Child(process).kill()
 
 
-async def _read(fd: int, on_too_much: Callable[[], None]) -> bytearray:
-    """Read a pipe to its end, or to just past the limit."""
-    loop, data = asyncio.get_running_loop(), bytearray()
+async def _read(fd: int, data: bytearray, on_too_much: Callable[[], None]) -> None:
+    """Read a pipe into `data`, to its end or to just past the limit."""
+    loop = asyncio.get_running_loop()
     os.set_blocking(fd, False)
     while len(data) <= MAX_OUTPUT:
         try:
@@ -151,10 +154,9 @@ async def _read(fd: int, on_too_much: Callable[[], None]) -> bytearray:
             await _readable(loop, fd)
             continue
         if not chunk:
-            return data
+            return
         data += chunk
     on_too_much()
-    return data
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:

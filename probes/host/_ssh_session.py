@@ -200,7 +200,11 @@ class Session:
 
 
 class Command:
-    """One command: `run` in one thread, `cancel` from another. `took_ms` is timed in the thread itself."""
+    """One command: `run` in one thread, `cancel` from another. `took_ms` is timed in the thread itself.
+
+    The end of standard input is never sent, so that the command must end without it: paramiko may send it
+    after the channel's close, whereupon sshd drops the whole connection and all that runs over it.
+    """
 
     def __init__(self, command: str, stdin: bytes = b"") -> None:
         self._command, self._stdin = command, stdin
@@ -239,13 +243,22 @@ class Command:
     def _exchange(self, channel: paramiko.Channel, deadline: float) -> Output:
         channel.settimeout(_left(deadline))
         channel.exec_command(self._command)
-        if self._stdin:
-            channel.sendall(self._stdin)
-        channel.shutdown_write()
+        _send(channel, self._stdin)
         stdout, stderr, truncated = _drain(channel, deadline)
         if truncated or not channel.status_event.wait(_left(deadline)):
             return Output(stdout, stderr, -1, truncated)
         return Output(stdout, stderr, channel.exit_status)
+
+
+def _send(channel: paramiko.Channel, stdin: bytes) -> None:
+    """Give a command its input; one that ended without reading it is told by its output."""
+    try:
+        channel.sendall(stdin)
+    except TimeoutError:
+        raise
+    except OSError:
+        if not channel.closed:
+            raise
 
 
 def _drain(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes, bool]:

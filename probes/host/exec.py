@@ -142,7 +142,8 @@ async def _over_ssh(
     limit = max(1, int(context.remaining * OWN_SHARE))
     script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()) + (
         "export LC_ALL=C\n"
-        f"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 {limit} {words}; fi\nexec {words}\n"
+        f"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 {limit} {words} </dev/null; fi\n"
+        f"exec {words} </dev/null\n"
     )
     started = context.remaining
     try:

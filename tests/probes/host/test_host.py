@@ -29,6 +29,7 @@ def _block(server: Sshd) -> dict[str, Any]:
     return {"user": server.user, "port": server.port, "key": "secret:key"}
 
 
+@pytest.mark.alone
 async def test_both_ways_tell_the_same() -> None:
     async with sshd() as server, shared_here(_settings(server), {"key": server.private_key}) as shared:
         remote = await run_once("host", server.host, shared=shared, ssh=_block(server))

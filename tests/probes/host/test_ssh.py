@@ -35,11 +35,12 @@ def _params(server: Sshd, **more: Any) -> SshParams:
     return SshParams.model_validate(data)
 
 
-async def _run(shared: SharedHere, server: Sshd, command: str, timeout: float = 10.0, **more: Any) -> Result:
+async def _run(
+    shared: SharedHere, server: Sshd, command: str, timeout: float = 10.0, stdin: bytes = b"", **more: Any
+) -> Result:
+    context, params = Context(shared, timeout), _params(server, **more)
     async with asyncio.timeout(timeout):
-        return await shared.get(SshPool).run(
-            Target(server.host), _params(server, **more), command, Context(shared, timeout)
-        )
+        return await shared.get(SshPool).run(Target(server.host), params, command, context, stdin)
 
 
 async def test_one_login_serves_all_checks_of_a_host() -> None:
@@ -170,6 +171,18 @@ async def test_sessions_that_the_host_refuses_for_a_moment_are_no_failure() -> N
     async with sshd("MaxSessions 0") as server, _shared(server) as shared:
         with pytest.raises(ProtocolViolated, match="it opens no channel"):
             await _run(shared, server, "true", timeout=1.0)
+
+
+async def test_many_short_commands_do_not_break_the_connection() -> None:
+    async with sshd() as server, _shared(server) as shared:
+
+        async def some() -> None:
+            for _ in range(100):
+                result = await _run(shared, server, "sh -s", stdin=b"echo in; exit 7\n")
+                assert (result.output.stdout, result.output.status) == (b"in\n", 7)
+
+        await asyncio.gather(*(some() for _ in range(8)))
+        assert shared.get(SshPool).logins == 1
 
 
 async def test_endless_output_is_bounded() -> None:
