@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from inventory.load import load
+from monitor.readiness.judging import Judge
+from monitor.readiness.layered import Layered
 from monitor.readiness.verdict import Status, Verdict
 from tests.readiness.world import CHECKLIST, INVENTORY, NOW, World
 
@@ -391,3 +394,38 @@ def test_the_unit_digest_changes_with_the_unit_only(world: World) -> None:
     assert world.judge().unit_digest != before
     world.inventory, world.checklist = INVENTORY, CHECKLIST.replace("<= 40", "<= 41")
     assert world.judge().unit_digest != before
+
+
+@pytest.mark.parametrize(
+    ("rtt", "least", "status"),
+    [
+        (12, "READY", Status.PASS),
+        (99, "READY", Status.FAIL),
+        (None, "READY", Status.UNKNOWN),
+        (12, "CONDITIONAL", Status.PASS),
+    ],
+)
+def test_an_item_may_ask_for_the_parent_s_verdict(
+    world: World, rtt: float | None, least: str, status: Status
+) -> None:
+    """The parent is asked for the round trip time of its one channel."""
+    world.checklist = CHECKLIST.replace(
+        "applies_to: {profile: hall}", "applies_to: {level: [hall, municipal]}"
+    )
+    world.checklist = world.checklist.replace("check: http,", "check: http, optional: true,")
+    world.checklist += (
+        "  - {id: parent, category: operations, title: {en: p, zh: p}, "
+        f"parent: {least}, applies_when: {{unit.level: hall}}}}\n"
+    )
+    world.readings.clear()
+    world.ok("uplink/icmp", rtt_ms=1)
+    if rtt is not None:
+        world.ok("gz/core/icmp", rtt_ms=rtt)
+    assert world.item("parent").status is status
+
+
+def test_each_unit_is_judged_once_a_round(world: World) -> None:
+    world.good().judge()
+    inventory, plan = load(world.directory / "inventory.yaml"), world.plan()
+    judge = Judge(inventory, plan, world.lists(), Layered(None, world.readings), now=NOW)
+    assert [each.id for each in judge.units(["gz", "hall"])] == ["hall", "gz"]
