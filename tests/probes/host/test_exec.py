@@ -20,6 +20,8 @@ from tests.servers.sshd import sshd
 
 SETTINGS = ProbeSettings(exec_allow=("/bin/sh", "/bin/nope", "/usr/lib/nagios/plugins/*"))
 
+pytestmark = pytest.mark.alone
+
 
 async def _gone(mark: str) -> bool:
     """Wait a moment for killed processes to be gone."""
