@@ -159,12 +159,13 @@ class StoreReader:
         return [from_json(row[0]) for row in rows]
 
     def info(self) -> StoreInfo:
-        """Return sizes, spans and counters."""
+        """Return sizes, spans and counters; of readings that are not rolled, about when they were taken."""
         self._refresh()
         days = self._days.days()
         totals = [t for day in days if (t := self._of_day(self._days.totals, day)) is not None]
         waiting = self._heads.totals()
-        spans = [t for t in (*totals, waiting[:3]) if t[0]]
+        heads = (waiting[0], *_within(self._heads.days(), waiting[1], waiting[2]))
+        spans = [t for t in (*totals, heads) if t[0]]
         files = [p for f in self.paths.files() for p in (f, f.with_name(f.name + "-wal")) if p.exists()]
         return StoreInfo(
             path=str(self.paths.root),
@@ -253,6 +254,17 @@ class StoreReader:
         days, seqs = at // DAY_MS, frame.ints(1)
         rolled = [(days == day) & (seqs <= seq) for day, seq in marks.items()]
         return piece.chosen(~np.any(rolled, axis=0))
+
+
+def _within(days: Iterable[int], first: int | None, last: int | None) -> tuple[int | None, int | None]:
+    """Return a span of commits, or the bounds of the first and the last day where these are other ones."""
+    held = sorted(days)
+    if not held or first is None or last is None:
+        return first, last
+    return (
+        first if first // DAY_MS == held[0] else held[0] * DAY_MS,
+        last if last // DAY_MS == held[-1] else (held[-1] + 1) * DAY_MS - 1,
+    )
 
 
 def _ms(seconds: float) -> int:
