@@ -101,7 +101,7 @@ def backup(
         fail(str(error), CONFIG_ERROR)
     except (NoStore, OSError) as error:
         fail(str(error), 1)
-    out.print(f"{file}: {_bytes(size)}", highlight=False)
+    typer.echo(f"{file}: {_bytes(size)}")
 
 
 def restore(
@@ -115,7 +115,7 @@ def restore(
         fail(str(error), CONFIG_ERROR)
     except (archive.BadBackup, Locked, OSError) as error:
         fail(str(error), 1)
-    out.print(f"{state_dir}: {len(names)} files restored and checked", highlight=False)
+    typer.echo(f"{state_dir}: {len(names)} files restored and checked")
 
 
 @contextmanager
@@ -150,9 +150,8 @@ def _known(store: StoreReader, check: str, metric: str) -> None:
         fail(f"no check {check} is stored", CONFIG_ERROR, "muster inventory show UNIT lists a unit's checks")
     metrics = store.metrics(check)
     if metric not in metrics:
-        fail(
-            f"{check} reports no {metric}", CONFIG_ERROR, f"it reports: {', '.join(metrics) or 'nothing yet'}"
-        )
+        names = ", ".join(metrics) or "nothing yet"
+        fail(f"{check} reports no {metric}", CONFIG_ERROR, f"it reports: {names}")
 
 
 def _samples(

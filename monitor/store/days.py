@@ -78,6 +78,10 @@ class DayWriter:
         row = self._db.execute("SELECT seq FROM rolled WHERE grp = ?", (grp,)).fetchone()
         return row[0] if row else 0
 
+    def newest(self) -> int:
+        """Return the greatest of those commits over all groups."""
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM rolled").fetchone()[0])
+
     def unsealed(self) -> list[int]:
         """Return the groups of which not everything is in whole-day chunks."""
         return [row[0] for row in self._db.execute("SELECT grp FROM rolled WHERE NOT sealed ORDER BY grp")]

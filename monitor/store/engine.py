@@ -71,6 +71,7 @@ class Store(StoreReader):
         self._notes: dict[tuple[str, str, str, str], int] = {}
         self._facts_known: dict[tuple[tuple[str, str], ...], int] = {}
         self._text_day, self._text_count = 0, 0
+        heads.go_beyond(self._roller.newest())
         self._load_latest()
         self._writer = Writer(
             paths, keep, bounds, state, self._catalogue, heads, self._roller, self._inbox, self._live_texts
@@ -230,6 +231,7 @@ class Store(StoreReader):
         await asyncio.to_thread(self.close)
 
     def _compact(self, today: int) -> None:
+        self._roller.commit()
         while self._heads_writer.settle():
             pass
         for grp in self._heads_writer.groups():

@@ -53,6 +53,10 @@ class HeadsWriter:
         self.committed = seq
         self.unsettled += len(records)
 
+    def go_beyond(self, seq: int) -> None:
+        """Number later commits above `seq` (the days of a restored copy may be ahead of its heads)."""
+        self.committed = max(self.committed, seq)
+
     def settle(self) -> int:
         """Sort the oldest commits into groups, at most `SETTLE_AT_ONCE` records; return how many."""
         rows: list[sqlite3.Row] = []

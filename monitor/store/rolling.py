@@ -37,6 +37,8 @@ class Roller:
         self._paths, self._heads, self._catalogue, self._pool = paths, heads, catalogue, pool
         self._latest = latest
         self._days: dict[int, DayWriter] = {}
+        self.commit: Callable[[], None] = lambda: None
+        """Called before the latest records are kept: they may be in the queue still."""
         self.breathe: Callable[[], None] = lambda: None
         """Called between the parts of what takes longer, so that commits are not late."""
 
@@ -48,7 +50,13 @@ class Roller:
         days = frame.ints(0) // DAY_MS
         for day in np.unique(days).tolist():
             self._add(day, grp, frame.take(np.flatnonzero(days == day)), high)
-        self._heads.forget(grp, high, self._latest(grp))
+        latest = self._latest(grp)
+        self.commit()
+        self._heads.forget(grp, high, latest)
+
+    def newest(self) -> int:
+        """Return the last commit of which some reading is in a chunk."""
+        return max((self._day(day).newest() for day in days_in(self._paths.samples)), default=0)
 
     def _add(self, day: int, grp: int, frame: Frame, high: int) -> None:
         writer = self._day(day)

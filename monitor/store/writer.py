@@ -76,7 +76,7 @@ class Writer:
         self._wake, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._upkeep = Upkeep(heads, roller, keep, live)
-        roller.breathe = self._commit_if_due
+        roller.commit, roller.breathe = self._commit, self._commit_if_due
         self._looked = self._committed_at = 0.0
         self.last_commit: float | None = None
         self.commits = self.committed = 0
