@@ -20,7 +20,11 @@ FILE_WIDTH = 180
 
 
 def render(run: Run, form: Format, language: Language = "en", *, summary: bool = False) -> str:
-    """Return the run as text, for a file or a pipe: without colours, and wide."""
+    """Return the run as text that UTF-8 can hold, for a file or a pipe: without colours, and wide."""
+    return _render(run, form, language, summary=summary).encode("utf-8", "replace").decode("utf-8")
+
+
+def _render(run: Run, form: Format, language: Language, *, summary: bool) -> str:
     if form == "json":
         return json.dumps(run.plain(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     if form == "junit":
