@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import socket
-import stat
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inventory.source import read
 from monitor.checking import check
 from monitor.demo import files
 from monitor.demo.files import may_ping, write
@@ -96,13 +95,14 @@ async def test_everything_stops_even_while_clients_hang_on(tmp_path: Path) -> No
     assert [file.name for file in tmp_path.iterdir()] == ["demo-ca.pem"], "no key is left"
 
 
-def _workspace(directory: Path, demo: Demo) -> Workspace:
+def _workspace(directory: Path) -> Workspace:
+    """Write the files for services that need not run, and load them."""
+    demo = Demo(1001, 1002, 1003, 1004, 1005, directory / "demo-ca.pem", deque())
     return open_workspace(place(write(directory, demo)))
 
 
-async def test_the_files_load_and_every_asset_is_measured(tmp_path: Path) -> None:
-    async with services(tmp_path) as demo:
-        workspace = await asyncio.to_thread(_workspace, tmp_path, demo)
+def test_the_files_load_and_every_asset_is_measured(tmp_path: Path) -> None:
+    workspace = _workspace(tmp_path)
     assert list(workspace.inventory.units) == ["lakeside", "riverside", "hillside"]
     assets = {(unit.id, asset.id) for unit in workspace.inventory for asset in unit.assets}
     assert {(job.unit, job.asset) for job in workspace.plan.jobs.values()} == assets
@@ -115,31 +115,26 @@ async def test_the_files_load_and_every_asset_is_measured(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("ping", [True, False])
-async def test_where_ping_is_not_allowed_tcp_stands_in(
+def test_where_ping_is_not_allowed_tcp_stands_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ping: bool
 ) -> None:
     monkeypatch.setattr(files, "may_ping", lambda: ping)
-    async with services(tmp_path) as demo:
-        workspace = await asyncio.to_thread(_workspace, tmp_path, demo)
+    workspace = _workspace(tmp_path)
     reaching = {job.spec.name for job in workspace.plan.jobs.values() if job.check == "reach"}
     assert reaching == {"icmp" if ping else "tcp"}
 
 
-async def test_a_directory_with_any_name_will_do(tmp_path: Path) -> None:
+def test_a_directory_with_any_name_will_do(tmp_path: Path) -> None:
     odd = tmp_path / 'a "quoted": #1 目录'
     odd.mkdir()
-    async with services(odd) as demo:
-        workspace = await asyncio.to_thread(_workspace, odd, demo)
-        assert "riverside/payment/tls" in workspace.plan.jobs
-        assert (await asyncio.to_thread(read, odd / "inventory.yaml"))[0].data["version"] == 1
-        assert stat.S_ISREG(demo.ca_file.stat().st_mode)
+    params = _workspace(odd).plan.jobs["riverside/payment/tls"].params
+    assert params.model_dump()["ca"] == str(odd / "demo-ca.pem")
 
 
 @pytest.mark.may_block  # a command: it reads its files before anything else runs
 async def test_one_run_finds_one_ready_one_not_and_one_unknown(tmp_path: Path) -> None:
     async with services(tmp_path) as demo:
-        where = place(await asyncio.to_thread(write, tmp_path, demo))
-        run = await check(where, Selection(), "fresh")
+        run = await check(place(write(tmp_path, demo)), Selection(), "fresh")
     units = {unit.id: unit for unit in run.units}
     assert {key: unit.verdict.value for key, unit in units.items()} == {
         "lakeside": "UNKNOWN", "riverside": "READY", "hillside": "NOT_READY",
