@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from monitor.store.api import FactValue
 from monitor.store.database import Database
@@ -17,11 +18,31 @@ MAX_LAYOUTS = 100_000
 MAX_VALUES = 4096
 """Metrics and phases of one reading."""
 
-Statement = tuple[str, tuple[object, ...]]
+
+FactChange = tuple[int, float, Mapping[str, str]]
+"""A check's number, the time of a reading, and its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Rows of the catalogue's tables that are not in the file yet."""
+
+    checks: Sequence[tuple[int, str]]
+    layouts: Sequence[tuple[int, str]]
+    uses: Sequence[tuple[int, int]]
+
+    def __bool__(self) -> bool:
+        return bool(self.checks or self.layouts or self.uses)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write them; what is there already stays."""
+        db.executemany("INSERT INTO checks VALUES (?, ?)", self.checks)
+        db.executemany("INSERT INTO layouts VALUES (?, ?)", self.layouts)
+        db.executemany("INSERT OR IGNORE INTO check_layouts VALUES (?, ?)", self.uses)
 
 
 class Catalogue:
-    """Numbers of checks and layouts. New ones are known at once; `pending` is what is to be written."""
+    """Numbers of checks and layouts. New ones are known at once; `news` is what is to be written."""
 
     def __init__(self, state: Database) -> None:
         self._state = state
@@ -31,10 +52,28 @@ class Catalogue:
         self.layouts: list[Layout] = []
         self.used: list[tuple[int, ...]] = []
         """Layouts each check has used, by its number."""
-        self.pending: deque[Statement] = deque()
+        self._uses: deque[tuple[int, int]] = deque()
         self._sets: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._by_content: dict[tuple[tuple[Column, ...], tuple[str, ...]], Layout] = {}
         self.refresh()
+        self._stored = (len(self.names), len(self.layouts))
+
+    def news(self) -> News:
+        """Return what is not written yet."""
+        checks, layouts = self._stored
+        uses = list(self._uses.copy())
+        return News(
+            list(enumerate(self.names[checks:], checks)),
+            [(layout.number, layout.spec) for layout in self.layouts[layouts:]],
+            uses,
+        )
+
+    def written(self, news: News) -> None:
+        """Take note that news are in the file."""
+        checks, layouts = self._stored
+        self._stored = (checks + len(news.checks), layouts + len(news.layouts))
+        for _ in news.uses:
+            self._uses.popleft()
 
     def refresh(self) -> None:
         """Read what other processes have added."""
@@ -43,6 +82,9 @@ class Catalogue:
             for number, spec in layouts:
                 self._known(Layout.parse(number, spec))
             for number, name in checks:
+                if number != len(self.names):
+                    msg = f"the catalogue has no check {len(self.names)}, but {number}"
+                    raise sqlite3.DatabaseError(msg)
                 self._place(number, name)
             for number, layout in used:
                 if layout not in self.used[number]:
@@ -63,12 +105,15 @@ class Catalogue:
         return self.numbers.get(check)
 
     def add_check(self, check: str) -> int:
-        """Return the number of a check, giving it one where it has none."""
+        """Return the number of a check, giving it one where it has none.
+
+        Raises ValueError where the name is no text that can be stored.
+        """
         found = self.numbers.get(check)
         if found is None:
+            check.encode()
             found = len(self.names)
             self._place(found, check)
-            self.pending.append(("INSERT INTO checks VALUES (?, ?)", (found, check)))
         return found
 
     def add_layout(self, columns: tuple[Column, ...], phases: tuple[str, ...]) -> Layout:
@@ -79,14 +124,14 @@ class Catalogue:
                 msg = "too many metrics, or too many sets of them"
                 raise ValueError(msg)
             found = Layout(len(self.layouts), columns, phases)
+            found.spec.encode()
             self._known(found)
-            self.pending.append(("INSERT INTO layouts VALUES (?, ?)", (found.number, found.spec)))
         return found
 
     def use(self, number: int, layout: int) -> None:
         """Note that a check has used a layout."""
         self._use(number, layout)
-        self.pending.append(("INSERT OR IGNORE INTO check_layouts VALUES (?, ?)", (number, layout)))
+        self._uses.append((number, layout))
 
     def metrics(self, number: int) -> list[str]:
         """Return the names of the metrics a check has reported."""
@@ -94,10 +139,8 @@ class Catalogue:
         return list(dict.fromkeys(names))
 
     def _place(self, number: int, name: str) -> None:
-        while len(self.names) <= number:
-            self.names.append("")
-            self.used.append(())
-        self.names[number] = name
+        self.used.append(())
+        self.names.append(name)
         self.numbers[name] = number
 
     def _known(self, layout: Layout) -> None:
@@ -109,23 +152,39 @@ class Catalogue:
         self.used[number] = self._sets.setdefault(used, used)
 
 
-def write_facts(db: sqlite3.Connection, number: int, at: float, facts: Mapping[str, str]) -> None:
-    """Store the facts of one reading; one that is older than what is known changes nothing."""
-    query = "SELECT * FROM facts WHERE number = ? AND name = ? ORDER BY since DESC LIMIT 1"
-    for name, value in facts.items():
-        known = db.execute(query, (number, name)).fetchone()
-        if known is not None and at <= known["last_seen"]:
-            continue
-        if known is not None and known["value"] == value:
-            update = "UPDATE facts SET last_seen = ? WHERE number = ? AND name = ? AND since = ?"
-            db.execute(update, (at, number, name, known["since"]))
-            continue
-        db.execute("INSERT INTO facts VALUES (?, ?, ?, ?, ?)", (number, name, at, at, value))
-        prune = (
-            "DELETE FROM facts WHERE number = ?1 AND name = ?2 AND since <= (SELECT since FROM facts"
-            " WHERE number = ?1 AND name = ?2 ORDER BY since DESC LIMIT 1 OFFSET ?3)"
-        )
-        db.execute(prune, (number, name, FACT_HISTORY))
+_SEEN = (
+    "UPDATE facts SET last_seen = ?3 WHERE number = ?1 AND name = ?2 AND value = ?4 AND last_seen < ?3"
+    " AND since = (SELECT max(since) FROM facts WHERE number = ?1 AND name = ?2)"
+)
+_NEW = (
+    "INSERT INTO facts SELECT ?1, ?2, ?3, ?3, ?4"
+    " WHERE NOT EXISTS (SELECT 1 FROM facts WHERE number = ?1 AND name = ?2 AND last_seen >= ?3)"
+)
+_PRUNE = (
+    "DELETE FROM facts WHERE number = ?1 AND name = ?2 AND since <= (SELECT since FROM facts"
+    " WHERE number = ?1 AND name = ?2 ORDER BY since DESC LIMIT 1 OFFSET ?3)"
+)
+
+
+def write_facts(db: sqlite3.Connection, changes: Sequence[FactChange]) -> None:
+    """Store the facts of some readings; those that are older than what is known change nothing."""
+    for rows in _rounds(changes):
+        db.executemany(_SEEN, rows)
+        db.executemany(_NEW, rows)
+        db.executemany(_PRUNE, [(number, name, FACT_HISTORY) for number, name, _, _ in rows])
+
+
+def _rounds(changes: Sequence[FactChange]) -> list[list[tuple[int, str, float, str]]]:
+    """Return the changes in turns: the first of each check, the second of each check, and so on."""
+    turns: defaultdict[int, int] = defaultdict(int)
+    rounds: list[list[tuple[int, str, float, str]]] = []
+    for number, at, facts in changes:
+        turn = turns[number]
+        turns[number] += 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn] += [(number, name, at, value) for name, value in facts.items()]
+    return rounds
 
 
 def read_facts(number: int) -> Callable[[sqlite3.Connection], list[FactValue]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,8 @@ T = TypeVar("T")
 EARLIEST_MS = 0
 LATEST_MS = 253_402_300_800_000
 """The end of the year 9999."""
-_REMEMBERED = 50_000
+COMMON_WORDS = 10_000
+"""Words whose hashes are kept in memory; of less common ones each check keeps its last."""
 
 
 class Shape:
@@ -42,14 +44,18 @@ class Shape:
         self.layouts: dict[object, Layout] = {}
 
 
-class Entry:
-    """What is kept in memory of one check."""
+class Entry(Last):
+    """What is kept in memory of one check; there are 100,000 of them."""
 
-    __slots__ = ("facts", "last", "number", "shape", "used")
+    __slots__ = ("facts_key", "note_key", "shape", "used")
 
-    def __init__(self, number: int, shape: Shape, used: tuple[int, ...], last: Last) -> None:
-        self.number, self.shape, self.used, self.last = number, shape, used, last
-        self.facts = 0
+    def __init__(self, shape: Shape, used: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape, self.used = shape, used
+        self.note_key: int | None = None
+        """The key of the words of `attempt`, where these are not common words."""
+        self.facts_key: int | None = None
+        """The key of the facts of `facts`."""
 
 
 class Store(StoreReader):
@@ -67,15 +73,17 @@ class Store(StoreReader):
         self._heads_writer, self._inbox = heads, Inbox()
         self._roller = Roller(paths, heads, self._catalogue, self._pool, self._latest_of)
         self._shapes: dict[tuple[tuple[str, float | None], ...], Shape] = {(): Shape({})}
-        self._entries: dict[str, Entry] = {}
-        self._notes: dict[tuple[str, str, str, str], int] = {}
-        self._facts_known: dict[tuple[tuple[str, str], ...], int] = {}
+        self._entries: list[Entry] = []
+        """By the check's number."""
+        self._common: dict[int, int] = {}
+        """The hashes of the words that were met first today, by their key."""
         self._text_day, self._text_count = 0, 0
         heads.go_beyond(self._roller.newest())
         self._load_latest()
         self._writer = Writer(
-            paths, keep, bounds, state, self._catalogue, heads, self._roller, self._inbox, self._live_texts
-        )
+            paths, keep, bounds, state, self._catalogue, heads, self._roller, self._inbox, self._texts,
+            self._live_texts,
+        )  # fmt: skip
 
     @classmethod
     def open(cls, state_dir: Path, keep: Retention | None = None, bounds: Bounds | None = None) -> Self:
@@ -102,7 +110,7 @@ class Store(StoreReader):
 
     def declare(self, check: str, metrics: Sequence[MetricDef]) -> None:
         """Tell a check's metrics with their resolutions, before its first reading."""
-        entry = self._entries.get(check) or self._enter(check)
+        entry = self._entries[self._numbered(check)]
         steps = tuple((m.name, m.resolution) for m in metrics)
         shape = self._shapes.get(steps)
         if shape is None:
@@ -117,6 +125,7 @@ class Store(StoreReader):
             return
         if not inbox.since:
             inbox.since = time.monotonic()
+            self._look_at_the_day()
         try:
             self._append(reading)
         except (TypeError, ValueError, OverflowError, struct.error):
@@ -124,24 +133,33 @@ class Store(StoreReader):
 
     def _append(self, reading: Reading) -> None:
         check, metrics, phases = reading.check, reading.metrics, reading.phases
-        entry = self._entries.get(check) or self._enter(check)
+        number = self._numbered(check)
+        entry = self._entries[number]
         names = (*metrics, None, *phases) if phases else (*metrics,)
         layout = entry.shape.layouts.get(names) or self._layout(entry.shape, names, reading)
         if layout.number not in entry.used:
-            self._use(entry, layout)
-        words = (reading.kind, reading.vantage, reading.phase, reading.detail)
-        note = self._notes.get(words) or self._note(words)
-        facts = self._facts_of(entry, reading) if reading.facts else 0
+            self._use(number, entry, layout)
         at, outcome = round(reading.at * 1000), OUTCOME_CODES[reading.outcome]
         if not EARLIEST_MS <= at < LATEST_MS:
             msg = f"no such time: {reading.at}"
             raise ValueError(msg)
+        note_key = hash((reading.kind, reading.vantage, reading.phase, reading.detail)) ^ self._text_day
+        note = self._common.get(note_key) or self._note(entry, note_key, reading)
+        facts = facts_key = 0
+        if reading.facts:
+            facts_key = hash(tuple(reading.facts.items())) ^ self._text_day
+            facts = self._facts_of(entry, facts_key, reading)
         record = layout.pack(
-            at, 0, entry.number, layout.code | outcome, reading.lag_ms, reading.duration_ms, note, facts,
+            at, 0, number, layout.code | outcome, reading.lag_ms, reading.duration_ms, note, facts,
             *metrics.values(), *phases.values(),
         )  # fmt: skip
         self._inbox.records.append(record)
-        entry.last.see(record, at, outcome, facts)
+        if at >= entry.attempt_at:
+            entry.note_key = None if note_key in self._common else note_key
+        if facts and facts_key != entry.facts_key and at >= entry.facts_at:
+            self._facts_changed(number, entry, reading, facts)
+            entry.facts_key = facts_key
+        entry.see(record, at, outcome, facts)
 
     async def flush(self) -> None:
         """Return when everything appended until now is committed (or dropped)."""
@@ -172,8 +190,7 @@ class Store(StoreReader):
 
     def latest(self, check: str) -> Latest | None:
         """Return the last attempt and last measurement of a check, from memory."""
-        entry = self._entries.get(check)
-        last = entry.last if entry else None
+        last = self._last(check)
         if last is None or last.attempt is None:
             return None
         return self._latest(last.attempt, last.measured)
@@ -243,14 +260,24 @@ class Store(StoreReader):
     def _groups(self) -> int:
         return -(-len(self._catalogue.names) // GROUP)
 
-    def _enter(self, check: str) -> Entry:
+    def _refresh(self) -> None:
+        """Nobody else adds to the catalogue."""
+
+    def _last(self, check: str) -> Last | None:
+        number = self._number(check)
+        return None if number is None else self._entries[number]
+
+    def _numbered(self, check: str) -> int:
+        number = self._catalogue.numbers.get(check)
+        return self._enter(check) if number is None else number
+
+    def _enter(self, check: str) -> int:
         if not check:
             msg = "a reading of no check"
             raise ValueError(msg)
         number = self._catalogue.add_check(check)
-        entry = Entry(number, self._shapes[()], self._catalogue.used[number], Last())
-        self._entries[check] = entry
-        return entry
+        self._entries.append(Entry(self._shapes[()], ()))
+        return number
 
     def _layout(self, shape: Shape, names: tuple[str | None, ...], reading: Reading) -> Layout:
         columns = tuple((name, shape.steps.get(name)) for name in reading.metrics)
@@ -259,68 +286,70 @@ class Store(StoreReader):
             shape.layouts[names] = layout
         return layout
 
-    def _use(self, entry: Entry, layout: Layout) -> None:
-        self._catalogue.use(entry.number, layout.number)
-        entry.used = self._catalogue.used[entry.number]
+    def _use(self, number: int, entry: Entry, layout: Layout) -> None:
+        self._catalogue.use(number, layout.number)
+        entry.used = self._catalogue.used[number]
 
-    def _note(self, words: tuple[str, str, str, str]) -> int:
-        hashed = self._text(note_text(*words), note_text(*words[:3], "…") if words[3] else "")
-        if len(self._notes) >= _REMEMBERED:
-            self._notes.clear()
-        self._notes[words] = hashed
+    def _note(self, entry: Entry, key: int, reading: Reading) -> int:
+        """Return the hash of words that are not common: the check's last ones, or new ones."""
+        if key == entry.note_key and entry.attempt is not None:
+            return hashes(entry.attempt)[0]
+        words = (reading.kind, reading.vantage, reading.phase)
+        instead = note_text(*words, "…") if reading.detail else ""
+        hashed = self._text(note_text(*words, reading.detail), instead)
+        if len(self._common) < COMMON_WORDS:
+            self._common[key] = hashed
         return hashed
 
-    def _facts_of(self, entry: Entry, reading: Reading) -> int:
-        content = tuple(reading.facts.items())
-        hashed = self._facts_known.get(content) or self._fact_text(content)
-        if hashed != entry.facts and reading.at * 1000 >= entry.last.facts_at:
-            if entry.last.facts is not None:
-                before = self._reading(entry.last.facts)
-                self._inbox.facts.append((entry.number, before.at, before.facts))
-            self._inbox.facts.append((entry.number, reading.at, dict(reading.facts)))
-            entry.facts = hashed
-        return hashed
+    def _facts_of(self, entry: Entry, key: int, reading: Reading) -> int:
+        if key == entry.facts_key and entry.facts is not None:
+            return hashes(entry.facts)[1]
+        return self._text(facts_text(reading.facts), "")
 
-    def _fact_text(self, content: tuple[tuple[str, str], ...]) -> int:
-        hashed = self._text(facts_text(dict(content)), "")
-        if len(self._facts_known) >= _REMEMBERED:
-            self._facts_known.clear()
-        self._facts_known[content] = hashed
-        return hashed
+    def _facts_changed(self, number: int, entry: Entry, reading: Reading, facts: int) -> None:
+        """Queue the end of the facts until now, and the new ones, for the history."""
+        if entry.facts is not None:
+            if hashes(entry.facts)[1] == facts:
+                return
+            before = self._reading(entry.facts)
+            self._inbox.facts.append((number, before.at, before.facts))
+        known = json.loads(self._texts.get(facts))
+        self._inbox.facts.append((number, reading.at, known))
 
-    def _text(self, text: str, instead: str) -> int:
-        """Return the hash of a text, which is queued to be written; over the day's bound, of another."""
+    def _look_at_the_day(self) -> None:
+        """Begin a new day's texts: those of the heads are dropped when they were not used for days."""
         day = int(time.time()) * 1000 // DAY_MS
         if day != self._text_day:
             self._text_day, self._text_count = day, 0
-            self._notes.clear()
-            self._facts_known.clear()
+            self._common.clear()
+
+    def _text(self, text: str, instead: str) -> int:
+        """Return the hash of a text, which is queued to be written; over the day's bound, of another.
+
+        Raises ValueError where too many wait.
+        """
+        if len(self._inbox.texts) >= self._bounds.queue_limit:
+            msg = "too many texts wait to be written"
+            raise ValueError(msg)
         self._text_count += 1
         if self._text_count > self._bounds.text_limit and instead:
             text = instead
+        text = text.encode("utf-8", "replace").decode()
         hashed = digest(text)
         self._texts.put(hashed, text)
-        self._inbox.texts.append((hashed, day, text))
+        self._inbox.texts.append((hashed, self._text_day, text))
         return hashed
 
     def _load_latest(self) -> None:
-        for number, name in enumerate(self._catalogue.names):
-            self._entries[name] = Entry(number, self._shapes[()], self._catalogue.used[number], Last())
+        self._entries += [Entry(self._shapes[()], used) for used in self._catalogue.used]
         for grp in range(self._groups()):
             records, latest = self._heads.unrolled(grp)
             for number, last in last_of(map(self._frame, (latest, records))).items():
-                entry = self._entries[self._catalogue.names[number]]
-                entry.last = last
-                entry.facts = hashes(last.facts)[1] if last.facts else 0
+                self._entries[number].take(last)
 
     def _latest_of(self, grp: int) -> bytes:
-        names = self._catalogue.names[grp * GROUP : (grp + 1) * GROUP]
-        entries = (self._entries.get(name) for name in names)
-        return b"".join(r for entry in entries if entry is not None for r in entry.last.records())
+        entries = self._entries[grp * GROUP : (grp + 1) * GROUP]
+        return b"".join(record for entry in entries for record in entry.records())
 
     def _live_texts(self) -> set[int]:
-        found: set[int] = set()
-        for entry in list(self._entries.values()):
-            for record in entry.last.records():
-                found.update(hashes(record))
-        return found
+        return {h for entry in self._entries.copy() for record in entry.records() for h in hashes(record)}

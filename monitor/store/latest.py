@@ -28,6 +28,12 @@ class Last:
         if facts and at >= self.facts_at:
             self.facts, self.facts_at = record, at
 
+    def take(self, other: Last) -> None:
+        """Become what another is."""
+        self.attempt, self.measured, self.facts = other.attempt, other.measured, other.facts
+        self.attempt_at, self.measured_at = other.attempt_at, other.measured_at
+        self.facts_at = other.facts_at
+
     def records(self) -> list[bytes]:
         """Return the distinct records."""
         found = {id(r): r for r in (self.facts, self.measured, self.attempt) if r is not None}

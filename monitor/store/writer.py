@@ -11,18 +11,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import structlog
 
-from monitor.store.catalogue import Catalogue, write_facts
+from monitor.store.catalogue import Catalogue, FactChange, write_facts
 from monitor.store.codec import TICK_MS
 from monitor.store.database import Database
 from monitor.store.days import day_at
 from monitor.store.heads import HeadsWriter
 from monitor.store.paths import Bounds, Paths, Retention
 from monitor.store.rolling import Roller
+from monitor.store.texts import Texts
 
 _log = structlog.get_logger(__name__)
 
@@ -37,8 +37,6 @@ RETAIN_EVERY_S = 3600.0
 TEXTS_KEPT_DAYS = 3
 """Texts of heads and latest records; those of the days' files go with their file."""
 
-FactChange = tuple[int, float, dict[str, str]]
-
 
 @dataclass(slots=True)
 class Inbox:
@@ -46,6 +44,7 @@ class Inbox:
 
     records: deque[bytes] = field(default_factory=deque)
     texts: deque[tuple[int, int, str]] = field(default_factory=deque)
+    """Hash, day and text."""
     facts: deque[FactChange] = field(default_factory=deque)
     waiting: deque[Future[None]] = field(default_factory=deque)
     jobs: deque[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=deque)
@@ -69,10 +68,11 @@ class Writer:
         heads: HeadsWriter,
         roller: Roller,
         inbox: Inbox,
+        texts: Texts,
         live: Callable[[], set[int]],
     ) -> None:
         self._paths, self._bounds, self._state, self._catalogue = paths, bounds, state, catalogue
-        self._heads, self._roller, self._inbox = heads, roller, inbox
+        self._heads, self._roller, self._inbox, self._texts = heads, roller, inbox, texts
         self._wake, self._stopping = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._upkeep = Upkeep(heads, roller, keep, live)
@@ -151,22 +151,19 @@ class Writer:
 
     def _write_state(self) -> None:
         """Write new checks, layouts and facts; what could not be written stays pending."""
-        pending, facts = self._catalogue.pending, self._inbox.facts
-        statements, changes = len(pending), len(facts)
-        if not statements and not changes:
+        changes = list(self._inbox.facts.copy())
+        news = self._catalogue.news()
+        if not changes and not news:
             return
 
         def work(db: sqlite3.Connection) -> None:
-            for statement, values in islice(pending.copy(), statements):
-                db.execute(statement, values)
-            for number, at, found in islice(facts.copy(), changes):
-                write_facts(db, number, at, found)
+            news.write(db)
+            write_facts(db, changes)
 
         self._state.write_now(work)
-        for _ in range(statements):
-            pending.popleft()
-        for _ in range(changes):
-            facts.popleft()
+        self._catalogue.written(news)
+        for _ in changes:
+            self._inbox.facts.popleft()
 
     def _write_samples(self, records: list[bytes]) -> None:
         texts = [self._inbox.texts.popleft() for _ in range(len(self._inbox.texts))]
@@ -176,6 +173,7 @@ class Writer:
         except sqlite3.Error:
             self._inbox.texts.extendleft(reversed(texts))
             raise
+        self._texts.written(hashed for hashed, _, _ in texts)
         self.last_commit = time.time()
         self.commits += 1
         self.committed += len(records)
