@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 import watchfiles
-from aiohttp import web
 
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
@@ -43,7 +42,7 @@ from monitor.systemd import notify, watchdog_interval
 from monitor.telemetry import Telemetry
 from monitor.units import Units
 from monitor.watch import Watch
-from monitor.web.app import build
+from monitor.web import serving
 from monitor.window import Window
 
 log = structlog.get_logger("muster")
@@ -160,20 +159,11 @@ class App:
             self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state
         )
         control = ControlServer(self.place.socket, requests.handlers())
-        site = web.AppRunner(
-            build(self._window(), self.place.settings.web), access_log=None, handle_signals=False
-        )
         await control.start()
-        await site.setup()
-        host, _, port = self.place.settings.web.listen.rpartition(":")
         try:
-            tcp = web.TCPSite(site, host.strip("[]"), int(port))
-            await tcp.start()
-            bound = site.addresses[0]
-            self.listening = f"http://{bound[0]}:{bound[1]}/"
-            yield
+            async with serving(self._window(), self.place.settings.web) as self.listening:
+                yield
         finally:
-            await site.cleanup()
             await control.stop()
 
     async def _wind_down(self) -> None:

@@ -14,6 +14,10 @@ from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control import ControlError
 from monitor.lock import Locked
 from monitor.store.database import SchemaTooNew
+from monitor.web import CannotListen
+
+EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
+"""Errors whose text says all that there is to say."""
 
 LATER = {
     "reflect": "the channel measurements (step 2)",
@@ -78,20 +82,32 @@ def _status() -> int:
         app()
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-    except ConfigError as error:
-        return _quietly(error)
-    except (Locked, SchemaTooNew, ControlError, FileNotFoundError) as error:
-        err.print(f"muster: {error}", markup=False)
-        return 1
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        if os.environ.get("MUSTER_DEBUG"):
-            raise
-        err.print(f"muster: {type(error).__name__}: {error}", markup=False)
-        err.print("this is a bug in Muster; run again with MUSTER_DEBUG=1 to see where", markup=False)
-        return 1
+    except Exception as error:  # noqa: BLE001 - told, or raised again for those who debug
+        return _told(_alone(error))
     return 0
+
+
+def _alone(error: Exception) -> Exception:
+    """Return what a task group wrapped, where that is one error."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _told(error: Exception) -> int:
+    """Say what went wrong and return the exit status."""
+    if isinstance(error, ConfigError):
+        return _quietly(error)
+    if isinstance(error, EXPECTED):
+        err.print(f"muster: {error}", markup=False)
+        return 1
+    if os.environ.get("MUSTER_DEBUG"):
+        raise error
+    err.print(f"muster: {type(error).__name__}: {error}", markup=False)
+    err.print("this is a bug in Muster; run again with MUSTER_DEBUG=1 to see where", markup=False)
+    return 1
 
 
 def _quietly(error: ConfigError) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.web.app import build, serving
+from monitor.web.app import CannotListen, build, serving
 from monitor.web.view import OwnMetric, Series, View
 
-__all__ = ["OwnMetric", "Series", "View", "build", "serving"]
+__all__ = ["CannotListen", "OwnMetric", "Series", "View", "build", "serving"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,10 @@ from monitor.web.serving import (
 from monitor.web.view import View
 
 CHECK = "{unit:[^/]{1,100}}/{asset:[^/]{1,100}}/{check:[^/]{1,100}}"
+
+
+class CannotListen(Exception):  # noqa: N818 - what is the matter, not whose fault it is
+    """The address of the settings can't be listened on."""
 
 
 def build(view: View, settings: Web | None = None) -> web.Application:
@@ -55,16 +60,26 @@ def build(view: View, settings: Web | None = None) -> web.Application:
 
 @asynccontextmanager
 async def serving(view: View, settings: Web) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the address. Raises OSError where it can't listen."""
+    """Serve until the block ends; yields the address. Raises `CannotListen`."""
     host, _, port = settings.listen.rpartition(":")
     runner = web.AppRunner(build(view, settings), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
-        await site.start()
+        await _listen(web.TCPSite(runner, host.strip("[]"), int(port)), settings.listen)
         yield f"http://{host}:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
+
+
+async def _listen(site: web.TCPSite, address: str) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(
+            f"can't listen on {address}: {why}; stop what uses it (another Muster?), "
+            "or choose another address with web.listen in the settings (muster demo: --listen)"
+        ) from error
 
 
 async def _threads(app: web.Application) -> AsyncIterator[None]:

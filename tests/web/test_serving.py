@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.settings import Web
-from monitor.web import serving
+from monitor.web import CannotListen, serving
 from monitor.web.serving import host_of, is_loopback
 from tests.web.serving import client_of, sample_client
 from tests.web.views import Sample, sample
@@ -91,9 +91,16 @@ async def test_two_daemons_do_not_share_a_port(tmp_path: Path) -> None:
             held.bind(("127.0.0.1", 0))
             held.listen()
             listen = f"127.0.0.1:{held.getsockname()[1]}"
-            with pytest.raises(OSError, match="address already in use"):
+            with pytest.raises(CannotListen, match=f"can't listen on {listen}: Address already in use; stop"):
                 async with serving(view, Web(listen=listen)):
                     pass
+
+
+async def test_an_address_of_another_machine_is_said(tmp_path: Path) -> None:
+    async with sample(tmp_path) as view:
+        with pytest.raises(CannotListen, match=r"can't listen on 203\.0\.113\.1:0: Cannot assign"):
+            async with serving(view, Web(listen="203.0.113.1:0")):
+                pass
 
 
 async def test_ipv6_loopback_is_served_too(tmp_path: Path) -> None:
