@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from inventory._fields import Slug, Timezone, Version
 
@@ -64,6 +64,18 @@ def _weekdays(value: object) -> object:
     return found
 
 
+_DAY = f"(?:{'|'.join(DAYS)})"
+_OPEN_SCHEMA = {
+    "type": "object",
+    "description": "Days, or spans such as mon-fri, with their hours",
+    "additionalProperties": False,
+    "patternProperties": {
+        f"^{_DAY}(?:-{_DAY})?$": {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{_HOURS.pattern}$"},
+        }
+    },
+}
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Hours = Annotated[str, AfterValidator(_hours)]
 
@@ -76,7 +88,11 @@ class CalendarFile(BaseModel):
     version: Version
     id: Slug
     timezone: Timezone | None = None
-    open: Annotated[dict[Day, tuple[Hours, ...]], BeforeValidator(_weekdays)]
+    open: Annotated[
+        dict[Day, tuple[Hours, ...]],
+        BeforeValidator(_weekdays),
+        WithJsonSchema(_OPEN_SCHEMA, mode="validation"),
+    ]
     holidays: tuple[date, ...] = ()
     workdays: dict[date, Day] = {}
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from inventory._fields import Slug, Version
+from inventory._fields import Seconds, Slug, Version
 from inventory.models import Kind, Level, Unit
 from inventory.problems import Problem
 from inventory.profiles import Selector
 from monitor.readiness.conditions import Condition
 from monitor.readiness.soak import Soak
-from probes.api import Seconds
 
 Category = Literal[
     "network", "hardware", "system-software", "application", "database", "middleware", "peripheral",
@@ -44,10 +43,20 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Names = Annotated[tuple[str, ...] | None, BeforeValidator(_listed), AfterValidator(_some)]
-Levels = Annotated[tuple[Level, ...] | None, BeforeValidator(_listed), AfterValidator(_some)]
+def _one_or_many(one: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [one, {"items": one, "type": "array"}]})
+
+
+Names = Annotated[
+    tuple[str, ...] | None, BeforeValidator(_listed), AfterValidator(_some), _one_or_many({"type": "string"})
+]
+Levels = Annotated[
+    tuple[Level, ...] | None,
+    BeforeValidator(_listed),
+    AfterValidator(_some),
+    _one_or_many({"enum": list(get_args(Level))}),
+]
 Share = Annotated[float, Field(gt=0, le=1)]
-PositiveSeconds = Annotated[Seconds, Field(gt=0)]
 
 
 class Text(Strict):
@@ -78,18 +87,18 @@ class AppliesTo(Strict):
 class SoakFile(Strict):
     """For how long an item must have held."""
 
-    window: PositiveSeconds
+    window: Seconds
     calendar: str = "24x7"
     min_coverage: Share = 0.9
     min_pass: Share = 0.995
-    max_gap: PositiveSeconds | None = None
+    max_gap: Seconds | None = None
 
 
 class Attest(Strict):
     """An item that a person states, with evidence."""
 
     role: Literal["operator", "approver", "admin"] = "operator"
-    every: PositiveSeconds = 30 * 86400.0
+    every: Seconds = 30 * 86400.0
     files: Annotated[int, Field(ge=0, le=20)] = 0
 
 
@@ -107,7 +116,7 @@ class ItemFile(Strict):
     probe: str | None = None
     """The probe that makes the check; defaults to the check's id."""
     expect: dict[str, Any] | None = None
-    max_age: PositiveSeconds | None = None
+    max_age: Seconds | None = None
     soak: SoakFile | None = None
     applies_when: dict[str, Any] | None = None
     """Conditions on the inventory: `unit.KEY` or `asset.KEY`."""
@@ -127,7 +136,7 @@ class ChecklistFile(Strict):
     version: Version
     id: Slug
     gate: Slug | None = None
-    extends: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    extends: Annotated[tuple[str, ...], BeforeValidator(_listed), _one_or_many({"type": "string"})] = ()
     applies_to: AppliesTo | None = None
     """Left out: every unit."""
     max_waivers: Annotated[int, Field(ge=0)] | None = None
