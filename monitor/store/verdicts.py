@@ -53,6 +53,8 @@ class Blocking:
     actual: str
     detail: str
     blocked_by: str
+    check: str = ""
+    """`unit/asset/check`; empty where no check is behind it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
 from monitor.readiness.checklist import Category
@@ -51,19 +51,25 @@ class Most:
     title: str
     title_zh: str
     units: int
+    unit: str
+    """The first of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One page of the board; `counts` and `most` are of everything in scope, whatever the page."""
+    """One page of the board; all but `lines` and `first` is of everything in scope, whatever the page.
+
+    `where` is the card of `most.unit`; `categories` are those in which any unit has items.
+    """
 
     gate: str
     lines: Sequence[Line]
     counts: Mapping[str, int]
     most: Most | None
+    where: UnitCard | None
+    categories: Sequence[str]
     first: int
     matching: int
-    categories: Sequence[str] = field(default=CATEGORIES)
 
     @property
     def total(self) -> int:
@@ -77,21 +83,25 @@ class Board:
 
 
 def build(
-    cards: Sequence[UnitCard], rows: Sequence[BoardRow], gate: str, now: float, filters: Filters
+    cards: Sequence[UnitCard], judgements: Sequence[BoardRow], gate: str, now: float, filters: Filters
 ) -> Board:
     """Return the page of the board that the filters ask for."""
-    judged = {row.unit: as_of(row, now) for row in rows}
+    judged = {row.unit: as_of(row, now) for row in judgements}
     tree = list(_tree(cards, filters.under))
     below = _below(tree, judged)
     scope = [_line(card, depth, judged.get(card.id), below, due_at=(gate, now)) for card, depth in tree]
     counts = Counter(line.verdict for line in scope)
     chosen = [line for line in scope if _matches(line, filters)]
+    rows = [line.row for line in scope if line.row]
+    worst, used = most(rows), {name for row in rows for name in row.categories}
     start = (min(filters.page, max(1, -(-len(chosen) // PAGE))) - 1) * PAGE
     return Board(
         gate,
         chosen[start : start + PAGE],
         {verdict: counts[verdict] for verdict in VERDICTS},
-        most([line.row for line in scope if line.row]),
+        worst,
+        next((line.card for line in scope if worst and line.card.id == worst.unit), None),
+        [name for name in CATEGORIES if name in used],
         start + 1,
         len(chosen),
     )
@@ -148,12 +158,13 @@ def most(rows: Sequence[BoardRow]) -> Most | None:
     """Return what fails in most units; where nothing fails, what is unknown in most; else None."""
     for status in ("fail", "unknown"):
         counts: Counter[str] = Counter()
-        titles: dict[str, tuple[str, str]] = {}
+        titles: dict[str, tuple[str, str, str]] = {}
         for row in rows:
             for each in {each.id: each for each in row.blocking if each.status == status}.values():
                 counts[each.id] += 1
-                titles[each.id] = (each.title, each.title_zh)
+                titles.setdefault(each.id, (each.title, each.title_zh, row.unit))
         if counts:
             item, units = counts.most_common(1)[0]
-            return Most(status, *titles[item], units)
+            title, title_zh, unit = titles[item]
+            return Most(status, title, title_zh, units, unit)
     return None

@@ -19,6 +19,7 @@ from monitor.web import board, present, sheets
 from monitor.web.api import DEFAULT_GATE, card_of, check_of, gate_of, whole
 from monitor.web.serving import VIEW, Refusal, threaded
 from monitor.web.texts import Texts, negotiate
+from monitor.web.view import View
 
 REFRESH_S = 10
 MEDIA = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -89,10 +90,15 @@ async def respond(
 
     def render() -> str:
         common = {"t": texts, "link": link, "now": time.time(), "language": language}
+        common["readable"] = partial(_readable, request.app[VIEW])
         common["other_language"] = elsewhere(**{**_query(request), "lang": other})
         return environment().get_template(template).render(common | values())
 
     return web.Response(text=await threaded(request, render), content_type="text/html", status=status)
+
+
+def _readable(view: View, text: str, check: str | None) -> str:
+    return present.readable(text, view.job(check) if check else None)
 
 
 def _query(request: web.Request) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
@@ -10,6 +11,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from inventory import units
+from monitor.job import Job
 
 SIGNS: Mapping[str, str] = {
     "READY": "✔", "CONDITIONAL": "◐", "NOT_READY": "✖", "UNKNOWN": "?", "SHADOWED": "⋯",
@@ -69,6 +71,24 @@ def due(day: str | None, zone_name: str, now: float) -> Due | None:
         return None
     today = datetime.fromtimestamp(now, zone(zone_name)).date()
     return Due(day, (date.fromisoformat(day) - today).days)
+
+
+_COMPARED = re.compile(
+    r"\b([a-z]\w*)((?: (?:p\d+|mean|min|max))?) (<=|>=|<|>|=|!=) (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])",
+    re.ASCII,
+)
+
+
+def readable(text: str, job: Job | None) -> str:
+    """Return an expectation or a finding with units: `rtt_ms <= 50` becomes `rtt_ms <= 50 ms`."""
+
+    def with_unit(found: re.Match[str]) -> str:
+        metric = job.spec.metric(found[1]) if job else None
+        if metric is None or text[found.end() :].startswith(f" {metric.unit}"):
+            return found[0]
+        return f"{found[1]}{found[2]} {found[3]} {quantity(float(found[4]), metric.unit)}"
+
+    return _COMPARED.sub(with_unit, text)
 
 
 def quantity(value: float | None, unit: str) -> str:

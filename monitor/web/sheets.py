@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.job import Job
+from monitor.readiness.conditions import Truth
 from monitor.store.api import OUTCOME_CODES, Evidence, FactValue, Latest
 from monitor.store.verdicts import CategorySummary, blocks, gravity, summary
 from monitor.web.api import suitable
 from monitor.web.board import CATEGORIES
 from monitor.web.chart import Chart, Misses, draw
+from monitor.web.present import readable
 
 MAX_CHARTS = 12
 MAX_SPARKS = 80
@@ -92,6 +94,8 @@ class CheckSheet:
     key: str
     latest: Latest | None
     facts: Sequence[FactValue]
+    wanted: Sequence[tuple[str, str]]
+    """The check's own expectations that the last measurement does not meet, each with what was found."""
     charts: Sequence[tuple[str, str, Chart | None]]
     """Metric, its unit, chart."""
     more: int
@@ -107,7 +111,25 @@ def check_sheet(evidence: Evidence, job: Job | None, key: str, span: Span) -> Ch
     charts = [_chart(evidence, job, key, name, seen=(span, misses)) for name in chosen[:MAX_CHARTS]]
     facts = sorted(evidence.facts(key).values(), key=lambda fact: fact.name)
     more, counts = max(0, len(chosen) - MAX_CHARTS), [len(each) for each in misses]
-    return CheckSheet(key, evidence.latest(key), facts, charts, more, *counts)
+    latest = evidence.latest(key)
+    return CheckSheet(key, latest, facts, _wanted(job, latest), charts, more, *counts)
+
+
+def _wanted(job: Job | None, latest: Latest | None) -> list[tuple[str, str]]:
+    """Return what makes the state DEGRADED: (expected, found), as the items write it."""
+    reading = latest.measurement if latest else None
+    if job is None or reading is None:
+        return []
+    found: Mapping[str, float | str] = {**reading.facts, **reading.metrics}
+    return [
+        (readable(f"{name} {condition}", job), readable(f"{name} = {_plain(found[name])}", job))
+        for name, condition in job.expect.items()
+        if name in found and condition.instant and condition.judge(found[name]) is Truth.FAIL
+    ]
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.10g}"
 
 
 def _misses(evidence: Evidence, key: str, span: Span) -> Misses:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from monitor.readiness.expectation import parse
 from monitor.web.serving import HEADERS
 from tests.web.serving import page, sample_client
 from tests.web.views import CHECK, EVIL, GATE, card, item, judged, save
@@ -63,12 +65,14 @@ async def test_the_board_says_who_is_ready_and_what_stands_in_the_way(tmp_path: 
         text = _squeezed(_parsed(await page(session, "/")).text)
         assert "1 of 3 units are ready." in text
         assert "1 is not ready, 1 is unknown." in text
-        assert "What fails first: The portal's certificate is valid for at least 30 days." in text
+        assert "Tianhe service hall fails: The portal's certificate is valid for at least 30 days." in text
         assert "✖ Not ready Tianhe service hall gz-tianhe" in text
         assert "4.9 d (cert_days_left >= 30)" in text
         assert "2031-01-15" in text
         assert "no date" in text
         assert "not judged yet" in text
+        assert "Security" in text
+        assert "Peripheral" not in text, "no unit has items there"
 
 
 async def test_the_board_speaks_chinese_to_those_who_want_it(tmp_path: Path) -> None:
@@ -91,6 +95,8 @@ async def test_a_unit_shows_its_items_with_cause_remedy_and_evidence(tmp_path: P
         assert "Tianhe service hall is not ready: 1 blocking item fails." in said
         assert "blocked by security.certificate" in said
         assert "What to do Ask the carrier." in said
+        assert "connect_ms <= 40 ms" in said
+        assert "1 fails" in said
         assert "it@gz.example" in said
         assert "+08:00" in said
         assert "/checks/gz-tianhe/uplink/tcp" in parsed.links
@@ -132,6 +138,17 @@ async def test_a_check_shows_its_series_failures_and_facts(tmp_path: Path) -> No
         assert one.tags.count("svg") == 1
         empty = await page(session, "/checks/gz-tianhe/uplink/tcp?minutes=10080")
         assert _parsed(empty).tags.count("h2") == 3
+
+
+async def test_a_degraded_check_says_what_is_not_as_expected(tmp_path: Path) -> None:
+    async with sample_client(tmp_path) as (view, session):
+        job, definition = view.jobs[CHECK], view.jobs[CHECK].spec.metric("connect_ms")
+        expect = {name: parse("<= 5", metric=definition) for name in ("connect_ms", "first_byte_ms")}
+        view.jobs[CHECK] = replace(job, expect={**expect, "total_ms": parse("<= 1 s", metric=definition)})
+        said = _squeezed(_parsed(await page(session, "/checks/gz-tianhe/uplink/tcp")).text)
+        assert re.search(r"✖ connect_ms = [0-9.]+ ms \(connect_ms <= 5 ms\)", said)
+        assert "total_ms = " not in said, "that one is met"
+        assert "first_byte_ms" not in said, "that one was not measured"
 
 
 async def test_what_targets_and_files_say_is_escaped_everywhere(tmp_path: Path) -> None:
