@@ -25,6 +25,8 @@ from probes.api import Reading, Shared
 
 Progress = Callable[[int, int], None]
 """Called with how many checks are done, and how many there are."""
+ASKED_AT_ONCE = 10_000
+"""Checks in one request to the daemon, whose lines are bounded."""
 
 
 class Prober(Protocol):
@@ -42,8 +44,10 @@ class Through:
 
     async def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
         """Yield one reading a job the daemon knows. Raises ControlError, NoDaemon."""
-        async for answer in ask(self._socket, {"do": "probe", "checks": [job.id for job in jobs]}):
-            yield from_wire(answer["reading"])
+        for first in range(0, len(jobs), ASKED_AT_ONCE):
+            checks = [job.id for job in jobs[first : first + ASKED_AT_ONCE]]
+            async for answer in ask(self._socket, {"do": "probe", "checks": checks}):
+                yield from_wire(answer["reading"])
 
 
 class Own:

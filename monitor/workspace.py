@@ -13,10 +13,12 @@ from monitor.job import Job
 from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
+from monitor.readiness.applied import Asked
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import Asset, by_asset
 from monitor.readiness.judging import Judge
 from monitor.readiness.results import UnitResult
+from monitor.readiness.rows import rows
 from monitor.readiness.waivers import Waivers
 from monitor.store.api import Evidence
 
@@ -73,5 +75,25 @@ def open_workspace(place: Place) -> Workspace:
     problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
     if problems:
         raise ConfigError(problems)
-    known = waivers.load(place.waivers, units=inventory.units, checklists=found)
+    known = waivers.load(
+        place.waivers, units=inventory.units, checklists=found, rows=_rows(inventory, plan, found, jobs)
+    )
     return Workspace(inventory, profiles, plan, found, known, jobs)
+
+
+def _rows(
+    inventory: Inventory,
+    plan: Plan,
+    found: Mapping[str, Checklist],
+    jobs: Mapping[Asset, tuple[Job, ...]],
+) -> waivers.RowsOf:
+    """Return what finds the rows that a unit is asked at a gate."""
+    asked: dict[str, Asked] = {}
+
+    def rows_of(gate: str, key: str) -> Iterator[waivers.Row]:
+        unit = inventory.units[key]
+        applied = asked.setdefault(gate, Asked(found, gate)).of(unit)
+        for row in rows(unit, applied, jobs, plan):
+            yield (row.asset.id if row.asset else None), row.item
+
+    return rows_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from inventory._fields import Slug, Version
 from inventory.problems import ConfigError, Problem, did_you_mean
-from inventory.source import Document, read, validate
+from inventory.source import read, validate
 from monitor.readiness.checklist import Checklist, Item, Strict
 
 WARN_DAYS = (1, 7, 14)
@@ -101,9 +101,22 @@ class Waivers:
                 yield each, days
 
 
-def load(path: Path | None, *, units: Mapping[str, object], checklists: Mapping[str, Checklist]) -> Waivers:
+Row = tuple[str | None, Item]
+"""What a unit is asked: the asset (None for an item about none) and the item."""
+RowsOf = Callable[[str, str], Iterable[Row]]
+"""The rows of a gate and a unit."""
+
+
+def load(
+    path: Path | None,
+    *,
+    units: Mapping[str, object],
+    checklists: Mapping[str, Checklist],
+    rows: RowsOf | None = None,
+) -> Waivers:
     """Return the waivers of a file; none where there is no path.
 
+    With `rows` a waiver of something that its unit is not asked is refused, too.
     Raises ConfigError with everything that is wrong: an unreadable waiver is never passed over.
     """
     if path is None:
@@ -114,28 +127,50 @@ def load(path: Path | None, *, units: Mapping[str, object], checklists: Mapping[
     for document in read(path):
         file = validate(document, WaiverFile)
         for index, waiver in enumerate(file.waivers):
-            problems += _wrong(document, index, waiver, units, items)
+            at = ("waivers", index)
+            wrong = _unknown(waiver, units, items) or (_unfit(waiver, rows) if rows else None)
             if waiver.id in found:
-                at = ("waivers", index, "id")
-                problems.append(document.problem(at, f'waiver "{waiver.id}" is written twice', "keep one"))
+                wrong = wrong or ("id", f'waiver "{waiver.id}" is written twice', "keep one")
+            if wrong:
+                key, message, suggestion = wrong
+                problems.append(document.problem((*at, key), message, suggestion))
             found[waiver.id] = waiver
     if problems:
         raise ConfigError(problems)
     return Waivers(found.values())
 
 
-def _wrong(
-    document: Document, index: int, waiver: Waiver, units: Mapping[str, object], items: Mapping[str, Item]
-) -> Iterator[Problem]:
-    at = ("waivers", index)
+Complaint = tuple[str, str, str]
+"""Key, message, suggestion."""
+
+
+def _unknown(waiver: Waiver, units: Mapping[str, object], items: Mapping[str, Item]) -> Complaint | None:
     if waiver.unit not in units:
-        hint = did_you_mean(waiver.unit, units)
-        yield document.problem((*at, "unit"), f'unknown unit "{waiver.unit}"', hint)
+        return "unit", f'unknown unit "{waiver.unit}"', did_you_mean(waiver.unit, units)
     item = items.get(waiver.item)
     if item is None and not waiver.item.startswith(("expect.", "answers.")):
-        yield document.problem(
-            (*at, "item"), f'unknown item "{waiver.item}"', did_you_mean(waiver.item, items)
-        )
-    elif item is not None and not item.may_be_waived:
-        text = f'"{waiver.item}" is a blocker, and its item does not say waivable: true'
-        yield document.problem((*at, "item"), text, "mend what fails, or change the checklist")
+        return "item", f'unknown item "{waiver.item}"', did_you_mean(waiver.item, items)
+    return _refused(item) if item else None
+
+
+def _unfit(waiver: Waiver, rows: RowsOf) -> Complaint | None:
+    """Return what is wrong with a waiver whose row there is not: it would be without effect, and unseen."""
+    asked = list(rows(waiver.gate, waiver.unit))
+    same = {asset: item for asset, item in asked if item.id == waiver.item}
+    if not same:
+        text = f'"{waiver.unit}" is not asked "{waiver.item}" at the gate "{waiver.gate}"'
+        return "item", text, did_you_mean(waiver.item, {item.id for _, item in asked})
+    if waiver.asset not in same:
+        known = [asset for asset in same if asset]
+        hint = f"write asset: {', or '.join(known)}" if known else "leave asset out"
+        return "asset" if waiver.asset else "item", f'"{waiver.item}" is not asked of that asset', hint
+    return _refused(same[waiver.asset])
+
+
+def _refused(item: Item) -> Complaint | None:
+    if item.may_be_waived:
+        return None
+    text = f'"{item.id}" is a blocker, and its item does not say waivable: true'
+    if item.id.startswith("expect."):
+        return "item", text, "mend what fails, or give the expectation another severity in the inventory"
+    return "item", text, "mend what fails, or change the checklist"
