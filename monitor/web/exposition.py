@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
@@ -17,6 +17,8 @@ from monitor.web.view import OwnMetric, Series, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SLICE = 500
+LINES = 5000
+"""Finished lines that are handled at once."""
 MAX_NAME = 120
 
 UNITS: dict[str, tuple[str, str, float]] = {
@@ -80,10 +82,12 @@ class _Family:
         self.help, self.type = text, kind
         self.lines: list[str] = []
 
-    def block(self, name: str) -> str:
+    def parts(self, name: str) -> Iterator[bytes]:
+        """Yield the block in slices."""
         text = self.help.replace("\\", "\\\\").replace("\n", "\\n")
-        head = f"# HELP {name} {text}\n# TYPE {name} {self.type}\n"
-        return head + "\n".join(self.lines) + "\n"
+        yield f"# HELP {name} {text}\n# TYPE {name} {self.type}\n".encode()
+        for start in range(0, len(self.lines), LINES):
+            yield ("\n".join(self.lines[start : start + LINES]) + "\n").encode()
 
 
 async def expose(view: View, max_series: int) -> bytes:
@@ -93,11 +97,12 @@ async def expose(view: View, max_series: int) -> bytes:
     shown = await _add_series(families, view, max_series)
     states = await _add_states(families, view, max_series)
     _add_own(families, _accounts(view.checks(), shown, states))
-    blocks: list[str] = []
+    parts: list[bytes] = []
     for name, each in families.items():
-        blocks.append(each.block(name))
-        await asyncio.sleep(0)
-    return "".join(blocks).encode()
+        for part in each.parts(name):
+            parts.append(part)
+            await asyncio.sleep(0)
+    return b"".join(parts)
 
 
 def _accounts(checks: int, series: int, states: int) -> list[OwnMetric]:
@@ -125,7 +130,12 @@ async def _add_series(families: dict[str, _Family], view: View, limit: int) -> i
     while part := list(islice(iterator, SLICE)):
         _add_part(families, own, times, part)
         await asyncio.sleep(0)
-    _add_times(families, times)
+    if times:
+        each = families[TIMES] = _Family("When the values of a check were measured.", "gauge")
+        pairs = iter(times.items())
+        while lines := [f"{TIMES}{labels} {number(at)}" for labels, at in islice(pairs, LINES)]:
+            each.lines += lines
+            await asyncio.sleep(0)
     return len(times)
 
 
@@ -145,12 +155,6 @@ def _add_part(
         if each is None:
             each = families[name] = _Family(f"Latest {metric} of each check.", "gauge")
         each.lines.append(f"{name}{labels} {number(value / divisor)}")
-
-
-def _add_times(families: dict[str, _Family], times: Mapping[str, float]) -> None:
-    if times:
-        each = families[TIMES] = _Family("When the values of a check were measured.", "gauge")
-        each.lines += [f"{TIMES}{labels} {number(at)}" for labels, at in times.items()]
 
 
 async def _add_states(families: dict[str, _Family], view: View, limit: int) -> int:

@@ -95,20 +95,30 @@ async def test_it_is_compressed_for_those_who_ask(tmp_path: Path) -> None:
 
 
 @pytest.mark.alone
-async def test_ten_thousand_series_take_under_100_ms_and_hold_the_loop_for_under_50(tmp_path: Path) -> None:
+async def test_ten_thousand_series_take_under_100_ms_of_processor_time(tmp_path: Path) -> None:
     async with sample(tmp_path) as view:
         view.latest = _series(10_000)
         view.believed = {f"unit-{n}/a/tcp": "OK" for n in range(2500)}
         taken: list[float] = []
-        holds: list[float] = []
-        watch = asyncio.create_task(_watch(holds))
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.thread_time()
             body = await expose(view, 20_000)
-            taken.append(time.perf_counter() - start)
-        watch.cancel()
+            taken.append(time.thread_time() - start)
         assert body.count(b"\n") > 15_000
         assert min(taken) < 0.100, taken
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("most", [20_000, 1_000_000])
+async def test_a_hundred_thousand_checks_never_hold_the_loop_for_50_ms(tmp_path: Path, most: int) -> None:
+    async with sample(tmp_path) as view:
+        view.latest = await asyncio.to_thread(_series, 200_000)
+        view.believed = await asyncio.to_thread(lambda: {f"unit-{n}/a/tcp": "OK" for n in range(100_000)})
+        holds: list[float] = []
+        watch = asyncio.create_task(_watch(holds))
+        body = await expose(view, most)
+        watch.cancel()
+        assert body.count(b"\n") > min(most, 200_000)
         assert max(holds) < 0.050, max(holds)
 
 
