@@ -36,6 +36,7 @@ from benchmarks.marks import Mark, arguments, judge, table
 from monitor.store.days import DayWriter, name_of
 from monitor.store.engine import Store
 from monitor.store.evidence import StoreReader
+from monitor.store.paths import Keep
 from probes.api import MetricDef, Outcome, Reading
 
 CHECKS = 1000
@@ -112,7 +113,7 @@ def merging_apart(found: Figures) -> Iterator[None]:
 
 async def fill(directory: Path, count: int, found: Figures) -> None:
     """Write so many hours, and one more that stays in the heads; note the figures of writing."""
-    store = await asyncio.to_thread(Store.open, directory)
+    store = await asyncio.to_thread(Store.open, directory, Keep(raw_days=10**6))
     for check in IDS:
         store.declare(check, METRICS)
     for hour, readings in enumerate(hours(count + 1)):

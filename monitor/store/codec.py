@@ -2,8 +2,14 @@
 
 Integers are kept as distances from the least of the chunk, or as differences less their least, whichever
 took fewer bits over the group; a metric becomes an integer of its resolution. What does not fit (no
-resolution, an infinity, more than 2^40 steps) is kept as doubles, exactly. The blob, compressed by zstd with
-a checksum: `HEAD`, one `COLUMN` a column, then the planes of bytes, all of equal length.
+resolution, an infinity, more than 2^40 steps) is kept as doubles, exactly. A blob is one of two:
+
+- of few readings, one frame of zstd: `HEAD`, one `COLUMN` a column, the planes of bytes, all of equal length;
+- of many, so that a reader decompresses the columns it wants: `_APART`, then frames of zstd. The first holds
+  `HEAD`, one `COLUMN` a column, the bytes of each column's own frame as `_SIZE` (0 without one), and the
+  planes of the columns in `FRONT`; then follow the frames of the other columns that have planes.
+
+Every frame has a checksum.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 import zstandard
@@ -20,19 +27,28 @@ from numpy.typing import NDArray
 
 from monitor.store.records import Column, Ints
 
-FORMAT = 1
+TOGETHER, APART = 1, 2
+"""The version in `HEAD` of the two."""
+APART_FROM = 200
+"""Readings of a chunk from which its columns are kept apart."""
 HEAD = struct.Struct("<BBHII")
 _COLUMN = struct.Struct("<BBqq")
 COLUMN = np.dtype([("mode", "u1"), ("width", "u1"), ("first", "<i8"), ("base", "<i8")])
 PLAIN, DELTA, DOUBLES, MASK = 0, 1, 2, 4
 FIXED = ("at", "seq", "outcome", "lag", "duration", "note", "facts")
 """The columns every chunk has; times in ms since the epoch, lag and duration in ms."""
+FRONT = (0, 2)
+"""Which of these every reader wants: times and outcomes."""
+_APART = struct.Struct("<BI")
+"""`APART` (no zstd frame begins with it), bytes of the first frame."""
+_SIZE = np.dtype("<u4")
 TICK_MS = 250
 STEPS_LIMIT = 2.0**40
 VALUES_LIMIT = 1e300
 Bytes2 = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
+_NOTHING = np.zeros(0, np.uint8)
 _local = threading.local()
 
 
@@ -81,16 +97,27 @@ def encode(table: Table, columns_id: int) -> list[Encoded]:
     plans += [_plan_metric(values, step, starts) for (_, step), values in table.metrics.items()]
     heads = _heads(plans, len(starts))
     planes = np.concatenate([plan.planes for plan in plans])
-    compress = _compressor().compress
+    edges = np.cumsum([0, *(len(plan.planes) for plan in plans)]).tolist()
     blobs = [
-        compress(_head(len(plans), end - start, columns_id) + head + planes[:, start:end].tobytes())
+        _blob(head, planes[:, start:end], edges, columns_id)
         for start, end, head in zip(starts.tolist(), ends.tolist(), heads, strict=True)
     ]
     return _chunks(table, starts, ends, blobs)
 
 
-def _head(columns: int, count: int, columns_id: int) -> bytes:
-    return HEAD.pack(FORMAT, 0, columns, count, columns_id)
+def _blob(columns: bytes, planes: Bytes2, edges: Sequence[int], columns_id: int) -> bytes:
+    """Return a chunk of planes; column n has those from `edges[n]` to `edges[n + 1]`."""
+    compress, count = _compressor().compress, planes.shape[1]
+    if count < APART_FROM:
+        return compress(
+            HEAD.pack(TOGETHER, 0, len(edges) - 1, count, columns_id) + columns + planes.tobytes()
+        )
+    parts = [planes[low:high].tobytes() for low, high in pairwise(edges)]
+    frames = [b"" if n in FRONT or not part else compress(part) for n, part in enumerate(parts)]
+    sizes = np.array([len(frame) for frame in frames], _SIZE).tobytes()
+    head = HEAD.pack(APART, 0, len(parts), count, columns_id) + columns + sizes
+    first = compress(b"".join((head, *(parts[n] for n in FRONT))))
+    return b"".join((_APART.pack(APART, len(first)), first, *frames))
 
 
 def _heads(plans: Sequence[_Plan], checks: int) -> list[bytes]:
@@ -197,34 +224,42 @@ def _bytes(words: NDArray[np.uint64]) -> Bytes2:
 
 
 class Chunk:
-    """A decoded chunk; columns are taken out as they are asked for."""
+    """A decoded chunk; columns are taken out as they are asked for. All of it raises `Damaged`."""
 
-    __slots__ = ("_body", "_planes", "_raw", "_widths", "columns_id", "count")
+    __slots__ = ("_body", "_columns", "_data", "_frames", "_raw", "_widths", "columns_id", "count")
 
     def __init__(self, data: bytes) -> None:
+        apart = data[:1] == bytes([APART])
         try:
-            self._raw = raw = _decompressor().decompress(data)
+            skip, end = (_APART.size, _APART.size + _APART.unpack_from(data)[1]) if apart else (0, len(data))
+            self._raw = raw = _decompress(data[skip:end])
             version, _, columns, self.count, self.columns_id = HEAD.unpack_from(raw)
-        except (zstandard.ZstdError, struct.error) as error:
+            self._body = HEAD.size + columns * COLUMN.itemsize
+            sizes = struct.unpack_from(f"<{columns}I", raw, self._body) if apart else ()
+        except struct.error as error:
             msg = f"a chunk can't be read: {error}"
             raise Damaged(msg) from error
-        self._body = HEAD.size + columns * COLUMN.itemsize
-        self._widths = raw[HEAD.size + 1 : self._body : COLUMN.itemsize]
-        if version != FORMAT or len(raw) != self._body + sum(self._widths) * self.count:
-            msg = f"a chunk is not of format {FORMAT}, which this Muster knows"
+        self._columns = raw[HEAD.size : self._body]
+        self._widths = widths = self._columns[1 :: COLUMN.itemsize]
+        self._data, self._frames = data, list(accumulate(sizes, initial=end))
+        self._body += 4 * len(sizes)
+        held = sum(widths[n] for n in FRONT if n < columns) if apart else sum(widths)
+        if version != (APART if apart else TOGETHER) or len(raw) != self._body + held * self.count:
+            msg = "a chunk is of no format that this Muster knows"
             raise Damaged(msg)
-        self._planes = np.frombuffer(raw, np.uint8, -1, self._body)
 
     def fixed(self, name: str) -> Ints:
         """Return one of the `FIXED` columns."""
-        values = self._ints(FIXED.index(name))
+        place = FIXED.index(name)
+        values = self._ints(place, self._planes(place))
         return values + self.fixed("at") // TICK_MS if name == "seq" else values
 
     def metric(self, index: int, step: float | None) -> Floats:
         """Return a metric by its place among the chunk's metrics; NaN where it is missing."""
         place = len(FIXED) + index
-        mode = self._raw[HEAD.size + place * COLUMN.itemsize]
-        values = self._ints(place)
+        mode = self._columns[place * COLUMN.itemsize]
+        planes = self._planes(place)
+        values = self._ints(place, planes)
         if mode == DOUBLES:
             return values.view(np.float64)
         if step is None:
@@ -232,13 +267,28 @@ class Chunk:
             raise Damaged(msg)
         restored = restore(values, step)
         if mode & MASK:
-            restored[self._plane(sum(self._widths[:place])) != 0] = np.nan
+            restored[planes[: self.count] != 0] = np.nan
         return restored
 
-    def _ints(self, place: int) -> Ints:
-        mode, width, first, base = _COLUMN.unpack_from(self._raw, HEAD.size + place * COLUMN.itemsize)
-        plane, masked = sum(self._widths[:place]), mode >> 2
-        values = self._words(plane + masked, width - masked)
+    def _planes(self, place: int) -> NDArray[np.uint8]:
+        """Return the planes of a column, end to end."""
+        size, front = self._widths[place] * self.count, len(self._frames) > 1
+        if not size:
+            return _NOTHING
+        if not front or place in FRONT:
+            before = [n for n in FRONT if n < place] if front else range(place)
+            offset = self._body + sum(self._widths[n] for n in before) * self.count
+            return np.frombuffer(self._raw, np.uint8, size, offset)
+        raw = _decompress(self._data[self._frames[place] : self._frames[place + 1]])
+        if len(raw) != size:
+            msg = "a column of a chunk is not as long as the others"
+            raise Damaged(msg)
+        return np.frombuffer(raw, np.uint8)
+
+    def _ints(self, place: int, planes: NDArray[np.uint8]) -> Ints:
+        mode, width, first, base = _COLUMN.unpack_from(self._columns, place * COLUMN.itemsize)
+        masked = mode >> 2
+        values = _words(planes[masked * self.count :], width - masked, self.count)
         if base:
             values += base
         if mode & DELTA:
@@ -246,20 +296,26 @@ class Chunk:
             np.add.accumulate(values, out=values)
         return values
 
-    def _words(self, plane: int, width: int) -> Ints:
-        if width > 2:
-            out = np.zeros((self.count, 8), np.uint8)
-            out[:, :width] = self._planes[plane * self.count :][: width * self.count].reshape(width, -1).T
-            return out.reshape(-1).view("<i8")
-        if not width:
-            return np.zeros(self.count, np.int64)
-        values = self._plane(plane).astype(np.int64)
-        if width == 2:
-            values += self._plane(plane + 1).astype(np.int64) << 8
-        return values
 
-    def _plane(self, plane: int) -> NDArray[np.uint8]:
-        return self._planes[plane * self.count : (plane + 1) * self.count]
+def _words(planes: NDArray[np.uint8], width: int, count: int) -> Ints:
+    if width > 2:
+        out = np.zeros((count, 8), np.uint8)
+        out[:, :width] = planes.reshape(width, -1).T
+        return out.reshape(-1).view("<i8")
+    if not width:
+        return np.zeros(count, np.int64)
+    values = planes[:count].astype(np.int64)
+    if width == 2:
+        values += planes[count:].astype(np.int64) << 8
+    return values
+
+
+def _decompress(data: bytes) -> bytes:
+    try:
+        return _decompressor().decompress(data)
+    except zstandard.ZstdError as error:
+        msg = f"a chunk can't be read: {error}"
+        raise Damaged(msg) from error
 
 
 def _compressor() -> zstandard.ZstdCompressor:

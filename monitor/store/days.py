@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -21,12 +22,16 @@ from monitor.store.tables import Columns, Part, merged
 
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+Given = TypeVar("Given")
 PACKAGE = "monitor.store.migrations.days"
 PAGE_SIZE = 8192
 SEALED = 9
 """The level of a chunk that holds a whole day that is over."""
 FAN = 2
-"""So many chunks of a check on one level are merged into one on the next, up to sixteen hours."""
+"""So many chunks of a check on one level are merged into one on the next."""
+DAYS_LEVEL = 4
+"""The level of the chunk of the day so far, which what reaches the second level is merged into."""
 _EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - _EPOCH).days
 _INSERT = (
@@ -123,11 +128,11 @@ class DayWriter:
             "SELECT max(n) FROM (SELECT count(*) AS n FROM chunks"
             " WHERE number >= ? AND number < ? AND level = ? GROUP BY number)"
         )
-        for level in range(4):
+        for level, upto, target in ((0, 0, 1), (1, DAYS_LEVEL, DAYS_LEVEL)):
             most = self._db.execute(query, (grp * GROUP, (grp + 1) * GROUP, level)).fetchone()[0] or 0
             if most < FAN:
                 break
-            self._replace(*self._parts(grp, level), level + 1)
+            self._replace(*self._parts(grp, upto), target)
 
     def _parts(self, grp: int, level: int) -> tuple[list[tuple[int]], list[Table]]:
         """Return the rows up to a level and what they hold; damaged ones are left where they are."""
@@ -243,23 +248,26 @@ class DayReader:
         """
         with self._pool.use(self.path(day)) as db:
             rows = db.execute(_WINDOW, (number // GROUP, number, end, start)).fetchall()
-            chunks = self._chunks([row[1] for row in rows if row[1] is not None])
-            columns = [self._columns(db, day, chunk.columns_id) for chunk in chunks]
-        mark = rows[0][0] or 0
-        pieces = [_piece(c, names, metric, start, end) for c, names in zip(chunks, columns, strict=True)]
-        return mark, pieces
+
+            def piece(data: bytes) -> Piece:
+                chunk = Chunk(data)
+                return _piece(chunk, self._columns(db, day, chunk.columns_id), metric, start, end)
+
+            pieces = self._whole(piece, [row[1] for row in rows if row[1] is not None])
+        return rows[0][0] or 0, pieces
 
     def parts(self, day: int, grp: int, above: int) -> tuple[int, list[Part], dict[int, str]]:
         """Return the same mark, chunks of a group with commits above one, and the texts they use."""
         query = "SELECT number, data FROM chunks WHERE number >= ? AND number < ? AND high > ?"
         with self._pool.use(self.path(day)) as db, transaction(db, "DEFERRED"):
             mark = db.execute("SELECT seq FROM rolled WHERE grp = ?", (grp,)).fetchone()
-            parts = []
-            for number, data in db.execute(query, (grp * GROUP, (grp + 1) * GROUP, above)).fetchall():
-                parts += [
-                    Part.of(number, chunk, self._columns(db, day, chunk.columns_id))
-                    for chunk in self._chunks([data])
-                ]
+
+            def part(row: tuple[int, bytes]) -> Part:
+                chunk = Chunk(row[1])
+                return Part.of(row[0], chunk, self._columns(db, day, chunk.columns_id))
+
+            rows = db.execute(query, (grp * GROUP, (grp + 1) * GROUP, above)).fetchall()
+            parts = self._whole(part, map(tuple, rows))
             texts = _texts(db, parts)
         return (mark[0] if mark else 0), parts, texts
 
@@ -270,12 +278,12 @@ class DayReader:
             count, first, last = db.execute(query).fetchone()
         return count, first, last
 
-    def _chunks(self, blobs: Iterable[bytes]) -> list[Chunk]:
-        """Return what can be read; damage is counted, and what it held counts as not measured."""
+    def _whole(self, decode: Callable[[Given], T], given: Iterable[Given]) -> list[T]:
+        """Return what can be decoded; damage is counted, and what it held counts as not measured."""
         found = []
-        for blob in blobs:
+        for each in given:
             try:
-                found.append(Chunk(blob))
+                found.append(decode(each))
             except Damaged as error:
                 self.damaged += 1
                 _log.warning("chunk_damaged", error=str(error))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.store import codec
 from monitor.store.codec import FIXED, Chunk, Damaged, Table, encode, restore
 from monitor.store.records import Column, Ints
 
@@ -49,9 +52,10 @@ def within(found: np.ndarray, given: np.ndarray, step: float) -> bool:
     return bool((np.isnan(found) == np.isnan(given)).all() and (error <= step * 0.501).all())
 
 
-@given(tables())
-def test_round_trip(table: Table) -> None:
-    chunks = encode(table, 7)
+@given(tables(), st.sampled_from([1, 5, 200]))
+def test_round_trip(table: Table, apart_from: int) -> None:
+    with mock.patch.object(codec, "APART_FROM", apart_from):
+        chunks = encode(table, 7)
     assert [c.number for c in chunks] == sorted(set(table.numbers.tolist()))
     for encoded in chunks:
         rows = np.flatnonzero(table.numbers == encoded.number)
@@ -88,11 +92,12 @@ def test_a_random_walk_is_kept_as_differences_and_noise_is_not() -> None:
         assert size < 2000 * 1.3, "one byte a value, and little else"
 
 
-@pytest.mark.parametrize("place", [0, 5, 20, -1])
-def test_a_changed_byte_is_noticed(place: int) -> None:
-    values = np.random.default_rng(2).normal(20, 3, 500)
-    zero = np.zeros(500, np.int64)
-    fixed = dict.fromkeys(FIXED, zero) | {"at": np.arange(500) * 60_000}
+@pytest.mark.parametrize("count", [100, 500])
+@pytest.mark.parametrize("place", [0, 1, 5, 20, -1])
+def test_a_changed_byte_is_noticed(count: int, place: int) -> None:
+    values = np.random.default_rng(2).normal(20, 3, count)
+    zero = np.zeros(count, np.int64)
+    fixed = dict.fromkeys(FIXED, zero) | {"at": np.arange(count) * 60_000}
     data = bytearray(encode(Table(zero, fixed, {("rtt", None): values}), 1)[0].data)
     data[place] ^= 0x55
     with pytest.raises(Damaged):
@@ -100,6 +105,28 @@ def test_a_changed_byte_is_noticed(place: int) -> None:
 
 
 def test_what_is_no_chunk_is_damaged() -> None:
-    for data in (b"", b"\x00" * 40, b"not a chunk"):
+    frame = zstandard.ZstdCompressor().compress
+    short = frame(codec.HEAD.pack(codec.APART, 0, 9, 1, 1))
+    later = frame(codec.HEAD.pack(9, 0, 0, 0, 1))
+    for data in (
+        b"", b"\x00" * 40, b"not a chunk", b"\x02", b"\x02" * 40, frame(b""), later, short,
+        b"\x02" + len(short).to_bytes(4, "little") + short,
+    ):  # fmt: skip
         with pytest.raises(Damaged, match="chunk"):
             Chunk(data)
+
+
+def test_a_chunk_of_many_readings_is_read_by_the_column() -> None:
+    rng, count = np.random.default_rng(3), 1440
+    fixed = dict.fromkeys(FIXED, np.zeros(count, np.int64)) | {"at": np.arange(count) * 60_000}
+    metrics: dict[Column, np.ndarray[tuple[int], np.dtype[np.float64]]] = {
+        (f"m{n}", 0.001): rng.normal(20, 3, count) for n in range(5)
+    }
+    [encoded] = encode(Table(np.zeros(count, np.int64), fixed, metrics), 1)
+    data = bytearray(encoded.data)
+    data[-1] ^= 0x55
+    chunk = Chunk(bytes(data))
+    for place, values in enumerate(list(metrics.values())[:4]):
+        assert within(chunk.metric(place, 0.001), values, 0.001)
+    with pytest.raises(Damaged):
+        chunk.metric(4, 0.001)
