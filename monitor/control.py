@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         before = os.umask(0o117)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=MAX_LINE)
+            with _short(self._path) as path:
+                self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE)
         finally:
             os.umask(before)
 
@@ -74,13 +76,24 @@ class ControlServer:
             yield {"end": True}
 
 
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """Give a path of a socket that fits into its 107 bytes, however deep it lies (unix(7), proc(5))."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 async def ask(path: Path, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Send a request to a running daemon and yield its answers.
 
     Raises NoDaemon where none listens, ControlError with what the daemon says against it.
     """
     try:
-        reader, writer = await asyncio.open_unix_connection(str(path), limit=MAX_LINE)
+        with _short(path) as short:
+            reader, writer = await asyncio.open_unix_connection(short, limit=MAX_LINE)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NoDaemon(f"no daemon listens on {path}") from None
     except PermissionError:

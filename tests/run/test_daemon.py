@@ -119,6 +119,12 @@ async def test_requests_over_the_socket(tmp_path: Path, port: int) -> None:
         assert changed == {"units_changed": 0}
 
 
+async def test_the_socket_may_lie_deep(tmp_path: Path, port: int) -> None:
+    async with running(tmp_path / ("x" * 120), inventory(port, "one")) as daemon:
+        (status,) = await answers(daemon, {"do": "status"})
+        assert status["checks"] == 1
+
+
 async def test_no_daemon_no_answer(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon):
         [answer async for answer in ask(tmp_path / "muster.sock", {"do": "status"})]
