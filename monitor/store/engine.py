@@ -73,6 +73,7 @@ class Store(StoreReader):
         self._heads_writer, self._inbox = heads, Inbox()
         self._roller = Roller(paths, heads, self._catalogue, self._pool, self._latest_of)
         self._shapes: dict[tuple[tuple[str, float | None], ...], Shape] = {(): Shape({})}
+        self._numbers = self._catalogue.numbers
         self._entries: list[Entry] = []
         """By the check's number."""
         self._common: dict[int, int] = {}
@@ -110,7 +111,8 @@ class Store(StoreReader):
 
     def declare(self, check: str, metrics: Sequence[MetricDef]) -> None:
         """Tell a check's metrics with their resolutions, before its first reading."""
-        entry = self._entries[self._numbered(check)]
+        number = self._numbers.get(check)
+        entry = self._entries[self._enter(check) if number is None else number]
         steps = tuple((m.name, m.resolution) for m in metrics)
         shape = self._shapes.get(steps)
         if shape is None:
@@ -133,7 +135,9 @@ class Store(StoreReader):
 
     def _append(self, reading: Reading) -> None:
         check, metrics, phases = reading.check, reading.metrics, reading.phases
-        number = self._numbered(check)
+        number = self._numbers.get(check)
+        if number is None:
+            number = self._enter(check)
         entry = self._entries[number]
         names = (*metrics, None, *phases) if phases else (*metrics,)
         layout = entry.shape.layouts.get(names) or self._layout(entry.shape, names, reading)
@@ -144,7 +148,9 @@ class Store(StoreReader):
             msg = f"no such time: {reading.at}"
             raise ValueError(msg)
         note_key = hash((reading.kind, reading.vantage, reading.phase, reading.detail)) ^ self._text_day
-        note = self._common.get(note_key) or self._note(entry, note_key, reading)
+        note, kept_key = self._common.get(note_key), None
+        if note is None:
+            note, kept_key = self._note(entry, note_key, reading), note_key
         facts = facts_key = 0
         if reading.facts:
             facts_key = hash(tuple(reading.facts.items())) ^ self._text_day
@@ -155,7 +161,7 @@ class Store(StoreReader):
         )  # fmt: skip
         self._inbox.records.append(record)
         if at >= entry.attempt_at:
-            entry.note_key = None if note_key in self._common else note_key
+            entry.note_key = kept_key
         if facts and facts_key != entry.facts_key and at >= entry.facts_at:
             self._facts_changed(number, entry, reading, facts)
             entry.facts_key = facts_key
@@ -266,10 +272,6 @@ class Store(StoreReader):
     def _last(self, check: str) -> Last | None:
         number = self._number(check)
         return None if number is None else self._entries[number]
-
-    def _numbered(self, check: str) -> int:
-        number = self._catalogue.numbers.get(check)
-        return self._enter(check) if number is None else number
 
     def _enter(self, check: str) -> int:
         if not check:
