@@ -11,6 +11,7 @@ from inventory.models import DEFAULT_GATE, Unit
 from monitor.cli.common import out
 from monitor.readiness.applied import Asked
 from monitor.readiness.checklist import Item
+from monitor.readiness.figures import figure
 from monitor.readiness.rows import Row, rows
 from monitor.workspace import Workspace
 
@@ -37,14 +38,17 @@ def show_items(workspace: Workspace, unit: Unit) -> None:
 def _holds(row: Row) -> str:
     if not row.applicable:
         return "does not apply"
-    return row.lacking or "; ".join(_conditions(row.item)) or "it answers"
+    return row.lacking or "; ".join(_conditions(row)) or "it answers"
 
 
-def _conditions(item: Item) -> Iterator[str]:
-    for name, condition in item.expect:
-        yield f"{name} {condition}"
-    if item.attest:
-        yield f"stated by a person ({item.attest.role})"
+def _conditions(row: Row) -> Iterator[str]:
+    for name, condition in row.item.expect:
+        metric = row.job.spec.metric(name) if row.job else None
+        yield f"{name} {condition.text(figure(metric))}"
+    if row.item.attest:
+        yield f"stated by a person ({row.item.attest.role})"
+    if row.item.parent:
+        yield f"the parent is {row.item.parent}" + (" or READY" if row.item.parent != "READY" else "")
 
 
 def _source(item: Item) -> str:

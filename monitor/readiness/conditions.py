@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from monitor.readiness import regexes, versions
+from monitor.readiness.figures import Figure, exact
 
 Value = float | str | None
 
@@ -32,6 +33,7 @@ class Truth(Enum):
 PASS, FAIL, UNKNOWN = Truth.PASS, Truth.FAIL, Truth.UNKNOWN
 Judge = Callable[["Condition"], Truth]
 """Judges what one value can't: statistics over a window, and what the capacity model requires."""
+
 
 _NEGATED = {PASS: FAIL, FAIL: PASS, UNKNOWN: UNKNOWN}
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -78,6 +80,13 @@ class Condition:
         """Return the leaves of the tree, from left to right."""
         return (self,)
 
+    def text(self, figure: Figure) -> str:
+        """Return it for people, its numbers written by `figure`."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.text(exact)
+
 
 def number(value: Value) -> float | None:
     """Return the value as a finite number, or None."""
@@ -109,8 +118,9 @@ class Compare(Condition):
         """Return whether a number, infinite ones included, is on the right side."""
         return bool(_OPERATORS[self.op](value, self.bound))
 
-    def __str__(self) -> str:
-        return f"{self.op} {self.bound:.10g}"
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        return f"{self.op} {figure(self.bound)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +139,9 @@ class Between(Condition):
         """Return the two one-sided conditions it stands for."""
         return Compare(">=", self.low), Compare("<=", self.high)
 
-    def __str__(self) -> str:
-        return f"between {self.low:.10g} and {self.high:.10g}"
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        return f"between {figure(self.low)} and {figure(self.high)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +149,19 @@ class CompareVersion(Condition):
     """A version against another (`monitor.readiness.versions`)."""
 
     op: str
-    text: str
+    bound: str
 
     def judge(self, value: Value) -> Truth:
         """Compare; a value that is no version is UNKNOWN."""
         found = versions.parse(value) if isinstance(value, str) else None
-        bound = versions.parse(self.text)
-        if found is None or bound is None:
+        against = versions.parse(self.bound)
+        if found is None or against is None:
             return UNKNOWN
-        return PASS if _OPERATORS[self.op](found, bound) else FAIL
+        return PASS if _OPERATORS[self.op](found, against) else FAIL
 
-    def __str__(self) -> str:
-        return f"{self.op} {self.text}"
+    def text(self, figure: Figure) -> str:  # noqa: ARG002 - no number in it
+        """Return it for people."""
+        return f"{self.op} {self.bound}"
 
 
 def instant_of(text: str) -> datetime | None:
@@ -166,18 +178,19 @@ class CompareTime(Condition):
     """A date or time against another, ISO 8601."""
 
     op: str
-    text: str
+    bound: str
 
     def judge(self, value: Value) -> Truth:
         """Compare; a value that is no date is UNKNOWN."""
         found = instant_of(value) if isinstance(value, str) else None
-        bound = instant_of(self.text)
-        if found is None or bound is None:
+        against = instant_of(self.bound)
+        if found is None or against is None:
             return UNKNOWN
-        return PASS if _OPERATORS[self.op](found, bound) else FAIL
+        return PASS if _OPERATORS[self.op](found, against) else FAIL
 
-    def __str__(self) -> str:
-        return f"{self.op} {self.text}"
+    def text(self, figure: Figure) -> str:  # noqa: ARG002 - no number in it
+        """Return it for people."""
+        return f"{self.op} {self.bound}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +212,9 @@ class OneOf(Condition):
             return UNKNOWN
         return PASS if any(number(each) == found for each in self.values) else FAIL
 
-    def __str__(self) -> str:
-        texts = [each if isinstance(each, str) else f"{each:.10g}" for each in self.values]
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        texts = [each if isinstance(each, str) else figure(each) for each in self.values]
         return f"= {texts[0]}" if len(texts) == 1 else f"in [{', '.join(texts)}]"
 
 
@@ -222,7 +236,8 @@ class Matches(Condition):
             return UNKNOWN
         return PASS if expression.search(text) else FAIL
 
-    def __str__(self) -> str:
+    def text(self, figure: Figure) -> str:  # noqa: ARG002 - no number in it
+        """Return it for people."""
         return f"matches /{self.pattern}/"
 
 
@@ -230,16 +245,17 @@ class Matches(Condition):
 class Contains(Condition):
     """A text within the text, letter case included."""
 
-    text: str
+    part: str
 
     def judge(self, value: Value) -> Truth:
         """Search for the text as it stands."""
         if value is None:
             return UNKNOWN
-        return PASS if self.text in str(value) else FAIL
+        return PASS if self.part in str(value) else FAIL
 
-    def __str__(self) -> str:
-        return f"contains {self.text}"
+    def text(self, figure: Figure) -> str:  # noqa: ARG002 - no number in it
+        """Return it for people."""
+        return f"contains {self.part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +277,8 @@ class Requirement(Condition):
         """Return the comparison once the bound is known."""
         return Compare(self.op, bound)
 
-    def __str__(self) -> str:
+    def text(self, figure: Figure) -> str:  # noqa: ARG002 - no number in it
+        """Return it for people."""
         return f"{self.op} requirement"
 
 
@@ -288,8 +305,9 @@ class Statistic(Condition):
         """Return UNKNOWN: one reading is no window."""
         return UNKNOWN
 
-    def __str__(self) -> str:
-        return f"{self.name} {self.inner} over {self.over_text}"
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        return f"{self.name} {self.inner.text(figure)} over {self.over_text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +333,9 @@ class All(Condition):
         """Return the leaves of all."""
         return tuple(leaf for each in self.conditions for leaf in each.parts())
 
-    def __str__(self) -> str:
-        return f"({' and '.join(map(str, self.conditions))})"
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        return f"({' and '.join(each.text(figure) for each in self.conditions)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +361,9 @@ class AnyOf(Condition):
         """Return the leaves of all."""
         return tuple(leaf for each in self.conditions for leaf in each.parts())
 
-    def __str__(self) -> str:
-        return f"({' or '.join(map(str, self.conditions))})"
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        return f"({' or '.join(each.text(figure) for each in self.conditions)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +389,7 @@ class Not(Condition):
         """Return the leaves of the part."""
         return self.condition.parts()
 
-    def __str__(self) -> str:
-        text = str(self.condition)
+    def text(self, figure: Figure) -> str:
+        """Return it for people."""
+        text = self.condition.text(figure)
         return f"!{text}" if text.startswith("= ") else f"not {text}"

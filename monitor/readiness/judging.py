@@ -17,6 +17,7 @@ from monitor.readiness.checklist import Checklist, Item
 from monitor.readiness.conditions import Truth, conjunction
 from monitor.readiness.dependencies import Asset, Dependencies, by_asset, default_age
 from monitor.readiness.digest import digest
+from monitor.readiness.figures import figure
 from monitor.readiness.measuring import (
     NOT_MEASURED,
     Finding,
@@ -237,7 +238,8 @@ def _shown(waiver: Waiver) -> Mapping[str, object]:
 def _blank(row: Row) -> ItemResult:
     """Return the row with nothing known of it."""
     item = row.item
-    expected = "; ".join(f"{name} {condition}" for name, condition in item.expect)
+    metric = row.job.spec.metric if row.job else lambda _: None
+    expected = "; ".join(f"{name} {condition.text(figure(metric(name)))}" for name, condition in item.expect)
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
         Status.UNKNOWN, expected=expected or "answers", check=row.job.id if row.job else None,

@@ -22,6 +22,7 @@ from monitor.readiness.conditions import (
     Value,
     conjunction,
 )
+from monitor.readiness.figures import Figure, exact, figure
 from monitor.store.api import OUTCOME_CODES, Evidence, Window
 from probes.api import MetricDef, Reading
 
@@ -91,7 +92,9 @@ class Measuring:
         truth = condition.decide(value, judge)
         unit = subject.definition.unit if subject.definition else None
         if condition.instant or not parts:
-            return Finding(truth, _reason(truth, value), _shown(subject.name, value), value, unit)
+            return Finding(
+                truth, _reason(truth, value), _shown(subject, value, _missed(truth, condition)), value, unit
+            )
         return _joined(truth, parts, unit)
 
     def value(self, subject: Subject) -> Value:
@@ -116,9 +119,10 @@ class Measuring:
         value = self.value(subject)
         if bound is None:
             text = "the capacity model gives no requirement yet"
-            return Finding(Truth.UNKNOWN, NOT_MEASURED, _shown(subject.name, value), value, detail=text)
-        truth = part.bounded(bound).judge(value)
-        return Finding(truth, _reason(truth, value), _shown(subject.name, value), value)
+            return Finding(Truth.UNKNOWN, NOT_MEASURED, _shown(subject, value), value, detail=text)
+        known = part.bounded(bound)
+        truth = known.judge(value)
+        return Finding(truth, _reason(truth, value), _shown(subject, value, _missed(truth, known)), value)
 
     def _statistic(self, subject: Subject, part: Statistic) -> Finding:
         job = subject.job
@@ -127,10 +131,10 @@ class Measuring:
         inner = self._resolved(subject, part)
         if inner is None:
             text = "the capacity model gives no requirement yet"
-            shown = self._sampled(part, Compare("<=", math.inf), window, cover)
+            shown = self._sampled(subject, part, Compare("<=", math.inf), window, cover)
             return Finding(Truth.UNKNOWN, NOT_MEASURED, shown.actual, shown.value, detail=text)
         sides: Sequence[Compare] = inner.sides() if isinstance(inner, Between) else (inner,)
-        found = [self._sampled(part, side, window, cover) for side in sides]
+        found = [self._sampled(subject, part, side, window, cover) for side in sides]
         truth = conjunction([each.truth for each in found])
         return next(each for each in found if each.truth is truth)
 
@@ -140,13 +144,15 @@ class Measuring:
         bound = self._requirements.bound(subject.job.unit, subject.job.asset, subject.name)
         return None if bound is None else part.inner.bounded(bound)
 
-    def _sampled(self, part: Statistic, side: Compare, window: Window, cover: float) -> Finding:
-        values = sample(window, side.op)
+    def _sampled(
+        self, subject: Subject, part: Statistic, side: Compare, window: Window, cover: float
+    ) -> Finding:
+        values, write = sample(window, side.op), figure(subject.definition)
         if len(values) == 0:
             return Finding(Truth.UNKNOWN, NOT_MEASURED, f"n = 0 over {part.over_text}")
         if part.quantile is None:
-            return _extreme(part.name, side, values, cover)
-        return _quantile(part.name, part.quantile, side, values, cover)
+            return _extreme(part.name, side, values, cover, write)
+        return _quantile(part, part.quantile, side, values, cover, write)
 
 
 def coverage(window: Window, every: float, start: float, end: float) -> float:
@@ -171,11 +177,14 @@ def sample(window: Window, op: str) -> Floats:
     return chosen
 
 
-def _quantile(name: str, p: float, side: Compare, values: Floats, cover: float) -> Finding:
+def _quantile(
+    part: Statistic, p: float, side: Compare, values: Floats, cover: float, write: Figure
+) -> Finding:
     found = statistics.bounds(values, p)
     lower, upper = found.lower, found.upper
     text = (
-        f"{name} = {_number(found.estimate)}, 95 % bounds {_bound(lower)}..{_bound(upper)}, "
+        f"{part.name} = {_number(found.estimate, write)}, "
+        f"95 % bounds {_bound(lower, write)}..{_bound(upper, write)}, "
         f"n = {found.n}, coverage {cover:.0%}"
     )
     least = statistics.least_n(p)
@@ -192,9 +201,9 @@ def _quantile(name: str, p: float, side: Compare, values: Floats, cover: float) 
     return Finding(Truth.UNKNOWN, INCONCLUSIVE, text, found.estimate, detail=text_why)
 
 
-def _extreme(name: str, side: Compare, values: Floats, cover: float) -> Finding:
+def _extreme(name: str, side: Compare, values: Floats, cover: float, write: Figure) -> Finding:
     shown = float(values.max() if name == "max" else values.min())
-    text = f"{name} = {_number(shown)}, n = {len(values)}, coverage {cover:.0%}"
+    text = f"{name} = {_number(shown, write)}, n = {len(values)}, coverage {cover:.0%}"
     if cover < LEAST_COVERAGE:
         return Finding(Truth.UNKNOWN, INCONCLUSIVE, text, shown, detail=_lacking(len(values), 1, cover))
     truth = Truth.PASS if side.holds(shown) else Truth.FAIL
@@ -224,15 +233,26 @@ def _reason(truth: Truth, value: Value) -> str:
     return NOT_MEASURED if value is None or value != value else INCONCLUSIVE  # noqa: PLR0124 - NaN
 
 
-def _shown(name: str, value: Value) -> str:
+def _missed(truth: Truth, condition: Condition) -> Condition | None:
+    return condition if truth is Truth.FAIL else None
+
+
+def _shown(subject: Subject, value: Value, missed: Condition | None = None) -> str:
+    """Return what was found; a number that would read just like the bound it misses is written in full."""
     if value is None:
         return ""
-    return f"{name} = {_number(value) if isinstance(value, float) else value}"
+    if isinstance(value, str):
+        return f"{subject.name} = {value}"
+    write = figure(subject.definition)
+    text = _number(value, write)
+    if missed is not None and f" {text}" in f" {missed.text(write)}":
+        text = f"{exact(value)} {subject.definition.unit if subject.definition else ''}".strip()
+    return f"{subject.name} = {text}"
 
 
-def _number(value: float) -> str:
-    return "no answer" if math.isinf(value) else f"{value:.6g}"
+def _number(value: float, write: Figure) -> str:
+    return "no answer" if math.isinf(value) else write(value)
 
 
-def _bound(value: float | None) -> str:
-    return "none" if value is None else _number(value)
+def _bound(value: float | None, write: Figure) -> str:
+    return "none" if value is None else _number(value, write)

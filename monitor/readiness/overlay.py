@@ -34,7 +34,7 @@ def tightens(parent: Condition, child: Condition) -> bool | None:
     if isinstance(parent, OneOf) and isinstance(child, OneOf):
         return set(child.values) <= set(parent.values)
     if isinstance(parent, Contains) and isinstance(child, Contains):
-        return parent.text in child.text
+        return parent.part in child.part
     if isinstance(parent, Between) and isinstance(child, Between):
         return parent.low <= child.low and child.high <= parent.high
     return _bounds(parent, child)
@@ -45,7 +45,7 @@ def _bounds(parent: Condition, child: Condition) -> bool | None:
         old: object = parent.bound
         new: object = child.bound
     elif isinstance(parent, CompareVersion) and isinstance(child, CompareVersion):
-        old, new = versions.parse(parent.text), versions.parse(child.text)
+        old, new = versions.parse(parent.bound), versions.parse(child.bound)
     else:
         return None
     if parent.op[0] != child.op[0] or parent.op[0] not in "<>":

@@ -18,6 +18,7 @@ from monitor.plan import Expectation, Plan
 from monitor.readiness.applied import Applied, applies
 from monitor.readiness.checklist import CATEGORY_OF, Item
 from monitor.readiness.dependencies import Asset
+from monitor.readiness.figures import figure
 
 MONITORED = "monitored"
 
@@ -85,13 +86,14 @@ def _called(asset: AssetSpec) -> tuple[str, str]:
 
 def _expected(asset: AssetSpec, job: Job, name: str, expectation: Expectation) -> Item:
     en, zh = _called(asset)
-    condition = expectation.condition
+    condition = expectation.condition.text(figure(job.spec.metric(name)))
     return Item(
         f"expect.{job.check}.{name}", CATEGORY_OF[asset.kind], expectation.severity,
         f"{en}: {name} {condition}", f"{zh}：{name} {condition}",
         f'Bring {name} of {en} to "{condition}", or correct what the inventory expects of it.',
         f"请将{zh}的 {name} 调整到“{condition}”，或更正清单文件中的期望值。",
-        check=job.check, probe=job.spec.name, expect=((name, condition),), max_age=expectation.max_age,
+        check=job.check, probe=job.spec.name, expect=((name, expectation.condition),),
+        max_age=expectation.max_age,
     )  # fmt: skip
 
 

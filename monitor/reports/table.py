@@ -74,7 +74,8 @@ def _cells(item: ItemResult, language: Language) -> tuple[Text, ...]:
         why = clip(item.detail)
     texts = (
         words.row_severity(item, language), category(item.category, language),
-        words.title(item, language), item.asset or "", item.expected, item.actual, why,
+        words.title(item, language), item.asset or "", words.readable(item.expected),
+        words.readable(item.actual), why,
     )  # fmt: skip
     return _signed(STATUSES[item.status], language), *(_plain(each, style) for each in texts)
 

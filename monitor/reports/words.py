@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -96,8 +97,28 @@ def explained(item: ItemResult, language: Language) -> str:
         return f"{reason('blocked', language)}: {item.blocked_by}"
     why = reason(item.reason, language) if item.reason else ""
     if item.reason == "expectation":
-        return f"{item.actual}{'，期望 ' if language == 'zh' else ', expected '}{item.expected}"
+        expected = "，期望 " if language == "zh" else ", expected "
+        return f"{readable(item.actual)}{expected}{readable(item.expected)}"
     return f"{why} ({item.detail})" if item.detail else why
+
+
+_COMPARED = re.compile(
+    r"\b([a-z]\w*_(ms|pct))((?: (?:[pq]\d[\d.]*|min|max))?) (<=|>=|<|>|=|!=)"
+    r" (-?\d+(?:\.\d+)?)(?![\w.]| (?:ms|%))",
+    re.ASCII,
+)
+"""A metric whose name ends in its unit, compared with a number that has none."""
+
+
+def readable(text: str) -> str:
+    """Return `expected` or `actual` with units and at most 5 digits: `total_ms = 1503.02` is 1503 ms."""
+    return _COMPARED.sub(_with_unit, text)
+
+
+def _with_unit(found: re.Match[str]) -> str:
+    value, unit = float(found[5]), "%" if found[2] == "pct" else found[2]
+    number = f"{value:.5g}" if abs(value) < 1e5 else f"{value:.0f}"
+    return f"{found[1]}{found[3]} {found[4]} {number} {unit}"
 
 
 def _blocked(unit: UnitResult, main: ItemResult, language: Language) -> str:

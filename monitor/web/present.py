@@ -77,6 +77,7 @@ _COMPARED = re.compile(
     r"\b([a-z]\w*)((?: (?:p\d+|mean|min|max))?) (<=|>=|<|>|=|!=) (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])",
     re.ASCII,
 )
+_WORD = re.compile(r" ([^\s;,)]+)")
 
 
 def readable(text: str, job: Job | None) -> str:
@@ -84,11 +85,17 @@ def readable(text: str, job: Job | None) -> str:
 
     def with_unit(found: re.Match[str]) -> str:
         metric = job.spec.metric(found[1]) if job else None
-        if metric is None or text[found.end() :].startswith(f" {metric.unit}"):
+        if metric is None or _has_unit(text[found.end() :], metric.unit):
             return found[0]
         return f"{found[1]}{found[2]} {found[3]} {quantity(float(found[4]), metric.unit)}"
 
     return _COMPARED.sub(with_unit, text)
+
+
+def _has_unit(rest: str, unit: str) -> bool:
+    word = _WORD.match(rest)
+    kind = units.dimension(unit)
+    return word is not None and (word[1] == unit or (kind is not None and units.dimension(word[1]) == kind))
 
 
 def quantity(value: float | None, unit: str) -> str:

@@ -21,7 +21,7 @@ from monitor.reports.junit import clean
 from monitor.reports.look import STATUSES, VERDICTS, Language
 from monitor.reports.render import render
 from monitor.reports.table import show
-from monitor.reports.words import moment, sentence
+from monitor.reports.words import moment, readable, sentence
 from tests.readiness.world import NOW, World
 
 ITEM_KEYS = [
@@ -133,13 +133,30 @@ def test_sentences(run: Run, world: World) -> None:
     hall, bureau = run.units
     assert sentence(hall, "en") == (
         "✖ Tianhe hall (hall): NOT_READY, 1 blocker fails; 1 major fails; 2 majors are unknown; 1 major is waived; "
-        "1 minor is unknown: uplink: RTT, rtt_ms = 81.2, expected rtt_ms <= 40."
+        "1 minor is unknown: uplink: RTT, rtt_ms = 81.2 ms, expected rtt_ms <= 40 ms."
     )
     assert sentence(hall, "zh").startswith(
         "✖ 天河营业厅 (hall): 未就绪，2 项不通过；3 项未知；1 项已豁免：uplink: 往返时延"
     )
     assert sentence(hall, "zh").endswith("。")
     assert sentence(bureau, "en") == "✔ Guangzhou bureau (gz): READY, its one item holds."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("total_ms = 1503.02", "total_ms = 1503 ms"),
+        ("rtt_ms <= 40; loss_pct <= 1", "rtt_ms <= 40 ms; loss_pct <= 1 %"),
+        ("rtt_ms p95 <= 58.3 over 24h", "rtt_ms p95 <= 58.3 ms over 24h"),
+        ("rtt_ms = 1000.4", "rtt_ms = 1000.4 ms"),
+        ("rtt_ms = 5 ms", "rtt_ms = 5 ms"),
+        ("memory_bytes = 23.54 GiB", "memory_bytes = 23.54 GiB"),
+        ("p95 = 81.2, 95 % bounds 78.9..84.0, n = 1440", "p95 = 81.2, 95 % bounds 78.9..84.0, n = 1440"),
+        ("kernel = 6.18.44", "kernel = 6.18.44"),
+    ],
+)
+def test_people_see_units(text: str, shown: str) -> None:
+    assert readable(text) == shown
 
 
 def test_one_dead_host_is_one_cause_with_its_dependants_counted(world: World) -> None:
