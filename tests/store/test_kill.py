@@ -8,6 +8,7 @@ import random
 import signal
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,15 @@ async def write_until_killed(directory: Path, first: int, seconds: float) -> int
     """Run the child, kill it some time after its first acknowledgement; return what it acknowledged."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.store.writing_child", str(directory), str(first),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert child.stdout is not None
     line = await child.stdout.readline()
     await asyncio.sleep(seconds)
-    os.kill(child.pid, signal.SIGKILL)
-    rest = await child.stdout.read()
-    assert await child.wait() == -signal.SIGKILL
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGKILL)
+    rest, errors = await child.communicate()
+    assert child.returncode == -signal.SIGKILL, errors.decode()
     lines = (line + rest).decode().split("\n")[:-1]
     return int(lines[-1].split()[1])
 
