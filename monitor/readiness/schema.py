@@ -11,10 +11,12 @@ from pydantic import BaseModel
 
 from monitor.readiness.calendars import CalendarFile
 from monitor.readiness.checklist import ChecklistFile
+from monitor.readiness.document import CheckDocument
 from monitor.readiness.waivers import WaiverFile
 
 MODELS: Mapping[str, type[BaseModel]] = {
     "calendar.json": CalendarFile,
+    "check.json": CheckDocument,
     "checklist.json": ChecklistFile,
     "waivers.json": WaiverFile,
 }

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.running import muster
+from tests.json_schema import errors
 from tests.servers.hostile import tcp_server
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/check.json").read_text("utf-8"))
 UNITS = {
     "good": "  - {id: good, name: Good hall, name_zh: 良好营业厅, level: hall, parent: top, wave: w1, go_live: 2027-01-15,\n"
     "     assets: [{id: web, kind: application, address: 127.0.0.1, checks: [{probe: http, port: PORT, timeout: 5s, every: 60s}],\n"
@@ -71,6 +73,7 @@ class Yard:
         status, out, err = await self.check(*arguments, "--format", "json")
         assert out, err
         document: dict[str, Any] = json.loads(out)
+        assert list(errors(document, SCHEMA)) == []
         return status, document
 
 
