@@ -107,7 +107,7 @@ def encode(table: Table, columns_id: int) -> list[Encoded]:
 
 def _blob(columns: bytes, planes: Bytes2, edges: Sequence[int], columns_id: int) -> bytes:
     """Return a chunk of planes; column n has those from `edges[n]` to `edges[n + 1]`."""
-    compress, count = _compressor().compress, planes.shape[1]
+    compress, count = compressor().compress, planes.shape[1]
     if count < APART_FROM:
         return compress(
             HEAD.pack(TOGETHER, 0, len(edges) - 1, count, columns_id) + columns + planes.tobytes()
@@ -312,20 +312,22 @@ def _words(planes: NDArray[np.uint8], width: int, count: int) -> Ints:
 
 def _decompress(data: bytes) -> bytes:
     try:
-        return _decompressor().decompress(data)
+        return decompressor().decompress(data)
     except zstandard.ZstdError as error:
         msg = f"a chunk can't be read: {error}"
         raise Damaged(msg) from error
 
 
-def _compressor() -> zstandard.ZstdCompressor:
+def compressor() -> zstandard.ZstdCompressor:
+    """Return this thread's compressor."""
     found: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
     if found is None:
         found = _local.compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
     return found
 
 
-def _decompressor() -> zstandard.ZstdDecompressor:
+def decompressor() -> zstandard.ZstdDecompressor:
+    """Return this thread's decompressor."""
     found: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
     if found is None:
         found = _local.decompressor = zstandard.ZstdDecompressor()

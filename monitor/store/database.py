@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +44,13 @@ def connect(path: Path, *, read_only: bool = False, page_size: int = 4096) -> sq
         connection.close()
         raise
     return connection
+
+
+def close(connection: sqlite3.Connection) -> None:
+    """Close a connection; what closing would write while it holds up all threads is written before."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
 
 
 def open_migrated(path: Path, package: str, *, page_size: int = 4096) -> tuple[sqlite3.Connection, int]:
@@ -242,4 +249,4 @@ class Database:
         """Finish what is being written, and close."""
         self._writer.shutdown(wait=True)
         self._pool.clear()
-        self._connection.close()
+        close(self._connection)

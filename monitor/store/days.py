@@ -16,7 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from monitor.store.codec import Chunk, Damaged, Table, encode
-from monitor.store.database import Pool, open_migrated, transaction
+from monitor.store.database import Pool, close, open_migrated, transaction
 from monitor.store.records import GROUP, Ints
 from monitor.store.tables import Columns, Part, merged
 
@@ -121,7 +121,7 @@ class DayWriter:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        close(self._db)
 
     def _merge_up(self, grp: int) -> None:
         query = (

@@ -228,7 +228,8 @@ class StoreReader:
 
     def _buckets(self, check: str, metric: str, day: int, width: int) -> rollups.Buckets:
         window = self.window(check, metric, day * DAY_MS / 1000, (day + 1) * DAY_MS / 1000)
-        return rollups.build(np.rint(window.times * 1000).astype(np.int64), window.values, width)
+        at = np.rint(window.times * 1000).astype(np.int64)
+        return rollups.build(rollups.slots(at, width), window.values)
 
     def _of_day(self, read: Callable[..., T], *args: object) -> T | None:
         """Return what `read` finds, None where the day's file has just been deleted."""

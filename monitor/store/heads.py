@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.store.codec import TICK_MS
-from monitor.store.database import Pool, open_migrated, transaction
+from monitor.store.database import Pool, close, open_migrated, transaction
 from monitor.store.records import DAY_MS, GROUP, Frame, Ints
 
 PACKAGE = "monitor.store.migrations.heads"
@@ -124,7 +124,7 @@ class HeadsWriter:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        close(self._connection)
 
 
 def _cut(db: sqlite3.Connection, upto: int) -> None:

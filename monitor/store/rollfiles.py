@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import calendar
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.store import rollups
 from monitor.store.codec import Table
-from monitor.store.database import Pool, open_migrated, transaction
+from monitor.store.database import Pool, close, open_migrated, transaction
 from monitor.store.days import day_of, name_of
-from monitor.store.records import Ints
 from monitor.store.rollups import WIDTHS, Buckets, Step
-from monitor.store.tables import spans
 
 PACKAGE = "monitor.store.migrations.rollups"
 
@@ -40,29 +37,49 @@ def last_day(name: str) -> int | None:
         return None
 
 
-def built(tables: Iterable[Table]) -> Iterator[tuple[int, dict[Step, bytes]]]:
-    """Yield the blobs of each check of a day's tables."""
-    for table in tables:
-        for number, rows in spans(table):
-            at = table.fixed["at"][rows]
-            values = {name: column[rows] for (name, _), column in table.metrics.items()}
-            yield number, {step: _blob(at, values, width) for step, width in WIDTHS.items()}
+def built(table: Table) -> Iterator[tuple[int, dict[Step, bytes]]]:
+    """Yield the blobs of each check of a day's table."""
+    numbers, ranks = np.unique(table.numbers, return_inverse=True)
+    whole: dict[Step, dict[str, Buckets]] = {}
+    for step, width in WIDTHS.items():
+        slots = rollups.slots(table.fixed["at"], width, ranks)
+        whole[step] = {name: rollups.build(slots, values) for (name, _), values in table.metrics.items()}
+    for rank, number in enumerate(numbers.tolist()):
+        yield number, {step: _blob(found, rank, WIDTHS[step]) for step, found in whole.items()}
 
 
-def _blob(at: Ints, values: dict[str, NDArray[np.float64]], width: int) -> bytes:
-    return rollups.pack({name: rollups.build(at, column, width) for name, column in values.items()})
+def _blob(metrics: Mapping[str, Buckets], rank: int, width: int) -> bytes:
+    return rollups.pack({name: rollups.of_check(found, rank, width) for name, found in metrics.items()})
 
 
-def write(folder: Path, day: int, rows: Sequence[tuple[int, dict[Step, bytes]]]) -> None:
-    """Replace the rollups of a day for some checks."""
-    for step in WIDTHS:
-        db, _ = open_migrated(folder / file_of(step, day), PACKAGE)
-        try:
+class RollupWriter:
+    """Writes the rollups; the files of the day before stay open for the next group."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, sqlite3.Connection] = {}
+
+    def write(self, day: int, rows: Sequence[tuple[int, dict[Step, bytes]]]) -> None:
+        """Replace the rollups of a day for some checks."""
+        for step in WIDTHS:
+            db = self._file(file_of(step, day))
             with transaction(db):
                 blobs = [(number, day, found[step]) for number, found in rows]
                 db.executemany("REPLACE INTO rollups VALUES (?, ?, ?)", blobs)
-        finally:
-            db.close()
+
+    def _file(self, name: str) -> sqlite3.Connection:
+        found = self._open.get(name)
+        if found is None:
+            if len(self._open) >= 2 * len(WIDTHS):
+                self.close()
+            found = self._open[name] = open_migrated(self._folder / name, PACKAGE)[0]
+        return found
+
+    def close(self) -> None:
+        """Close the files."""
+        for db in self._open.values():
+            close(db)
+        self._open.clear()
 
 
 class RollupReader:

@@ -37,6 +37,7 @@ class Roller:
         self._paths, self._heads, self._catalogue, self._pool = paths, heads, catalogue, pool
         self._latest = latest
         self._days: dict[int, DayWriter] = {}
+        self._rollups = rollfiles.RollupWriter(paths.rollups)
         self.commit: Callable[[], None] = lambda: None
         """Called before the latest records are kept: they may be in the queue still."""
         self.breathe: Callable[[], None] = lambda: None
@@ -77,11 +78,12 @@ class Roller:
         """Make whole-day chunks and rollups of a group's day that is over."""
         writer = self._day(day)
         rows = []
-        for row in rollfiles.built(writer.seal(grp)):
-            rows.append(row)
-            self.breathe()
+        for table in writer.seal(grp):
+            for row in rollfiles.built(table):
+                rows.append(row)
+                self.breathe()
         if rows:
-            rollfiles.write(self._paths.rollups, day, rows)
+            self._rollups.write(day, rows)
         writer.sealed(grp)
 
     def retain(self, today: int, keep: Retention) -> list[str]:
@@ -103,6 +105,7 @@ class Roller:
             for grp in self._day(day).unsealed():
                 self.seal(day, grp)
             self._days.pop(day).close()
+        self._rollups.close()
         self._pool.clear()
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -122,6 +125,7 @@ class Roller:
         for writer in self._days.values():
             writer.close()
         self._days.clear()
+        self._rollups.close()
 
 
 def _first(files: Sequence[tuple[int, Path]], before: int) -> tuple[int, Path] | None:

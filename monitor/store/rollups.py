@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.store import sketch
 from monitor.store.api import Point
-from monitor.store.codec import Damaged
+from monitor.store.codec import Damaged, compressor, decompressor
 from monitor.store.records import DAY_MS
 
 Step = Literal["5m", "1h"]
@@ -40,20 +40,38 @@ class Buckets:
     cell_counts: NDArray[np.int64]
 
 
-def build(at: NDArray[np.int64], values: NDArray[np.float64], width: int) -> Buckets:
-    """Return the buckets of one metric; `at` in ms ascending and of one day, NaN values do not count."""
+def slots(at: NDArray[np.int64], width: int, ranks: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return the bucket of each time (ms) within its day; `ranks` tell several checks' days apart."""
+    found = (at % DAY_MS) // width
+    return found if ranks is None else found + ranks * (DAY_MS // width)
+
+
+def build(slot: NDArray[np.int64], values: NDArray[np.float64]) -> Buckets:
+    """Return the buckets of one metric; slots ascend, NaN values do not count."""
     present = ~np.isnan(values)
-    bucket, values = (at[present] % DAY_MS) // width, values[present]
+    slot, values = slot[present], values[present]
     if not len(values):
         none, nothing = np.zeros(0, np.int64), np.zeros(0)
         return Buckets(none, none, nothing, nothing, nothing, none, none)
-    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+    starts = np.flatnonzero(np.diff(slot, prepend=-1))
     count = np.diff(starts, append=len(values))
     least, greatest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.add.reduceat(values / np.repeat(count, count), starts)
-    cells, cell_counts = np.unique(bucket * _SPAN + sketch.keys(values) + _SPAN // 2, return_counts=True)
-    return Buckets(bucket[starts], count, least, greatest, np.clip(mean, least, greatest), cells, cell_counts)
+    cells, cell_counts = np.unique(slot * _SPAN + sketch.keys(values) + _SPAN // 2, return_counts=True)
+    return Buckets(slot[starts], count, least, greatest, np.clip(mean, least, greatest), cells, cell_counts)
+
+
+def of_check(buckets: Buckets, rank: int, width: int) -> Buckets:
+    """Return the day of one of the checks that `slots` told apart."""
+    first = rank * (DAY_MS // width)
+    last = first + DAY_MS // width
+    rows = slice(*buckets.bucket.searchsorted((first, last)))
+    cells = slice(*buckets.cells.searchsorted((first * _SPAN, last * _SPAN)))
+    return Buckets(
+        buckets.bucket[rows] - first, buckets.count[rows], buckets.least[rows], buckets.greatest[rows],
+        buckets.mean[rows], buckets.cells[cells] - first * _SPAN, buckets.cell_counts[cells],
+    )  # fmt: skip
 
 
 def points(buckets: Buckets, day: int, width: int) -> list[Point]:
@@ -82,13 +100,13 @@ def pack(metrics: Mapping[str, Buckets]) -> bytes:
                 if field == "cells":
                     values = np.diff(values, prepend=0)
                 parts.append(_shuffled(values.astype(kind)))
-    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(b"".join(parts))
+    return compressor().compress(b"".join(parts))
 
 
 def unpack(data: bytes, metric: str) -> Buckets | None:
     """Return the buckets of one metric of a blob, or None. Raises `Damaged`."""
     try:
-        raw = zstandard.ZstdDecompressor().decompress(data)
+        raw = decompressor().decompress(data)
         at = 4 + struct.unpack_from("<I", raw)[0]
         for name, buckets, cells in json.loads(raw[4:at]):
             fields = [(f, np.dtype(k), cells if f.startswith("cell") else buckets) for f, k in _TYPES]

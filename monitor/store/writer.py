@@ -32,6 +32,8 @@ ROLL_EVERY_S = 3600.0
 LONGEST_PACE_S = 60.0
 SEAL_AFTER_S = 4500.0
 """So long after midnight UTC everything of the day before has been rolled."""
+SEAL_SPREAD_S = 3000.0
+"""Over so long the groups are sealed, so that it takes little at any time."""
 LOOK_AT_DISK_S = 2.0
 RETAIN_EVERY_S = 3600.0
 TEXTS_KEPT_DAYS = 3
@@ -197,6 +199,7 @@ class Upkeep:
         self._groups: deque[int] = deque()
         self._next_roll, self._pace = now, ROLL_EVERY_S
         self._to_seal: deque[tuple[int, int]] = deque()
+        self._next_seal = self._seal_pace = 0.0
 
     def step(self, now: float, wall: float) -> None:
         """Do what is due; `now` is monotonic, `wall` the time of day."""
@@ -205,7 +208,8 @@ class Upkeep:
             self._heads.settle()
         elif now >= self._next_roll:
             self._roll_next(now)
-        elif self._to_seal:
+        elif self._to_seal and now >= self._next_seal:
+            self._next_seal = now + self._seal_pace
             self._roller.seal(*self._to_seal.popleft())
         elif now - self._retained >= RETAIN_EVERY_S:
             self._retained = now
@@ -223,7 +227,8 @@ class Upkeep:
         for name in self._roller.retain(day_at(wall), self._keep):
             _log.info("file_past_its_time_deleted", file=name)
         self._heads.prune_texts(day_at(wall) - TEXTS_KEPT_DAYS, self._live())
-        self._to_seal.extend(self._roller.unsealed(day_at(wall - SEAL_AFTER_S)))
+        self._to_seal = deque(self._roller.unsealed(day_at(wall - SEAL_AFTER_S)))
+        self._seal_pace = SEAL_SPREAD_S / max(1, len(self._to_seal))
 
 
 def _settle(future: Future[Any], result: Any) -> None:

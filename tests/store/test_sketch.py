@@ -65,9 +65,8 @@ def test_a_day_of_buckets(samples: list[tuple[int, float]], width: int) -> None:
     samples.sort(key=lambda s: s[0])
     at = np.array([s[0] for s in samples], np.int64) + 20_000 * DAY_MS
     values = np.array([s[1] for s in samples], np.float64)
-    data = rollups.pack(
-        {"other": rollups.build(at, values * 0, width), "m": rollups.build(at, values, width)}
-    )
+    slots = rollups.slots(at, width)
+    data = rollups.pack({"other": rollups.build(slots, values * 0), "m": rollups.build(slots, values)})
     buckets = rollups.unpack(data, "m")
     assert buckets is not None
     assert rollups.unpack(data, "missing") is None
@@ -90,3 +89,17 @@ def test_a_damaged_rollup_says_so() -> None:
     for broken in (b"", data[:-1], b"x" + data):
         with pytest.raises(Damaged, match="rollup"):
             rollups.unpack(broken, "m")
+
+
+@given(st.lists(st.lists(st.integers(0, DAY_MS - 1), max_size=12), min_size=1, max_size=5))
+def test_days_of_several_checks_are_told_apart(days: list[list[int]]) -> None:
+    width = WIDTHS["5m"]
+    ranks = np.repeat(np.arange(len(days)), [len(day) for day in days])
+    at = np.array([t for day in days for t in sorted(day)], np.int64)
+    values = np.sin(at) * 10
+    whole = rollups.build(rollups.slots(at, width, ranks), values)
+    for rank in range(len(days)):
+        mine = ranks == rank
+        alone = rollups.build(rollups.slots(at[mine], width), values[mine])
+        found = rollups.of_check(whole, rank, width)
+        assert rollups.points(found, 20_000, width) == rollups.points(alone, 20_000, width)
