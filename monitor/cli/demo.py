@@ -81,5 +81,7 @@ async def _introduce(daemon: App, running: asyncio.Task[int], settings: Path) ->
     run = await check_units(place(settings), Selection(), "stored")
     show_run(run, Form.TABLE, Lang.EN, None)
     out.print(
-        f"\nThe board: {daemon.listening}   (Ctrl-C ends everything and leaves nothing behind)", markup=False
+        f"\nThe board: {daemon.listening}   (Ctrl-C ends everything and leaves nothing behind)",
+        markup=False,
+        soft_wrap=True,
     )
