@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from monitor.paths import shipped
 from monitor.readiness import checklists, schema
 from monitor.readiness.checklist import Checklist, ItemFile
+from monitor.readiness.conditions import Truth
+from monitor.readiness.expectation import ExpectationError, parse
 from monitor.readiness.verdict import Status, Verdict
 from monitor.readiness.waivers import load as load_waivers
+from probes.api import FactDef, MetricDef
 
 ROOT = Path(__file__).parents[2]
+READINESS = (ROOT / "docs" / "readiness.md").read_text("utf-8")
 TEXT = (ROOT / "docs" / "checklist.md").read_text("utf-8")
 CHECKLIST, CALENDAR, WAIVERS = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 CONFIG = shipped("config")
@@ -61,16 +67,94 @@ def test_every_shipped_item_is_listed_with_its_severity() -> None:
         assert marks == signs, key
 
 
-def _table() -> list[list[str]]:
-    lines = TEXT[TEXT.index("| item | H | D |") :].splitlines()[2:]
-    return [line.split("|") for line in lines if line.startswith("|")]
+def test_the_whole_list_agrees_with_what_is_shipped() -> None:
+    """Each of the 66 is there once, and what is shipped has the severity of the list."""
+    lists = checklists.load(
+        [CONFIG / "checklists"], calendars=checklists.load_calendars([CONFIG / "calendars"])
+    )
+    shipped_items = [lists[key].items for key in ("service-hall", "municipal-data-centre")]
+    rows = [[cell.strip() for cell in cells] for cells in _table("| no. | H | D |")]
+    assert [int(cells[1]) for cells in rows] == list(range(1, 67))
+    for _, number, *marks, _, where, _ in rows:
+        named = re.findall("`([a-z]+[.][a-z-]+)`", where)
+        assert named or "step" in where, number
+        for key in named:
+            signs = [_sign(each[key].severity) if key in each else "" for each in shipped_items]
+            assert signs == marks, (number, key)
+
+
+def test_what_must_hold_is_never_optional_but_where_halls_need_not_have_it() -> None:
+    lists = checklists.load(
+        [CONFIG / "checklists"], calendars=checklists.load_calendars([CONFIG / "calendars"])
+    )
+    optional = {
+        key: {item.id for item in lists[key].items.values() if item.optional}
+        for key in ("service-hall", "municipal-data-centre")
+    }
+    assert optional["municipal-data-centre"] == set()
+    assert optional["service-hall"] == {
+        "hardware.host-answers", "hardware.storage", "hardware.disks-writable", "hardware.cpu",
+        "hardware.as-declared",
+    }  # fmt: skip
+
+
+def _table(head: str = "| item | H | D |") -> list[list[str]]:
+    lines = TEXT[TEXT.index(head) :].splitlines()[2:]
+    return [line.split("|") for line in itertools.takewhile(lambda line: line.startswith("|"), lines)]
 
 
 def _sign(severity: str) -> str:
     return "!" if severity == "blocker" else "x"
 
 
+KINDS = (
+    MetricDef("rtt_ms", "ms"), MetricDef("memory_bytes", "bytes"), FactDef("banner"),
+    FactDef("release", "version"), FactDef("until", "datetime"),
+)  # fmt: skip
+
+
+def conditions() -> list[str]:
+    text = READINESS[READINESS.index("## Conditions") : READINESS.index("### Statistics")]
+    cells = [line.split(" | ")[0] for line in text.splitlines()[4:] if line.startswith("|")]
+    return [each for cell in cells for each in re.findall("`([^`]+)`", cell)]
+
+
+@pytest.mark.parametrize("written", conditions())
+def test_every_condition_of_the_documentation_is_one(written: str) -> None:
+    raw = yaml.safe_load(written.replace("[...]", '["<= 40", "> 2"]').replace("...", '"<= 40"'))
+    parsed = [_parsed(raw, kind) for kind in KINDS]
+    assert any(parsed), written
+
+
+def _parsed(raw: object, kind: MetricDef | FactDef) -> bool:
+    try:
+        return str(parse(raw, metric=kind)) != ""
+    except ExpectationError:
+        return False
+
+
+EXAMPLES: list[tuple[object, MetricDef | FactDef, float | str | None, Truth]] = [
+    ("< 1 s", KINDS[0], 999.0, Truth.PASS),
+    (">= 8 GiB", KINDS[1], 8 * 2.0**30, Truth.PASS),
+    ("between 18 and 27", KINDS[0], 27.0, Truth.PASS),
+    ("UTF8", KINDS[2], "UTF8MB4", Truth.FAIL),
+    ("/^8\\./", KINDS[2], "8.0.36", Truth.PASS),
+    (">= 15.3", KINDS[3], "15.10", Truth.PASS),
+    (">= 15", KINDS[3], "15rc1", Truth.FAIL),
+    (">= 15.3", KINDS[3], "none of ours", Truth.UNKNOWN),
+    (">= 2027-01-31", KINDS[4], "2027-02-01", Truth.PASS),
+    ({"not": "<= 40"}, KINDS[0], None, Truth.UNKNOWN),
+    ("<= requirement", KINDS[0], 1.0, Truth.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("raw", "kind", "value", "truth"), EXAMPLES, ids=str)
+def test_conditions_hold_as_the_documentation_says(
+    raw: object, kind: MetricDef | FactDef, value: float | str | None, truth: Truth
+) -> None:
+    assert parse(raw, metric=kind).judge(value) is truth
+
+
 def test_every_verdict_and_status_is_explained() -> None:
-    text = (ROOT / "docs" / "readiness.md").read_text("utf-8")
     for word in (*Verdict, *Status):
-        assert word.value in text
+        assert word.value in READINESS

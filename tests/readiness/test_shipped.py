@@ -33,7 +33,14 @@ units:
       - {id: core, kind: channel, role: core, address: 10.1.0.1}
       - {id: dc1, kind: host, tags: [managed, ntp], address: 10.1.0.10, ssh: {user: ops, key: "secret:dc"}, hardware: {cpu_cores: 4}}
       - {id: dns1, kind: middleware, tags: [resolver], address: 10.1.0.53, checks: [{probe: dns, name: portal.example}]}
-      - {id: portal, kind: application, tags: [login, tls], address: portal.example, checks: [{id: login, scheme: https}]}
+      - id: portal
+        kind: application
+        tags: [login, query, tls, closed-ports]
+        address: portal.example
+        checks:
+          - {id: login, scheme: https}
+          - {id: query, scheme: https, path: "/customers?no=1", body_matches: found}
+          - {id: closed-ports, probe: tcp, port: 23, closed: true, control_port: 443}
   - id: hall
     name: Tianhe hall
     parent: gz
@@ -43,7 +50,14 @@ units:
       - {id: uplink, kind: channel, role: primary, address: 10.1.2.1, depends_on: [gz/core]}
       - {id: pc1, kind: host, tags: [counter, ntp], address: 10.1.2.11}
       - {id: dns1, kind: middleware, tags: [resolver], address: 10.1.0.53, checks: [{probe: dns, name: portal.example}]}
-      - {id: portal, kind: application, tags: [login, tls], address: portal.example, checks: [{id: login, scheme: https}]}
+      - id: portal
+        kind: application
+        tags: [login, query, tls, closed-ports]
+        address: portal.example
+        checks:
+          - {id: login, scheme: https}
+          - {id: query, scheme: https, path: "/customers?no=1", body_matches: found}
+          - {id: closed-ports, probe: tcp, port: 23, closed: true, control_port: 443}
 """  # noqa: E501
 
 
@@ -104,6 +118,8 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
         ("pc1/ntp", {"offset_ms": 1.0, "stratum": 3.0}, {}),
         ("dns1/dns", {"query_ms": 9.0}, {"rcode": "NOERROR"}),
         ("portal/login", {"status": 200.0, "first_byte_ms": 80.0}, {}),
+        ("portal/query", {"status": 200.0, "total_ms": 180.0}, {}),
+        ("portal/closed-ports", {}, {"family": "4"}),
         ("portal/tls", {"days_left": 200.0}, {"chain": "ok", "version": "TLSv1.3"}),
     ):
         for minute in range(1440):
