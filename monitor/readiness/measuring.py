@@ -92,9 +92,7 @@ class Measuring:
         truth = condition.decide(value, judge)
         unit = subject.definition.unit if subject.definition else None
         if condition.instant or not parts:
-            return Finding(
-                truth, _reason(truth, value), _shown(subject, value, _missed(truth, condition)), value, unit
-            )
+            return _told(subject, truth, condition, value, unit)
         return _joined(truth, parts, unit)
 
     def value(self, subject: Subject) -> Value:
@@ -212,7 +210,7 @@ def _extreme(name: str, side: Compare, values: Floats, cover: float, write: Figu
 
 def _lacking(n: int, least: int, cover: float) -> str:
     if n < least:
-        return f"{n} readings, and the bounds need {least}"
+        return f"{n} reading{'' if n == 1 else 's'}, and the bounds need {least}"
     return f"{cover:.0%} of the window is measured, and {LEAST_COVERAGE:.0%} is needed"
 
 
@@ -223,6 +221,12 @@ def _joined(truth: Truth, parts: Sequence[Finding], unit: str | None) -> Finding
     default = {Truth.PASS: "", Truth.FAIL: "expectation", Truth.UNKNOWN: NOT_MEASURED}[truth]
     reason = default if truth is Truth.PASS else lead.reason or default
     return Finding(truth, reason, actual, lead.value, unit, lead.detail)
+
+
+def _told(subject: Subject, truth: Truth, condition: Condition, value: Value, unit: str | None) -> Finding:
+    reason = _reason(truth, value)
+    detail = f"the check did not report {subject.name}" if reason == NOT_MEASURED else ""
+    return Finding(truth, reason, _shown(subject, value, _missed(truth, condition)), value, unit, detail)
 
 
 def _reason(truth: Truth, value: Value) -> str:

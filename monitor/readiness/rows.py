@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inventory.models import Asset as AssetSpec
 from inventory.models import Unit
+from inventory.profiles import Selector
 from monitor.job import Job
 from monitor.plan import Expectation, Plan
 from monitor.readiness.applied import Applied, applies
@@ -53,7 +54,26 @@ def _of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> I
         job = next((job for job in jobs.get((unit.id, asset.id), ()) if job.check == item.check), None)
         yield _row(unit, item, asset, job)
     if not selected and not item.optional:
-        yield Row(item, applicable=applies(item, unit, None), lacking="no asset of this unit is selected")
+        wanted = _wanted(item.select)
+        lacking = f"this unit has no asset with {wanted}"
+        yield Row(_to_add(item, wanted), applicable=applies(item, unit, None), lacking=lacking)
+
+
+def _wanted(select: Selector) -> str:
+    """Return such as "kind application, tags login"."""
+    keys = (("kind", select.kind), ("role", select.role), ("id", select.id))
+    several = [f"{key} {' or '.join(values)}" for key, values in keys if values]
+    tags = [f"tag {' and '.join(select.tags)}"] if select.tags else []
+    return ", ".join([*several, *tags]) or "any kind"
+
+
+def _to_add(item: Item, wanted: str) -> Item:
+    """Return the item with the remedy that helps where nothing is selected."""
+    return replace(
+        item,
+        remediation=f"Add what is missing to the inventory, or tag what is there: an asset with {wanted}.",
+        remediation_zh=f"请在清单文件中补充缺少的资产，或为已有资产加上标签：{wanted}。",
+    )
 
 
 def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:

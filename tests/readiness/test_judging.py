@@ -105,6 +105,7 @@ def test_a_reading_from_the_future_is_not_believed(world: World) -> None:
 def test_a_metric_that_was_not_reported_is_not_measured(world: World) -> None:
     row = world.ok("uplink/icmp", 30, loss_pct=0).item("rtt")
     assert (row.status, row.reason) == (Status.UNKNOWN, "not_measured")
+    assert row.detail == "the check did not report rtt_ms"
 
 
 # Rule 3
@@ -352,6 +353,9 @@ def test_a_selector_that_matches_nothing(world: World) -> None:
     world.checklist = CHECKLIST.replace("select: {kind: host}", "select: {kind: database}")
     row = world.good().item("page")
     assert (row.asset, row.status, row.reason) == (None, Status.UNKNOWN, "not_measured")
+    assert row.detail == "this unit has no asset with kind database"
+    assert row.remediation.endswith("an asset with kind database.")
+    assert "kind database" in row.remediation_zh
     world.checklist = world.checklist.replace(
         "select: {kind: database}", "select: {kind: database}, optional: true"
     )
