@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from inventory.load import load
+from monitor.readiness.judging import Judge
+from monitor.readiness.layered import Layered
 from monitor.readiness.verdict import Status, Verdict
 from tests.readiness.world import CHECKLIST, INVENTORY, NOW, World
 
