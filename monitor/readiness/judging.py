@@ -242,7 +242,8 @@ def _blank(row: Row) -> ItemResult:
     expected = "; ".join(f"{name} {condition.text(figure(metric(name)))}" for name, condition in item.expect)
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
-        Status.UNKNOWN, expected=expected or ("" if item.awaits else "answers"), check=row.job.id if row.job else None,
+        Status.UNKNOWN, expected=expected or ("" if item.awaits else "answers"),
+        check=row.job.id if row.job else None,
         remediation=item.remediation, remediation_zh=item.remediation_zh,
     )  # fmt: skip
 
