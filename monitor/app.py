@@ -126,11 +126,11 @@ class App:
         self._signals(stop)
         try:
             await self.watch.load()
-            self.schedule.begin()
             await self.reloader.reload()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]
                 async with self._serving():
+                    self.schedule.begin()
                     notify("READY=1")
                     self.up.set()
                     log.info("running", url=self.listening, checks=len(self.schedule.timetable))
@@ -147,7 +147,7 @@ class App:
         self.runner.wheel.start()
         self.loop_watch.start()
         self.schedule.every(1, "silence", self._sweep)
-        self.schedule.every(60, "garbage", garbage.every_minute)
+        self.schedule.every(3, "garbage", garbage.every_few_seconds)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
         works = [self.watch.run(), self._judging(), self._follow_files(), self._beat()]

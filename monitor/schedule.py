@@ -117,18 +117,19 @@ class Schedule:
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 2}
         )
-        self._epoch = 0.0
-        self._stopped = False
+        self._epoch = time.time() - asyncio.get_running_loop().time()
+        self._ticking = False
 
     def begin(self) -> None:
-        """Start ticking."""
-        self._epoch = time.time() - asyncio.get_running_loop().time()
+        """Start ticking; until then nothing is released."""
+        self._ticking = True
+        self._fill()
         self._scheduler.add_job(self._tick, IntervalTrigger(seconds=1), id="tick")
         self._scheduler.start()
 
     def stop(self) -> None:
         """Release no more checks and calendar jobs."""
-        self._stopped = True
+        self._ticking = False
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
@@ -165,11 +166,13 @@ class Schedule:
 
     def _fill(self) -> None:
         """Put what is due soon into its slots."""
+        if not self._ticking:
+            return
         loop, now = asyncio.get_running_loop(), self._now()
         for slot, planned in self.timetable.due(now, now + int(HORIZON_S / SLOT_S)):
             batch = Batch(slot * SLOT_S - self._epoch, planned)
             loop.call_at(batch.due, self._release, batch)
 
     def _release(self, batch: Batch) -> None:
-        if not self._stopped:
+        if self._ticking:
             self._start(batch)
