@@ -70,7 +70,7 @@ class Daemon:
 
     def figures(self) -> dict[str, float]:
         """Return the figures of /metrics by name and labels."""
-        with urllib.request.urlopen(f"{self._url}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self._url}/metrics", timeout=150) as answer:
             text = answer.read().decode()
         found: dict[str, float] = {}
         for family in text_string_to_metric_families(text):

@@ -15,28 +15,13 @@ from monitor.breaker import Breaker
 from monitor.clerk import Clerk, ClerkFault, Gone
 from monitor.job import Job
 from monitor.schedule import Schedule
+from monitor.turns import Turn
 from monitor.units import Applied, Units
 from monitor.wire import UnitWire
 
 log = structlog.get_logger("reload")
 SHOWN = 20
-TURN_S = 0.005
 Adopt = Callable[[Iterable[Job]], Awaitable[None]]
-
-
-class Turn:
-    """Work in turns of 5 ms: under load a turn of the loop is long, and one a unit would take for ever."""
-
-    __slots__ = ("_since",)
-
-    def __init__(self) -> None:
-        self._since = time.perf_counter()
-
-    async def end(self) -> None:
-        """Let the loop run where the turn is over."""
-        if time.perf_counter() - self._since > TURN_S:
-            await asyncio.sleep(0)
-            self._since = time.perf_counter()
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ class Limits:
     in_flight: int = 20_000
     per_target: int = 8
     waiting_per_target: int = 1000
-    shed_after_s: float = 1.0
+    shed_after_s: float = 0.5
 
 
 @dataclass(slots=True)

@@ -80,7 +80,7 @@ class RunLimits(Section):
 
     in_flight: int = Field(20_000, ge=1)
     per_target: int = Field(8, ge=1)
-    shed_after: Seconds = 1.0
+    shed_after: Seconds = 0.5
 
 
 class Retention(Section):

@@ -7,12 +7,12 @@ https://prometheus.io/docs/instrumenting/exposition_formats/ and .../practices/n
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
+from monitor.turns import Turn
 from monitor.web.view import OwnMetric, Series, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -92,16 +92,16 @@ class _Family:
 
 async def expose(view: View, max_series: int) -> bytes:
     """Return the whole exposition: the daemon's own, then at most `max_series` series, states and times."""
-    families: dict[str, _Family] = {}
+    families, turn = dict[str, _Family](), Turn()
     _add_own(families, view.own_metrics())
-    shown = await _add_series(families, view, max_series)
-    states = await _add_states(families, view, max_series)
+    shown = await _add_series(families, view, max_series, turn)
+    states = await _add_states(families, view, max_series, turn)
     _add_own(families, _accounts(view.checks(), shown, states))
     parts: list[bytes] = []
     for name, each in families.items():
         for part in each.parts(name):
             parts.append(part)
-            await asyncio.sleep(0)
+            await turn.end()
     return b"".join(parts)
 
 
@@ -123,19 +123,19 @@ def _labels(labels: Mapping[str, str]) -> str:
     return f"{{{inside}}}" if inside else ""
 
 
-async def _add_series(families: dict[str, _Family], view: View, limit: int) -> int:
+async def _add_series(families: dict[str, _Family], view: View, limit: int, turn: Turn) -> int:
     """Add up to `limit` series; return how many checks they are of."""
     iterator, own = islice(view.series(), limit), frozenset(families) | {TIMES, STATES, LEFT_OUT}
     times = dict[str, float]()
     while part := list(islice(iterator, SLICE)):
         _add_part(families, own, times, part)
-        await asyncio.sleep(0)
+        await turn.end()
     if times:
         each = families[TIMES] = _Family("When the values of a check were measured.", "gauge")
         pairs = iter(times.items())
         while lines := [f"{TIMES}{labels} {number(at)}" for labels, at in islice(pairs, LINES)]:
             each.lines += lines
-            await asyncio.sleep(0)
+            await turn.end()
     return len(times)
 
 
@@ -157,14 +157,14 @@ def _add_part(
         each.lines.append(f"{name}{labels} {number(value / divisor)}")
 
 
-async def _add_states(families: dict[str, _Family], view: View, limit: int) -> int:
+async def _add_states(families: dict[str, _Family], view: View, limit: int, turn: Turn) -> int:
     """Add the state of up to `limit` checks; return of how many."""
     iterator, each = islice(view.states(), limit), _Family("1 for the state each check is in.", "gauge")
     while part := list(islice(iterator, SLICE)):
         for check, state in part:
             labels = dict(zip(("unit", "asset", "check"), check.split("/"), strict=False))
             each.lines.append(f"{STATES}{_labels(labels | {'state': state})} 1")
-        await asyncio.sleep(0)
+        await turn.end()
     if each.lines:
         families[STATES] = each
     return len(each.lines)
