@@ -34,7 +34,7 @@ def wait_for(url: str, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=20) as answer:
                 if answer.status == 200:
                     return
         except OSError:
