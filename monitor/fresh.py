@@ -23,6 +23,8 @@ from monitor.store.api import Evidence, Sink
 from monitor.workspace import Workspace
 from probes.api import Reading, Shared
 
+FLUSH_S = 30.0
+"""How long the store may take to commit; longer means that its writer is gone."""
 Progress = Callable[[int, int], None]
 """Called with how many checks are done, and how many there are."""
 ASKED_AT_ONCE = 10_000
@@ -83,7 +85,8 @@ async def own(shared: Shared, sink: Sink | None) -> AsyncIterator[Own]:
         await runner.drain(0)
         runner.wheel.stop()
         if sink is not None:
-            await sink.flush()
+            async with asyncio.timeout(FLUSH_S):
+                await sink.flush()
 
 
 async def probe(

@@ -23,6 +23,8 @@ from probes.errors import NotRun
 from probes.measure import deadline_passed, measure
 
 LAG_BOUNDS_MS = (0.5, 1, 2, 3.5, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
+PATIENCE, PATIENCE_S = 3, 30.0
+"""How long the next reading is waited for: so many times the longest run, and so many seconds."""
 AT_ONCE = 500
 """Runs that one request out of schedule may have under way."""
 Emit = Callable[[Job, Reading], None]
@@ -215,13 +217,20 @@ class Runner:
 async def run_now(
     start: Callable[[Job], None], jobs: Iterable[Job], readings: asyncio.Queue[Reading]
 ) -> AsyncIterator[Reading]:
-    """Start jobs out of schedule, a bounded number at once, and yield one reading each from `readings`."""
+    """Start jobs out of schedule, a bounded number at once, and yield one reading each from `readings`.
+
+    Raises TimeoutError when no reading comes for longer than any run may take: a fault of ours.
+    """
+    jobs = tuple(jobs)
+    patience = PATIENCE_S + PATIENCE * max((job.timeout * (1 + job.retries) for job in jobs), default=0.0)
     waiting, under_way = iter(jobs), 0
     for job in islice(waiting, AT_ONCE):
         start(job)
         under_way += 1
     while under_way:
-        yield await readings.get()
+        async with asyncio.timeout(patience):
+            reading = await readings.get()
+        yield reading
         under_way -= 1
         for job in islice(waiting, 1):
             start(job)

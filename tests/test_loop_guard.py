@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 
 import pytest
@@ -30,4 +32,41 @@ async def test_a_computing_callback_is_noticed(loop_guard: LoopGuard) -> None:
 
 async def test_waiting_is_not_blocking(loop_guard: LoopGuard) -> None:
     await asyncio.sleep(0.1)
+    assert not loop_guard.blocks
+
+
+@pytest.mark.may_block
+async def test_a_sleeping_callback_is_noticed_beside_other_threads(loop_guard: LoopGuard) -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    await asyncio.sleep(0)
+    time.sleep(0.08)
+    await asyncio.sleep(0)
+    over.set()
+    thread.join()
+    assert loop_guard.blocks
+
+
+@pytest.mark.alone
+async def test_asking_for_the_interpreters_lock_is_not_blocking(loop_guard: LoopGuard) -> None:
+    over = threading.Event()
+
+    def spin() -> None:
+        while not over.is_set():
+            sum(range(100))
+
+    threads = [threading.Thread(target=spin) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    await asyncio.sleep(0)
+    start = time.perf_counter()
+    for _ in range(10):
+        os.sched_yield()
+    held = time.perf_counter() - start
+    await asyncio.sleep(0)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert held > 0.03, "the threads did not contend, so that nothing was shown"
     assert not loop_guard.blocks
