@@ -20,6 +20,7 @@ import aiohttp
 from pydantic import Field, field_validator, model_validator
 from yarl import URL
 
+from probes._resolve import Address, resolve
 from probes.api import (
     Context,
     FactDef,
@@ -46,7 +47,6 @@ from probes.host import _snapshot
 from probes.host._exposition import Malformed, Sample, Scan, Selector
 from probes.host._mapping import FactMap, LastSamples, MetricMap, Scrape, fact, fresh, metric, selectors_of
 from probes.host._presets import PRESETS
-from probes.network._resolve import Address, resolve
 
 MAX_BODY = 16 * 1024 * 1024
 """Longest exposition read, in bytes after decompression."""

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from probes._resolve import Address
 from probes.network._icmp_packet import ones_sum, padding
-from probes.network._resolve import Address
 
 MILLION = 1e6
 OUTSTANDING, UNTIMED, COMPLAINED = -1, -2, -3

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from probes._resolve import Address
 from probes.errors import ProtocolViolated, TimedOut
 from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
-from probes.network._resolve import Address
 from probes.network._sockets import CONTROL_ROOM, Poller
 
 MAX_DATAGRAM = 4096

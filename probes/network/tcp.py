@@ -8,9 +8,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from probes._resolve import Address, resolve
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import Ending, ExpectationFailed, Inconclusive, ProtocolViolated, TimedOut, from_oserror
-from probes.network._resolve import Address, resolve
 from probes.network._sockets import Chunk, Connection, Poller, connect, own_deadline
 
 MAX_BANNER = 4096

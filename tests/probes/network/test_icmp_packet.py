@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from probes._resolve import Address
 from probes.network._icmp import Bucket
 from probes.network._icmp_burst import OUTSTANDING, Burst, distribution
 from probes.network._icmp_packet import (
@@ -23,7 +24,6 @@ from probes.network._icmp_packet import (
     parse_error,
     request,
 )
-from probes.network._resolve import Address
 from tests.servers.namespace import icmp_error, packet4, packet6
 
 KEY = b"12345678"

@@ -15,9 +15,9 @@ import pytest_asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from probes._resolve import Address, Resolver, numeric, resolve
 from probes.api import Context, ProbeSettings, Target
 from probes.errors import Inconclusive, NameUnresolved, ProberFault
-from probes.network._resolve import Address, Resolver, numeric, resolve
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.named import named
 

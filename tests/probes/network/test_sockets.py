@@ -18,8 +18,8 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from probes._resolve import Address, numeric
 from probes.errors import ProberFault, TimedOut, TlsFailed, from_oserror
-from probes.network._resolve import Address, numeric
 from probes.network._sockets import Connection, Poller, connect
 from probes.network._tls_stream import client_context, start_tls
 from tests.probes.network.busy import busy_loop, greeter
