@@ -1,7 +1,7 @@
 """What a body says: its encoding undone, its text searched, its JSON read; all of it bounded.
 
-A body is the target's, so that nothing in it may hold the loop: patterns are matched by `regex`, which has a
-time limit and lets other threads run; long bodies are searched in a thread.
+A body is the target's, so that nothing in it may hold the loop: patterns have a time limit (`_patterns`), and
+long bodies are searched in a thread.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from functools import lru_cache
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import jsonpath
-import regex
 
 from probes.api import clip
 from probes.errors import Inconclusive, ProtocolViolated
 
 SHORT = 8192
 """Bodies up to this many bytes are looked at in the loop."""
-SEARCH_S = 1.0
-SHORT_SEARCH_S = 0.02
 CHARSETS = {
     "ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252", "gbk", "gb2312", "gb18030", "big5", "utf-16",
     "utf-16-le", "utf-16-be", "shift_jis", "euc_jp", "euc_kr",
@@ -72,30 +69,6 @@ def text_of(body: bytes, content_type: str) -> str:
     except (LookupError, ValueError):
         name = "utf-8"
     return body.decode(name if name in CHARSETS else "utf-8", "replace")
-
-
-@lru_cache(maxsize=1024)
-def pattern(text: str) -> regex.Pattern[str]:
-    """Compile a pattern. Raises ValueError."""
-    try:
-        compiled: regex.Pattern[str] = regex.compile(text)
-    except regex.error as error:
-        raise ValueError(f"no regular expression: {error}") from None
-    return compiled
-
-
-def found(wanted: str, text: str) -> bool:
-    """Search `text` for a pattern. Raises `Inconclusive` where that takes too long."""
-    short = len(text) <= SHORT
-    try:
-        return (
-            pattern(wanted).search(text, concurrent=True, timeout=SHORT_SEARCH_S if short else SEARCH_S)
-            is not None
-        )
-    except TimeoutError:
-        raise Inconclusive(
-            f"the pattern {wanted!r} took too long on this body; write it with fewer repeats"
-        ) from None
 
 
 @lru_cache(maxsize=1024)

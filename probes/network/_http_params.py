@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, field_va
 from probes.api import Bytes, FactDef, MetricDef, Secret
 from probes.network import _http_body as content
 from probes.network._certificates import TlsParams
+from probes.network._patterns import Pattern
 
 METRICS = (
     MetricDef("total_ms", "ms", "lower", 0.001, "All phases of all requests."),
@@ -44,17 +45,11 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str | int) else value
 
 
-def _pattern(text: str) -> str:
-    content.pattern(text)
-    return text
-
-
 def _path(text: str) -> str:
     content.path(text)
     return text
 
 
-Pattern = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_pattern)]
 Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_listed)]
 JsonPath = Annotated[str, Field(max_length=500), AfterValidator(_path)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]

@@ -16,6 +16,7 @@ from probes.errors import Ending, ExpectationFailed, Inconclusive, ProtocolViola
 from probes.network import _http_body as content
 from probes.network._http_params import FACTS, METRICS, HttpParams, statuses
 from probes.network._http_visit import Hop, Visit, next_hop
+from probes.network._patterns import found
 
 
 async def probe_http(target: Target, params: HttpParams, context: Context) -> Reading:
@@ -88,10 +89,10 @@ async def _look(visit: Visit, params: HttpParams) -> dict[str, JsonValue]:
 def _judge(body: bytes, cut: bool, content_type: str, params: HttpParams) -> dict[str, JsonValue]:
     text = content.text_of(body, content_type)
     for wanted in params.body_matches:
-        if not content.found(wanted, text):
+        if not found(wanted, text):
             raise _unless_cut(cut, f"the body does not match {wanted!r}", params)
     for unwanted in params.body_lacks:
-        if content.found(unwanted, text):
+        if found(unwanted, text):
             raise ExpectationFailed(f"the body matches {unwanted!r}")
         if cut:
             raise _unless_cut(cut, "", params)

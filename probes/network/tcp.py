@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated, Self
 
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from probes._resolve import Address, resolve
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import Ending, ExpectationFailed, Inconclusive, ProtocolViolated, TimedOut, from_oserror
+from probes.network._patterns import Pattern, found
 from probes.network._sockets import Chunk, Connection, Poller, connect, own_deadline
 
 MAX_BANNER = 4096
@@ -25,7 +25,7 @@ class TcpParams(Params):
     port: Port
     send: str | None = Field(default=None, max_length=MAX_BANNER)
     """Text sent (UTF-8) once connected."""
-    expect_banner: re.Pattern[str] | None = None
+    expect_banner: Pattern | None = None
     r"""Regular expression searched in what the server sends first, e.g. "^SSH-2\\.0-"."""
     closed: bool = False
     """Pass when the port is closed, fail when it is open."""
@@ -96,7 +96,7 @@ class _Run:
         if params.expect_banner is not None:
             await self._read_banner(connection, params.expect_banner, asked_at)
 
-    async def _read_banner(self, connection: Connection, pattern: re.Pattern[str], asked_at: float) -> None:
+    async def _read_banner(self, connection: Connection, pattern: str, asked_at: float) -> None:
         """Read until the pattern is found, the banner is too long, the server stops, or time is up."""
         banner = b""
         while len(banner) < MAX_BANNER:
@@ -106,7 +106,7 @@ class _Run:
             self.phases["banner"] = max(0.0, chunk.at - asked_at) * 1000
             banner += chunk.data
             self.facts["banner"] = banner[:FACT_LENGTH].decode(errors="replace").strip()
-            if pattern.search(banner.decode(errors="replace")):
+            if found(pattern, banner.decode(errors="replace")):
                 return
             if not chunk.data:
                 break
@@ -114,7 +114,7 @@ class _Run:
             raise ProtocolViolated("banner: the server closed the connection without a word")
         raise ExpectationFailed(_not_found(pattern, banner))
 
-    async def _more(self, connection: Connection, banner: bytes, pattern: re.Pattern[str]) -> Chunk:
+    async def _more(self, connection: Connection, banner: bytes, pattern: str) -> Chunk:
         try:
             return await connection.recv(MAX_BANNER - len(banner), self.until)
         except (TimedOut, ConnectionError):
@@ -160,8 +160,8 @@ class _Run:
         return None
 
 
-def _not_found(pattern: re.Pattern[str], banner: bytes) -> str:
-    return f"banner {banner[:FACT_LENGTH].decode(errors='replace')!r} does not match /{pattern.pattern}/"
+def _not_found(pattern: str, banner: bytes) -> str:
+    return f"banner {banner[:FACT_LENGTH].decode(errors='replace')!r} does not match /{pattern}/"
 
 
 PROBE = ProbeSpec(

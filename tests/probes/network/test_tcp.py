@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import statistics
 import time
@@ -205,7 +206,7 @@ async def test_a_loop_held_up_over_the_deadline_makes_no_false_time_out() -> Non
         ({"port": 1, "closed": True, "expect_banner": "x"}, "a closed port says nothing"),
         ({"port": 1, "control_port": 2}, "only counts together with closed: true"),
         ({"port": 1, "closed": True, "control_port": 1}, "must be another port"),
-        ({"port": 1, "expect_banner": "("}, "valid regular expression"),
+        ({"port": 1, "expect_banner": "("}, "no regular expression: missing )"),
         ({"port": 1, "wait": 0}, "greater than 0"),
         ({"port": 1, "banner": "x"}, "Extra inputs"),
     ],
@@ -213,3 +214,17 @@ async def test_a_loop_held_up_over_the_deadline_makes_no_false_time_out() -> Non
 def test_parameters_that_make_no_sense(params: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(message)):
         TcpParams.model_validate(params)
+
+
+async def test_a_pattern_that_runs_away_on_what_the_server_says_accuses_nobody_and_holds_nothing() -> None:
+    async def shouts(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"a" * 3000 + b"!")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(shouts, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reading = await run_once("tcp", "127.0.0.1", port=port, expect_banner="(a|aa)+$")
+    server.close()
+    assert (reading.outcome, reading.kind) == (Outcome.ERROR, "inconclusive")
+    assert "took too long" in reading.detail
