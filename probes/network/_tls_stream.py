@@ -98,7 +98,7 @@ class TlsStream:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        except ssl.SSLEOFError:
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             raise TlsFailed("the server ended the connection during the handshake") from None
         except ssl.SSLError as error:
             await self._send_alert(until)
