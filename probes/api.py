@@ -202,6 +202,30 @@ class Shared(Protocol):
         """Return the secret's value. Raises `probes.errors.ProberFault` when it is not to be found."""
 
 
+class Link(Protocol):
+    """Leave to put load on a link for one run: how much, and what is known of the link meanwhile.
+
+    Directions are the unit's own: `up` is from the unit to the monitor's side, `down` towards the unit.
+    Its methods may be called from any thread, and never wait.
+    """
+
+    max_bytes: int
+    """How much this run may send and have sent to it, in all."""
+    up_bps: float | None
+    """Contracted rate in bit/s, None where the inventory does not say."""
+    down_bps: float | None
+    loss: float | None
+    """Share of packets lately lost on the link as other checks saw it (0..1), None where none did."""
+    rtt_ms: float | None
+    """Round trip time lately seen by other checks, None where none did."""
+
+    def spent(self, up: int, down: int) -> None:
+        """Tell what was put on the link (bytes at the IP layer) since the last call."""
+
+    def hurt(self) -> str:
+        """Return why the run must stop at once (others suffer, or its time is over), or an empty text."""
+
+
 @dataclass(slots=True)
 class Context:
     """What one run is given."""
@@ -211,6 +235,8 @@ class Context:
     """Seconds this run has in all. The runner enforces it; probes need no timer for the whole."""
     phase: str = ""
     """What the run is waiting for now; on a deadline it says where the time went."""
+    link: Link | None = None
+    """For a probe that `loads_link`, where the monitor keeps its budget; None in a run by hand."""
     started: float = field(default_factory=time.perf_counter)
     trace: list[tuple[float, str]] | None = None
     """Log of the run (seconds since start, text), only when someone asked (`muster probe --debug`)."""
@@ -254,6 +280,8 @@ class ProbeSpec:
     dynamic: bool = False
     names_in: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    loads_link: bool = False
+    """Whether a run puts so much on the link that budgets, windows and exclusive use apply to it."""
     default_every: float = 60.0
     default_timeout: float = 10.0
 
