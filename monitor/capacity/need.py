@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RateNeed:
-    """One direction, in bit/s: mean load, capacity that is enough and about necessary, required with headroom."""
+    """One direction, in bit/s: mean load; capacity that is enough, and about necessary; with headroom."""
 
     mean_bps: float
     capacity_bps: float
