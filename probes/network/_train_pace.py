@@ -1,0 +1,93 @@
+"""Sends prepared datagrams at given times from a thread: sleeps while there is time, then spins.
+
+Runs of the same process keep the interpreter's lock from each other for 5 ms at a time, so a packet may leave
+late; when it really left is returned, and what is late is never made up for by a burst (the schedule shifts).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+SPIN_NS = 1_500_000
+"""Sleeping may overshoot by about a millisecond: the rest is spun."""
+LATE_NS = 500_000
+"""A packet that is later than this shifts the rest of the schedule."""
+CHECK_EVERY = 16
+"""Back to back packets between two looks at whether to stop."""
+FULL_WAIT_S = 0.0002
+FULL_LONGEST_S = 0.5
+
+
+@dataclass(slots=True)
+class Paced:
+    """What was sent: `sent_ns[i]` is when datagram i was given to the kernel (`time.perf_counter_ns`)."""
+
+    sent_ns: list[int] = field(default_factory=list)
+    stopped: str = ""
+    """Why it ended early, or empty."""
+    late: int = 0
+    """How often the schedule had to shift."""
+
+
+def send_paced(
+    sock: socket.socket,
+    datagrams: Sequence[bytes],
+    interval_ns: int,
+    hurt: Callable[[], str] | None = None,
+    to: tuple[str | int, ...] | None = None,
+) -> Paced:
+    """Send `datagrams` `interval_ns` apart (0: back to back); blocks, so call it in a thread.
+
+    `hurt` is asked between packets and ends the train when it gives a reason. `to` is the address for a
+    socket that is not connected. A full queue of our own is waited for; any other error of sending ends it.
+    """
+    paced = Paced()
+    due = time.perf_counter_ns()
+    for index, datagram in enumerate(datagrams):
+        if hurt is not None and (interval_ns or index % CHECK_EVERY == 0) and (why := hurt()):
+            paced.stopped = why
+            break
+        if interval_ns:
+            due = _wait(due, paced)
+        paced.sent_ns.append(time.perf_counter_ns())
+        if error := _send(sock, datagram, to):
+            paced.sent_ns.pop()
+            paced.stopped = error
+            break
+        due += interval_ns
+    return paced
+
+
+def _wait(due: int, paced: Paced) -> int:
+    """Wait until `due` and return it, or a later time where it was missed."""
+    now = time.perf_counter_ns()
+    if due - now > SPIN_NS:
+        time.sleep((due - now - SPIN_NS) / 1e9)
+        now = time.perf_counter_ns()
+    while now < due:
+        now = time.perf_counter_ns()
+    if now - due > LATE_NS:
+        paced.late += 1
+        return now
+    return due
+
+
+def _send(sock: socket.socket, datagram: bytes, to: tuple[str | int, ...] | None) -> str:
+    until = time.perf_counter() + FULL_LONGEST_S
+    while True:
+        try:
+            if to is None:
+                sock.send(datagram)
+            else:
+                sock.sendto(datagram, to)
+        except OSError as error:
+            full = error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
+            if not full or time.perf_counter() >= until:
+                return f"sending: {error.strerror or error}"
+            time.sleep(FULL_WAIT_S)
+        else:
+            return ""
