@@ -226,7 +226,8 @@ async def link(
     seed: int = 1,
     **settings: Any,
 ) -> AsyncIterator[Link]:
-    """Make a link. `burst_kb`, `policer`, `peak` (a multiple of the rate) and `queue_ms` are of both directions.
+    """Make a link. `burst_kb`, `policer`, `peak` (a multiple of the rate) and `queue_ms` are for both
+    directions.
 
     `loss` is the share lost in each direction, `jitter_ms` each direction's; further settings are those of
     `_relay.Settings`. `congestion` is what TCP uses on both sides, the system's where not given.
