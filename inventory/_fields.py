@@ -161,6 +161,12 @@ Seconds = Annotated[
 BitsPerSecond = Annotated[
     float, BeforeValidator(quantity("bit/s")), Field(gt=0, allow_inf_nan=False), _written("rate", "20 Mbit/s")
 ]
+Bytes = Annotated[
+    float, BeforeValidator(quantity("bytes")), Field(gt=0, allow_inf_nan=False), _written("size", "20 kB")
+]
+Percent = Annotated[
+    float, BeforeValidator(quantity("%")), Field(gt=0, le=100), _written("percentage", "0.1 %")
+]
 Bool = StrictBool
 Variable = Annotated[
     Any, BeforeValidator(_variable), WithJsonSchema({"type": ["string", "number", "boolean"]})
