@@ -147,7 +147,7 @@ class App:
         self.runner.wheel.start()
         self.loop_watch.start()
         self.schedule.every(1, "silence", self._sweep)
-        self.schedule.every(3, "garbage", garbage.every_few_seconds)
+        self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
         works = [self.watch.run(), self._judging(), self._follow_files(), self._beat()]

@@ -103,6 +103,12 @@ class Timetable:
                 self._push(max(regular, possible), planned)
         return sorted(slots.items())
 
+    def begin(self, now: int) -> None:
+        """Move what came due while nothing was released yet: nobody was late for it."""
+        while self._heap and self._heap[0][0] <= now:
+            planned = heapq.heappop(self._heap)[2]
+            self._push(planned.soon(now), planned)
+
     def _push(self, slot: int, planned: Planned) -> None:
         self._count += 1
         heapq.heappush(self._heap, (slot, self._count, planned))
@@ -123,6 +129,7 @@ class Schedule:
     def begin(self) -> None:
         """Start ticking; until then nothing is released."""
         self._ticking = True
+        self.timetable.begin(self._now())
         self._fill()
         self._scheduler.add_job(self._tick, IntervalTrigger(seconds=1), id="tick")
         self._scheduler.start()

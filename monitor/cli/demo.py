@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-import uvloop
 
-from monitor import log
+from monitor import log, loop
 from monitor.app import App
 from monitor.checking import check as check_units
 from monitor.cli.check import Form, Lang, show_run
@@ -52,7 +51,7 @@ def _in_a_temporary_place(work: Callable[[Path], Awaitable[T]], listen: str) -> 
             async with services(Path(name)) as running:
                 return await work(write(Path(name), running, listen))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with loop.runner() as runner:
         return runner.run(inside())
 
 

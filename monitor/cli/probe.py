@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated, Any, Literal, cast
 
 import typer
-import uvloop
 from pydantic import ValidationError
 from rich.text import Text
 
@@ -15,6 +13,7 @@ from inventory import source, units
 from inventory._explain import explain
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean, dotted
 from inventory.secrets import SecretMissing, Secrets
+from monitor import loop
 from monitor.cli import _probe_view as view
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, err, fail
 from monitor.place import Place, place
@@ -171,5 +170,5 @@ def _run(
         finally:
             await shared.aclose()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with loop.runner() as runner:
         return runner.run(once())

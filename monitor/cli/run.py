@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
-import uvloop
-
-from monitor import log
+from monitor import log, loop
 from monitor.app import App
 from monitor.cli.common import ConfigOption, InventoryOption, StateDirOption
 from monitor.place import place
@@ -19,5 +16,5 @@ def run(
     """Run the daemon: probe as planned, store, alert, serve the board. SIGHUP reloads, SIGTERM stops."""
     where = place(config, inventory, state_dir=state_dir)
     log.configure(where.settings.daemon.log, where.settings.daemon.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with loop.runner() as runner:
         sys.exit(runner.run(App(where).run()))

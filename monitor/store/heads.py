@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +116,12 @@ class HeadsWriter:
         query = "SELECT hash, text FROM texts WHERE hash = ?"
         return [tuple(row) for h in hashes for row in self._connection.execute(query, (h,))]
 
-    def prune_texts(self, before: int, live: set[int]) -> None:
-        """Drop texts last used before a day, but for the live ones."""
+    def prune_texts(self, before: int, live: Callable[[], set[int]]) -> None:
+        """Drop texts last used before a day, but for the live ones (asked for only where some are old)."""
         with transaction(self._connection) as db:
-            old = [r[0] for r in db.execute("SELECT hash FROM texts WHERE day < ?", (before,))]
-            db.executemany("DELETE FROM texts WHERE hash = ?", [(h,) for h in old if h not in live])
+            old = {row[0] for row in db.execute("SELECT hash FROM texts WHERE day < ?", (before,))}
+            gone = old - live() if old else old
+            db.executemany("DELETE FROM texts WHERE hash = ?", [(hashed,) for hashed in gone])
 
     def close(self) -> None:
         """Close the file."""

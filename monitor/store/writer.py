@@ -226,7 +226,7 @@ class Upkeep:
     def _age(self, wall: float) -> None:
         for name in self._roller.retain(day_at(wall), self._keep):
             _log.info("file_past_its_time_deleted", file=name)
-        self._heads.prune_texts(day_at(wall) - TEXTS_KEPT_DAYS, self._live())
+        self._heads.prune_texts(day_at(wall) - TEXTS_KEPT_DAYS, self._live)
         self._to_seal = deque(self._roller.unsealed(day_at(wall - SEAL_AFTER_S)))
         self._seal_pace = SEAL_SPREAD_S / max(1, len(self._to_seal))
 

@@ -89,6 +89,17 @@ def test_a_late_tick_is_caught_up_and_whole_missed_periods_are_counted() -> None
     assert table.missed in (4, 5)
 
 
+def test_what_came_due_before_the_first_tick_is_neither_late_nor_missed() -> None:
+    table = Timetable()
+    table.put(job("u/a/often", every=10), NOW)
+    table.put(job("u/a/daily", every=86_400), NOW, soon=True)
+    table.begin(NOW + 9000)
+    fired = fire(table, NOW + 9000, 61)
+    assert min(slot for slot, _ in fired) > NOW + 9000
+    assert {check for _, check in fired} == {"u/a/often", "u/a/daily"}
+    assert table.missed == 0
+
+
 async def test_batches_are_released_in_their_slot() -> None:
     released: list[tuple[float, float]] = []
     loop = asyncio.get_running_loop()

@@ -340,7 +340,7 @@ async def test_texts_are_bounded_and_pruned(tmp_path: Path) -> None:
         found = store.latest("u/a/c")
         assert found is not None
         assert (found.attempt.kind, found.attempt.detail) == ("timeout", "…")
-        await store._in_writer(lambda: store._heads_writer.prune_texts(10**6, store._live_texts()))
+        await store._in_writer(lambda: store._heads_writer.prune_texts(10**6, store._live_texts))
         assert db.execute("SELECT text FROM texts").fetchall() == [("timeout\x1fhub\x1f\x1f…",)]
         db.close()
 
