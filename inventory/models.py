@@ -12,10 +12,11 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.dataclasses import dataclass
 
 from inventory._fields import (
+    SLUG,
     Address,
     BitsPerSecond,
     Bool,
@@ -146,6 +147,52 @@ class FunctionUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class StreamUse:
+    """How many streams of a real-time function a unit has at a time, calls for example."""
+
+    streams: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1
+
+
+def _streams(value: object) -> object:
+    """Spread a list of names to a mapping; each is one stream then."""
+    if not isinstance(value, list | tuple):
+        return value
+    if not all(isinstance(name, str) for name in value):
+        msg = "a name must be a text; write [name], or {name: {streams: 2}}"
+        raise ValueError(msg)
+    twice = next((name for index, name in enumerate(value) if name in value[:index]), None)
+    if twice is not None:
+        msg = f'"{twice}" is named twice; write {{{twice}: {{streams: 2}}}}'
+        raise ValueError(msg)
+    return {name: {} for name in value}
+
+
+_STREAMS_SCHEMA = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "string", "pattern": f"^{SLUG.pattern}$"}},
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"streams": {"type": "integer", "minimum": 1}},
+            },
+        },
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class UnitNetwork:
+    """What the capacity model takes for this unit instead of what its functions' files say."""
+
+    rtt: Seconds | None = None
+    """The design round trip time."""
+    mss: Annotated[int, Field(ge=200, le=9000, strict=True)] | None = None
+    """Bytes of payload in a segment; less than usual in a tunnel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Unit:
     """An organisational unit that goes live."""
 
@@ -165,7 +212,12 @@ class Unit:
     contacts: Contacts | None = None
     functions: Mapping[Slug, FunctionUse] = field(default_factory=dict)
     bulk: tuple[Slug, ...] = ()
-    realtime: tuple[Slug, ...] = ()
+    realtime: Annotated[
+        Mapping[Slug, StreamUse], BeforeValidator(_streams), WithJsonSchema(_STREAMS_SCHEMA)
+    ] = field(default_factory=dict)
+    """By name, or a list of names: one stream of each."""
+    network: UnitNetwork | None = None
+    """Each key: None: the nearest ancestor's, else that of the functions' files."""
     assets: tuple[Asset, ...] = ()
 
     def asset(self, key: str) -> Asset | None:
