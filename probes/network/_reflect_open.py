@@ -25,7 +25,6 @@ from probes.network._reflect_bodies import (
 from probes.network._reflect_keys import SessionKeys, session_keys
 from probes.network._reflect_socket import Arrived, Datagrams
 from probes.network._reflect_wire import (
-    HEADER,
     HELLO_SIZE,
     OPEN_SIZE,
     Frame,
@@ -147,9 +146,10 @@ def _granted(frame: Frame, nonce: bytes) -> Granted | Refused | None:
 def _refused_by_another_key(data: bytes, nonce: bytes) -> Refused | None:
     """Whoever holds another key can't sign for ours; that it knows our nonce must do for a refusal."""
     try:
-        if header(data).kind is not Kind.REFUSED:
+        frame = unsigned(data)
+        if frame.kind is not Kind.REFUSED:
             return None
-        refused = unpack(Refused, data[HEADER.size :])
+        refused = unpack(Refused, frame.body)
     except WireError:
         return None
     return refused if refused.about == nonce and refused.reason == Reason.AUTH else None

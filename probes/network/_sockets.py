@@ -12,6 +12,7 @@ An `until` is a time of `time.perf_counter`. When it has passed, the kernel is a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
@@ -194,6 +195,25 @@ class Connection:
             if not data:
                 self._raise_pending()
             return Chunk(data, self._arrival(stamp_ns(ancillary)))
+
+    def exchange(self, data: bytes, limit: int) -> tuple[int, Chunk | None]:
+        """Send and receive what goes without waiting: bytes sent, and what came (None: nothing)."""
+        self._raise_pending()
+        sent, chunk = 0, None
+        with contextlib.suppress(BlockingIOError):
+            sent = self._socket.send(data)
+        with contextlib.suppress(BlockingIOError):
+            received, ancillary, _, _ = self._socket.recvmsg(limit, CONTROL_ROOM)
+            chunk = Chunk(received, self._arrival(stamp_ns(ancillary)))
+        return sent, chunk
+
+    async def ready(self, until: float | None = None) -> None:
+        """Wait until `exchange` may do more. Raises `TimedOut`."""
+        await self._wait(until, "exchange", _passed(until))
+
+    def shut(self) -> None:
+        """Send no more (FIN); receiving goes on. Raises OSError."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close. Safe to call twice."""
