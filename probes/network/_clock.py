@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import NamedTuple
 
 TIME_ERROR = 5
 """Returned for a clock that is not synchronised (STA_UNSYNC, or the estimated error grew too large)."""
@@ -23,12 +24,28 @@ class Timex(ctypes.Structure):
     )
 
 
+class ClockState(NamedTuple):
+    """What the kernel believes of this machine's clock; the errors (us) mean something if synchronised."""
+
+    believed: str
+    """"synchronised", "unsynchronised" or "unknown" (no such call, or not allowed)."""
+    esterror_us: int
+    maxerror_us: int
+
+
+def clock_state() -> ClockState:
+    """Return what the kernel believes of this machine's clock."""
+    timex = Timex()
+    state = _adjtimex(ctypes.byref(timex)) if _adjtimex is not None else -1
+    if state < 0:
+        return ClockState("unknown", 0, 0)
+    believed = "unsynchronised" if state == TIME_ERROR else "synchronised"
+    return ClockState(believed, timex.esterror, timex.maxerror)
+
+
 def monitor_clock() -> str:
     """Return "synchronised", "unsynchronised" or "unknown" (no such call, or not allowed)."""
-    state = _adjtimex(ctypes.byref(Timex())) if _adjtimex is not None else -1
-    if state < 0:
-        return "unknown"
-    return "unsynchronised" if state == TIME_ERROR else "synchronised"
+    return clock_state().believed
 
 
 @cache

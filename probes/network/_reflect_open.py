@@ -33,6 +33,7 @@ from probes.network._reflect_wire import (
     opened,
     plain,
     sealed,
+    unsigned,
 )
 
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 0.5, 2.0
