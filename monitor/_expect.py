@@ -10,6 +10,7 @@ from inventory import units
 from inventory.effective import OWN, Bound
 from inventory.layers import Recipe
 from inventory.problems import Path_, Place, did_you_mean
+from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.expectation import Condition, parse
 from probes.api import FactDef, MetricDef, ProbeSpec
 
@@ -36,7 +37,9 @@ class Expectation:
     """Seconds; None: by the check."""
 
 
-def read(name: str, raw: Any, spec: ProbeSpec) -> Expectation:
+def read(
+    name: str, raw: Any, spec: ProbeSpec, calendars: Mapping[str, Calendar] = BUILT_IN
+) -> Expectation:
     """Return what is written under `name`. Raises Wrong."""
     definition = definition_of(spec, name)
     if definition is None and not spec.dynamic:
@@ -44,11 +47,11 @@ def read(name: str, raw: Any, spec: ProbeSpec) -> Expectation:
         raise Wrong((name,), f'probe "{spec.name}" reports no "{name}"', hint)
     try:
         if not (isinstance(raw, Mapping) and "is" in raw):
-            return Expectation(parse(raw, metric=definition))
+            return Expectation(parse(raw, metric=definition, calendars=calendars))
         for key in raw:
             if key not in OPTIONS:
                 raise Wrong((name, key), "unknown key", did_you_mean(str(key), OPTIONS))
-        condition = parse(raw["is"], metric=definition)
+        condition = parse(raw["is"], metric=definition, calendars=calendars)
     except ValueError as error:
         message, _, hint = str(error).partition("; ")
         raise Wrong((name,), message, hint) from None
@@ -119,8 +122,8 @@ NOTHING: Expected = {}
 class Conditions:
     """The conditions of each asset's checks; equal ones are parsed once and shared."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, calendars: Mapping[str, Calendar] = BUILT_IN) -> None:
+        self._report, self._calendars = report, calendars
         self._known: dict[str, Expected] = {}
 
     def of(self, bound: Bound, checks: Sequence[tuple[Recipe, ProbeSpec]]) -> dict[str, Expected]:
@@ -171,7 +174,7 @@ class Conditions:
 
     def _read(self, name: str, raw: Any, spec: ProbeSpec, place: Place, written: str) -> Expectation | None:
         try:
-            return read(name, raw, spec)
+            return read(name, raw, spec, self._calendars)
         except Wrong as wrong:
             wrong.path = (written, *wrong.path[1:])
             self._wrong(place, wrong)

@@ -28,6 +28,7 @@ from inventory._fields import Slug, Timezone, Version
 ALWAYS = "24x7"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
 MAX_SPAN_S = 400 * DAY_S
 Clock = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Seconds since the epoch to open seconds since some start."""
@@ -175,6 +176,7 @@ class Calendar:
 
 
 ALWAYS_OPEN = Calendar()
+BUILT_IN: Mapping[str, Calendar] = {ALWAYS: ALWAYS_OPEN}
 
 
 def _instant(day: date, minutes: int, local: ZoneInfo) -> float:

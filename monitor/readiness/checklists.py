@@ -316,7 +316,7 @@ class _Loader:
         self, written: _Written, where: Path_, raw: Any, definition: MetricDef | FactDef | None
     ) -> Condition | None:
         try:
-            condition = parse(raw, metric=definition)
+            condition = parse(raw, metric=definition, calendars=self._calendars)
         except ValueError as error:
             message, _, hint = str(error).partition("; ")
             self._wrong(written, where, message, hint)

@@ -5,6 +5,7 @@ Every judgement has three values (Kleene): what was not measured is UNKNOWN, and
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from monitor.readiness import regexes, versions
+from monitor.readiness.calendars import ALWAYS_OPEN, WEEK_S, Calendar
 from monitor.readiness.figures import Figure, exact
 
 Value = float | str | None
@@ -65,8 +67,8 @@ class Condition:
 
     @property
     def reach(self) -> float:
-        """The longest window of its parts, seconds; 0 without one."""
-        return max((part.over for part in self.parts() if isinstance(part, Statistic)), default=0.0)
+        """How far back the longest window of its parts looks, seconds; 0 without one."""
+        return max((part.span for part in self.parts() if isinstance(part, Statistic)), default=0.0)
 
     def judge(self, value: Value) -> Truth:
         """Judge one reading's value; None is UNKNOWN."""
@@ -287,7 +289,7 @@ class Statistic(Condition):
     """A statistic of a metric's readings over a window: a quantile, or an extreme.
 
     `name` as written (p95, q05, min, max), `quantile` in (0, 1) or None for an extreme,
-    `over` the window in seconds, `over_text` as written.
+    `over` the window in seconds of the calendar's open time, `over_text` as written.
     """
 
     name: str
@@ -295,11 +297,22 @@ class Statistic(Condition):
     inner: Compare | Between | Requirement
     over: float
     over_text: str = field(compare=False)
+    calendar: Calendar = ALWAYS_OPEN
 
     @property
     def instant(self) -> bool:
         """False: it needs a window."""
         return False
+
+    @property
+    def span(self) -> float:
+        """Seconds from the window's start until now in usual weeks; infinite where it is never open."""
+        return self.over * WEEK_S / self.calendar.weekly if self.calendar.weekly else math.inf
+
+    @property
+    def window(self) -> str:
+        """The window in words."""
+        return self.over_text if self.calendar.always else f"{self.over_text} of {self.calendar.id}"
 
     def judge(self, value: Value) -> Truth:  # noqa: ARG002 - no value decides it alone
         """Return UNKNOWN: one reading is no window."""
@@ -307,7 +320,7 @@ class Statistic(Condition):
 
     def text(self, figure: Figure) -> str:
         """Return it for people."""
-        return f"{self.name} {self.inner.text(figure)} over {self.over_text}"
+        return f"{self.name} {self.inner.text(figure)} over {self.window}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ SERVES_NOT = DEAD | {"refused", "tls", "protocol", "dns", "auth"}
 HOUR_S = 3600.0
 TABLE_S: Mapping[str, float] = {"host": HOUR_S, "interface": 26 * HOUR_S}
 """Default ages by kind of asset; channels and services 15 minutes."""
+LOADING_S = 26 * HOUR_S
+"""Default age of what loads a link, and so runs seldom, and not at all hours."""
 Asset = tuple[str, str]
 
 
@@ -30,9 +32,10 @@ class LatestOf(Protocol):
         """Return the last attempt and last measurement of a check."""
 
 
-def default_age(kind: str, every: float, timeout: float) -> float:
-    """Return for how many seconds a reading counts where nothing says so."""
-    return max(TABLE_S.get(kind, 900.0), 2 * every + timeout)
+def default_age(kind: str, job: Job) -> float:
+    """Return for how many seconds a reading of a check on such an asset counts where nothing says so."""
+    usual = LOADING_S if job.spec.loads_link else TABLE_S.get(kind, 900.0)
+    return max(usual, 2 * job.every + job.timeout)
 
 
 def by_asset(jobs: Iterable[Job]) -> dict[Asset, tuple[Job, ...]]:
@@ -116,7 +119,7 @@ class Dependencies:
         for job in self._jobs.get(asset, ()):
             latest = self._evidence.latest(job.id)
             reading = latest.measurement if latest else None
-            if reading and self._now < reading.at + default_age(self._kind(asset), job.every, job.timeout):
+            if reading and self._now < reading.at + default_age(self._kind(asset), job):
                 found.append((job, reading))
         return found
 

@@ -76,7 +76,7 @@ class ItemDocument(_Part):
     category: Category
     title: str
     title_zh: str
-    severity: Severity
+    severity: Severity = Field(description="What it weighs in the verdict.")
     status: StatusWord
     reason: str = Field(description="The outcome's kind, or why it is unknown; kept raw beside a waiver.")
     detail: str
@@ -93,6 +93,9 @@ class ItemDocument(_Part):
     remediation: str
     remediation_zh: str
     waiver: WaiverUsed | None
+    declared_severity: Severity = Field(
+        description="What the item says: more than `severity` where a channel works without headroom."
+    )
 
 
 class UnitDocument(_Part):

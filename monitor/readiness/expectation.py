@@ -7,6 +7,7 @@
     "in [a, b]"   "contains x"
     "<= requirement"                                           what the capacity model requires
     {p95: "<= 40", over: 24h}                                  p50..p99, q05, min or max over a window
+    {p95: "<= 40", over: 24h, calendar: counter-hours}         a window of that calendar's open hours
     {all: [...]}   {any: [...]}   {not: ...}                   three-valued logic
 
 A number is in the metric's declared unit. On a version fact comparisons compare versions, on a datetime
@@ -21,7 +22,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from inventory import units
-from monitor.readiness import versions
+from inventory.problems import did_you_mean
+from monitor.readiness import requirement, versions
+from monitor.readiness.calendars import ALWAYS, BUILT_IN, Calendar
 from monitor.readiness.conditions import (
     All,
     AnyOf,
@@ -59,20 +62,23 @@ _WINDOW = MetricDef("over", unit="s")
 _FORMS = 'such as "<= 40", "between 18 and 27", "in [a, b]", "/regex/", or {p95: "<= 40", over: 24h}'
 
 
-def parse(raw: object, *, metric: Definition) -> Condition:
+Calendars = Mapping[str, Calendar]
+
+
+def parse(raw: object, *, metric: Definition, calendars: Calendars = BUILT_IN) -> Condition:
     """Return the condition that `raw` (text, number or mapping) states about `metric`.
 
-    `metric` is None for a name that only a run can tell (exec, exporter). Raises `ExpectationError`
-    (a ValueError) with a message that says what to write instead.
+    `metric` is None for a name that only a run can tell (exec, exporter); `calendars` are those that a
+    window may name. Raises `ExpectationError` (a ValueError) with a message that says what to write instead.
     """
-    return _parse(raw, metric, 0)
+    return _parse(raw, metric, calendars, 0)
 
 
-def _parse(raw: object, metric: Definition, depth: int) -> Condition:
+def _parse(raw: object, metric: Definition, calendars: Calendars, depth: int) -> Condition:
     if depth > MAX_DEPTH:
         raise ExpectationError(f"conditions are nested more than {MAX_DEPTH} deep; flatten them")
     if isinstance(raw, Mapping):
-        return _mapping(raw, metric, depth)
+        return _mapping(raw, metric, calendars, depth)
     if isinstance(raw, str):
         return _text(raw.strip(), metric)
     if isinstance(raw, bool):
@@ -147,6 +153,8 @@ def _comparison(found: re.Match[str], metric: Definition) -> Condition:
 def _requirement(op: str, metric: Definition) -> Condition:
     if op not in ("<=", ">=", "<", ">") or not isinstance(metric, MetricDef):
         raise ExpectationError('a requirement bounds a metric; write "<= requirement" or ">= requirement"')
+    if complaint := requirement.wrong(metric, op):
+        raise ExpectationError(complaint)
     return Requirement(op)
 
 
@@ -237,15 +245,15 @@ def _finite(value: float, text: str) -> float:
     return value
 
 
-def _mapping(raw: Mapping[Any, Any], metric: Definition, depth: int) -> Condition:
+def _mapping(raw: Mapping[Any, Any], metric: Definition, calendars: Calendars, depth: int) -> Condition:
     if "over" in raw:
-        return _window(raw, metric)
+        return _window(raw, metric, calendars)
     if len(raw) == 1:
         (key, value), *_ = raw.items()
         if key == "not":
-            return Not(_parse(value, metric, depth + 1))
+            return Not(_parse(value, metric, calendars, depth + 1))
         if key in ("all", "any"):
-            return _junction(key, value, metric, depth)
+            return _junction(key, value, metric, calendars, depth)
     if any(_STATISTIC.fullmatch(str(key)) or key in _MEANS for key in raw):
         raise ExpectationError('a statistic needs its window; write {p95: "<= 40", over: 24h}')
     raise ExpectationError(
@@ -253,14 +261,14 @@ def _mapping(raw: Mapping[Any, Any], metric: Definition, depth: int) -> Conditio
     )
 
 
-def _junction(key: str, value: object, metric: Definition, depth: int) -> Condition:
+def _junction(key: str, value: object, metric: Definition, calendars: Calendars, depth: int) -> Condition:
     if not isinstance(value, list) or not value:
         raise ExpectationError(f'"{key}" of nothing asserts nothing; write {{{key}: [">= 1", "<= 5"]}}')
-    conditions = tuple(_parse(each, metric, depth + 1) for each in value)
+    conditions = tuple(_parse(each, metric, calendars, depth + 1) for each in value)
     return All(conditions) if key == "all" else AnyOf(conditions)
 
 
-def _window(raw: Mapping[Any, Any], metric: Definition) -> Condition:
+def _window(raw: Mapping[Any, Any], metric: Definition, calendars: Calendars) -> Condition:
     if isinstance(metric, FactDef):
         raise ExpectationError(
             f"{metric.name} is a text, and a statistic needs numbers; leave {{..., over: ...}} out"
@@ -269,7 +277,9 @@ def _window(raw: Mapping[Any, Any], metric: Definition) -> Condition:
     over = _quantity(over_text, _WINDOW)
     if not 0 < over < math.inf:
         raise ExpectationError(f'"{over_text}" is no window; write "over: 24h"')
-    parts = [_statistic(str(key), raw[key], metric, over, over_text) for key in raw if key != "over"]
+    calendar = _calendar(str(raw.get("calendar", ALWAYS)), calendars)
+    stated = [(str(key), raw[key]) for key in raw if key not in ("over", "calendar")]
+    parts = [Statistic(*_statistic(*each, metric), over, over_text, calendar) for each in stated]
     if not parts:
         raise ExpectationError(
             'a window without a statistic asserts nothing; write {p95: "<= 40", over: 24h}'
@@ -277,7 +287,17 @@ def _window(raw: Mapping[Any, Any], metric: Definition) -> Condition:
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
-def _statistic(name: str, raw: object, metric: Definition, over: float, over_text: str) -> Condition:
+def _calendar(name: str, calendars: Calendars) -> Calendar:
+    if name not in calendars:
+        hint = did_you_mean(name, calendars) or f"write one of {', '.join(calendars)}"
+        raise ExpectationError(f'unknown calendar "{name}"; {hint}')
+    return calendars[name]
+
+
+def _statistic(
+    name: str, raw: object, metric: Definition
+) -> tuple[str, float | None, Compare | Between | Requirement]:
+    """Return its name, its quantile (None for an extreme) and what it is compared with."""
     if name in _MEANS:
         raise ExpectationError(
             f'"{name}" hides the tail, so a mean is never judged; write p50, p95, p99, q05, min or max'
@@ -286,11 +306,13 @@ def _statistic(name: str, raw: object, metric: Definition, over: float, over_tex
     quantile = float(found[1]) / 100 if found and found[1] else None
     if found is None or quantile == 0:
         raise ExpectationError(f'"{name}" is no statistic; write p50, p90, p95, p99, q05, min or max')
-    inner = _parse(raw, metric, MAX_DEPTH)
+    inner = _parse(raw, metric, BUILT_IN, MAX_DEPTH)
     if not isinstance(inner, Compare | Between | Requirement) or (
         isinstance(inner, Compare) and inner.op in ("==", "!=")
     ):
         raise ExpectationError(
             f'{name} is judged by its bounds; write "<= 40", ">= 40" or "between 18 and 27"'
         )
-    return Statistic(name, quantile, inner, over, over_text)
+    if isinstance(inner, Requirement) and (complaint := requirement.weak(metric, name, quantile)):
+        raise ExpectationError(complaint)
+    return name, quantile, inner

@@ -6,14 +6,14 @@ The rules are numbered as in the documentation (`docs/readiness.md`): 1 outcomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from inventory.models import DEFAULT_GATE, Inventory, Unit
 from monitor.job import Job
 from monitor.plan import Plan
 from monitor.readiness.applied import Applied, Asked
-from monitor.readiness.checklist import Checklist, Item
+from monitor.readiness.checklist import SEVERITIES, Checklist, Item
 from monitor.readiness.conditions import Truth, conjunction
 from monitor.readiness.dependencies import Asset, Dependencies, by_asset, default_age
 from monitor.readiness.digest import digest
@@ -25,6 +25,8 @@ from monitor.readiness.measuring import (
     NoRequirements,
     Requirements,
     Subject,
+    Surroundings,
+    settled,
 )
 from monitor.readiness.results import ItemResult, UnitResult
 from monitor.readiness.rows import Row, rows
@@ -63,7 +65,9 @@ class Judge:
         self._evidence, self._now, self._gate = evidence, now, gate
         self._waivers = waivers or Waivers()
         self._jobs = jobs if jobs is not None else by_asset(plan.jobs.values())
-        self._measuring = Measuring(evidence, requirements or NoRequirements(), now)
+        around = Surroundings(requirements or NoRequirements(), self._jobs, inventory.timezone)
+        self._requirements = around.requirements
+        self._measuring = Measuring(evidence, around, now)
         self._dependencies = Dependencies(inventory, self._jobs, evidence, now)
         self._verdicts: dict[str, tuple[Verdict, float]] = {}
         self._digests = digests if digests is not None else {}
@@ -110,7 +114,9 @@ class Judge:
     def _made_digest(self, unit: Unit, applied: Applied) -> str:
         jobs = [job for asset in unit.assets for job in self._jobs.get((unit.id, asset.id), ())]
         checks = {job.id: self._check(job) for job in jobs}
-        return digest({"unit": unit, "checks": checks, "items": applied.digest})
+        whole = {"unit": unit, "checks": checks, "items": applied.digest}
+        required = self._requirements.digest(unit.id)
+        return digest(whole | ({"requirement": required} if required else {}))
 
     def _check(self, job: Job) -> tuple[object, ...]:
         expected = self._plan.expectations.get(job.id)
@@ -167,11 +173,14 @@ class Judge:
 
     def _age(self, item: Item, job: Job, unit: Unit) -> float:
         asset = unit.asset(job.asset)
-        return item.max_age or default_age(asset.kind if asset else "", job.every, job.timeout)
+        return item.max_age or default_age(asset.kind if asset else "", job)
 
     def _judged(
         self, unit: Unit, item: Item, job: Job, latest: Latest | None, seen: ItemResult
     ) -> ItemResult:
+        asked = [(job, name, condition) for name, condition in item.expect]
+        if impossible := self._measuring.impossible(unit.id, asked):
+            return _joined([impossible], seen, "")
         if latest is None:
             return replace(seen, reason=NOT_MEASURED, detail="the check has not run yet")
         reading, attempt = latest.measurement, latest.attempt
@@ -185,9 +194,9 @@ class Judge:
             failed_since = attempt.at > reading.at and not attempt.outcome.measured
             kind = attempt.kind if failed_since and attempt.kind else "stale"
             return replace(seen, reason=kind, detail=attempt.detail if failed_since else "")
-        return self._soaked(unit, item, job, self._measured(item, job, reading, seen))
+        return self._soaked(unit, item, job, self._measured(unit, item, job, reading, seen))
 
-    def _measured(self, item: Item, job: Job, reading: Reading, seen: ItemResult) -> ItemResult:
+    def _measured(self, unit: Unit, item: Item, job: Job, reading: Reading, seen: ItemResult) -> ItemResult:
         """Rule 1: a failed reading fails the item, unless the item judges windows alone."""
         instant = not item.expect or any(condition.instant for _, condition in item.expect)
         if reading.outcome is Outcome.FAILED and instant:
@@ -197,10 +206,12 @@ class Judge:
             )
         if not item.expect:
             return replace(seen, status=Status.PASS, actual="answers")
+        age = self._age(item, job, unit)
         findings = [
-            self._measuring.find(Subject(job, name, reading), condition) for name, condition in item.expect
+            self._measuring.find(Subject(job, name, reading, age), condition)
+            for name, condition in item.expect
         ]
-        return _joined(findings, seen, reading)
+        return _joined(findings, replace(seen, expected=_expected(item, job, findings)), reading.detail)
 
     def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
         if item.soak is None or result.status is not Status.PASS:  # rule 6
@@ -238,25 +249,42 @@ def _shown(waiver: Waiver) -> Mapping[str, object]:
 def _blank(row: Row) -> ItemResult:
     """Return the row with nothing known of it."""
     item = row.item
-    metric = row.job.spec.metric if row.job else lambda _: None
-    expected = "; ".join(f"{name} {condition.text(figure(metric(name)))}" for name, condition in item.expect)
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
-        Status.UNKNOWN, expected=expected or ("" if item.awaits else "answers"),
+        Status.UNKNOWN, expected=_expected(item, row.job) or ("" if item.awaits else "answers"),
         check=row.job.id if row.job else None,
         remediation=item.remediation, remediation_zh=item.remediation_zh,
     )  # fmt: skip
 
 
-def _joined(findings: list[Finding], seen: ItemResult, reading: Reading) -> ItemResult:
+def _expected(item: Item, job: Job | None, findings: Sequence[Finding] = ()) -> str:
+    """Return what is expected, with the capacity model's figures as far as the findings know them."""
+    metric = job.spec.metric if job else lambda _: None
+    told = [finding.expected for finding in findings] or [""] * len(item.expect)
+    return "; ".join(
+        f"{name} {text or condition.text(figure(metric(name)))}"
+        for (name, condition), text in zip(item.expect, told, strict=True)
+    )
+
+
+def _joined(findings: list[Finding], seen: ItemResult, note: str) -> ItemResult:
     """Return the row for all of its conditions: what decides it comes first."""
-    truth = conjunction([each.truth for each in findings])
+    strict = conjunction([each.truth for each in findings])
+    truth, light = settled(strict, conjunction([each.lenient for each in findings]))
     lead = next(each for each in findings if each.truth is truth)
     actual = "; ".join(each.actual for each in findings if each.actual)
-    return replace(
+    found = replace(
         seen, status=_STATUS[truth], reason=lead.reason, actual=actual, value=lead.value, unit=lead.unit,
-        detail=lead.detail or ("" if truth is Truth.PASS else reading.detail),
+        detail=lead.detail or ("" if truth is Truth.PASS else note),
     )  # fmt: skip
+    return _lightened(found) if light else found
+
+
+def _lightened(row: ItemResult) -> ItemResult:
+    """Return the row as a minor one at most, with the severity that its item declares kept beside."""
+    if SEVERITIES.index(row.severity) >= SEVERITIES.index("minor"):
+        return row
+    return replace(row, severity="minor", declared_severity=row.severity)
 
 
 def _after_dependencies(judged: list[tuple[Row, ItemResult]]) -> list[tuple[Row, ItemResult]]:

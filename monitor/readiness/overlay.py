@@ -28,7 +28,7 @@ def tightens(parent: Condition, child: Condition) -> bool | None:
     if parent == child:
         return True
     if isinstance(parent, Statistic) and isinstance(child, Statistic):
-        if (parent.name, parent.over) != (child.name, child.over):
+        if (parent.name, parent.over, parent.calendar) != (child.name, child.over, child.calendar):
             return None
         return tightens(parent.inner, child.inner)
     if isinstance(parent, OneOf) and isinstance(child, OneOf):

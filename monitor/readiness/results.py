@@ -43,6 +43,8 @@ class ItemResult:
     waiver: Mapping[str, Any] | None = None
     raw: Status | None = None
     """The status without the waiver; None where that is `status`."""
+    declared_severity: Severity | None = None
+    """The item's own severity where it is judged by a lighter one (`severity`); else None."""
 
     @property
     def measured(self) -> bool:
@@ -52,6 +54,7 @@ class ItemResult:
     def plain(self) -> dict[str, Any]:
         """Return the row as the contract writes it."""
         row = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "raw"}
+        row["declared_severity"] = self.declared_severity or self.severity
         for key in ("collected_at", "expires_at", "attempted_at"):
             row[key] = utc(row[key])
         row["status"] = self.status.value

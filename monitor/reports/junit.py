@@ -68,7 +68,8 @@ def _message(item: ItemResult, language: Language) -> str:
 
 def _body(item: ItemResult, language: Language) -> str:
     lines = {
-        "severity": item.severity, "expected": item.expected, "actual": item.actual, "detail": item.detail,
+        "severity": words.row_severity(item, "en"), "expected": item.expected, "actual": item.actual,
+        "detail": item.detail,
         "check": item.check, "collected_at": utc(item.collected_at), "blocked_by": item.blocked_by,
         "remediation": words.remediation(item, language),
     }  # fmt: skip

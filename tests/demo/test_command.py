@@ -24,7 +24,7 @@ UNIT = {
 ITEM = {
     "id", "asset", "category", "title", "title_zh", "severity", "status", "reason", "detail", "blocked_by",
     "expected", "actual", "value", "unit", "collected_at", "expires_at", "attempted_at", "check", "vantage",
-    "remediation", "remediation_zh", "waiver",
+    "remediation", "remediation_zh", "waiver", "declared_severity",
 }  # fmt: skip
 """The least that the contract promises of a unit and an item."""
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
 
 from inventory.load import load
 from inventory.models import Inventory
@@ -17,7 +20,8 @@ from monitor.readiness.dependencies import (
     with_dependencies,
 )
 from monitor.readiness.layered import Layered
-from tests.readiness.world import INVENTORY, NOW, World
+from probes.api import Target
+from tests.readiness.world import INVENTORY, NOW, SPECS, AnyParams, World
 
 DATABASE = """
       - {id: db, kind: database, address: 10.1.2.20, depends_on: [pc1], checks: [{probe: tcp}, {id: sql, probe: http}]}
@@ -94,8 +98,19 @@ def test_a_run_of_one_unit_probes_what_it_hangs_on_too(world: World) -> None:
     assert [job.id for job in with_dependencies(inventory, jobs, ["gz"])] == ["gz/core/icmp"]
 
 
-def test_default_ages() -> None:
-    assert default_age("channel", 60, 10) == default_age("application", 60, 10) == 900
-    assert default_age("host", 60, 10) == 3600
-    assert default_age("interface", 60, 10) == 26 * 3600
-    assert default_age("channel", 600, 10) == 1210
+@pytest.mark.parametrize(
+    ("kind", "every", "loads", "age"),
+    [
+        ("channel", 60, False, 900),
+        ("application", 60, False, 900),
+        ("host", 60, False, 3600),
+        ("interface", 60, False, 26 * 3600),
+        ("channel", 600, False, 1210),
+        ("channel", 900, True, 26 * 3600),
+        ("channel", 86400, True, 172810),
+    ],
+)
+def test_default_ages(kind: str, every: float, loads: bool, age: float) -> None:
+    probe = replace(SPECS["icmp"], loads_link=loads)
+    job = Job("u/a/c", "u", "a", "c", probe, Target("10.0.0.1"), AnyParams(), every, 10)
+    assert default_age(kind, job) == age

@@ -286,24 +286,3 @@ def test_extremes(world: World, bound: str, status: Status) -> None:
     name = "min" if ">" in bound else "max"
     windowed(world, f'{{rtt_ms: {{{name}: "{bound}", over: 1h}}}}')
     assert world.every("uplink/icmp", [12.0] * 60).item("rtt").status is status
-
-
-def test_requirement_without_the_model_is_not_measured(world: World) -> None:
-    windowed(world, '{rtt_ms: {p95: "<= requirement", over: 1h}, loss_pct: "<= requirement"}')
-    row = world.every("uplink/icmp", [12.0] * 60).item("rtt")
-    assert (row.status, row.reason) == (Status.UNKNOWN, "not_measured")
-    assert row.detail == "the capacity model gives no requirement yet"
-
-
-class Model:
-    def bound(self, unit: str, asset: str, metric: str) -> float | None:
-        return {"rtt_ms": 58.3}.get(metric)
-
-
-def test_requirement_is_what_the_model_says(world: World) -> None:
-    windowed(world, '{rtt_ms: {p95: "<= requirement", over: 1h}}')
-    world.requirements = Model()
-    world.every("uplink/icmp", [50.0] * 60)
-    assert world.item("rtt").status is Status.PASS
-    world.every("uplink/icmp", [70.0] * 60)
-    assert world.item("rtt").status is not Status.PASS

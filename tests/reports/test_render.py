@@ -27,7 +27,7 @@ from tests.readiness.world import NOW, World
 ITEM_KEYS = [
     "id", "asset", "category", "title", "title_zh", "severity", "status", "reason", "detail", "blocked_by",
     "expected", "actual", "value", "unit", "collected_at", "expires_at", "attempted_at", "check", "vantage",
-    "remediation", "remediation_zh", "waiver",
+    "remediation", "remediation_zh", "waiver", "declared_severity",
 ]  # fmt: skip
 UNIT_KEYS = [
     "id", "name", "name_zh", "verdict", "reasons", "unit_digest", "checklists", "counts", "coverage", "rollup", "items",
