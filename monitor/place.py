@@ -19,6 +19,7 @@ class Place:
     inventory: Path
     profiles: Path | None
     checklists: Path | None
+    functions: Path | None
     waivers: Path | None
     secrets: Path | None
     state_dir: Path
@@ -45,9 +46,14 @@ class Place:
         return _with_shipped("calendars", own if own and own.is_dir() else None)
 
     @property
+    def function_paths(self) -> Sequence[Path]:
+        """The shipped business functions, then the operator's own (a file or a directory)."""
+        return _with_shipped("functions", self.functions)
+
+    @property
     def watched(self) -> Sequence[Path]:
         """What a reload is made for when it changes."""
-        paths = (self.inventory, self.profiles, self.checklists, self.waivers)
+        paths = (self.inventory, self.profiles, self.checklists, self.functions, self.waivers)
         return tuple(path for path in paths if path is not None and path.exists())
 
 
@@ -61,6 +67,7 @@ def place(
     profiles: Path | None = None,
     checklists: Path | None = None,
     state_dir: Path | None = None,
+    functions: Path | None = None,
 ) -> Place:
     """Return where everything is: an option wins over the settings, the settings over the defaults."""
     settings = settings_file.load(config or _settings_here())
@@ -70,6 +77,7 @@ def place(
         inventory or daemon.inventory,
         profiles or daemon.profiles,
         checklists or daemon.checklists,
+        functions or daemon.functions,
         daemon.waivers,
         daemon.secrets,
         state_dir or daemon.state_dir,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from monitor.capacity.functions import DIRECTIONS, Bulk, Direction, Function, Network, Realtime
 from monitor.capacity.need import RttNeed
@@ -40,13 +40,35 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """A bulk transfer."""
+
+    id: str
+    bulk: Bulk
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """A real-time function, and how many streams of it run at a time."""
+
+    id: str
+    function: Realtime
+    count: int = 1
+
+    @property
+    def rate(self) -> float:
+        """Bit/s of all of them, each way."""
+        return self.count * self.function.rate
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """All that a unit's requirement follows from. Equal demands have equal requirements."""
 
     uses: tuple[Use, ...]
-    bulk: tuple[tuple[str, Bulk], ...]
-    realtime: tuple[tuple[str, Realtime], ...]
-    network: Network
+    bulk: tuple[Transfer, ...] = ()
+    realtime: tuple[Streams, ...] = ()
+    network: Network = field(default_factory=Network)
 
     def at_rtt(self, rtt: float) -> Demand:
         """Return the same demand at another round trip time."""
@@ -129,7 +151,7 @@ class Derivation:
         ceilings = [
             (rtt_ceiling(each, self.demand.network.overhead, spare), each.id) for each in self.functions
         ]
-        ceilings += [(2 * stream.one_way, name) for name, stream in self.demand.realtime]
+        ceilings += [(2 * each.function.one_way, each.id) for each in self.demand.realtime]
         least, binding = min(ceilings)
         return RttNeed(max(0.0, least) * 1000, binding)
 
@@ -156,8 +178,8 @@ def mean_load(demand: Demand, direction: Direction) -> Load:
     """Step 1: what the direction carries on average."""
     bits = 8 * demand.network.overhead
     transactions = sum(use.per_second * use.function.size(direction).mean for use in demand.uses)
-    bulk = sum(each.bytes / each.period for _, each in demand.bulk if each.direction == direction)
-    return Load(bits * transactions, bits * bulk, sum(each.rate for _, each in demand.realtime))
+    bulk = sum(each.bulk.bytes / each.bulk.period for each in demand.bulk if each.bulk.direction == direction)
+    return Load(bits * transactions, bits * bulk, sum(each.rate for each in demand.realtime))
 
 
 def round_trips(function: Function, mss: int) -> int:
@@ -219,7 +241,7 @@ def loss(sides: Mapping[Direction, Side], demand: Demand) -> Loss:
     rate, direction = max((each.capacity - each.load.total, name) for name, each in sides.items())
     window = math.ceil(rate * rtt / (8 * mss))
     bounds: list[tuple[float, str]] = [(max(3.0 * window**2, LEAST_PACKETS), direction)]
-    bounds += [(100 / stream.loss, name) for name, stream in demand.realtime]
+    bounds += [(100 / each.function.loss, each.id) for each in demand.realtime]
     packets, binding = max(bounds)
     return Loss(rate, window, packets, 1 / packets, binding, pftk(mss, rtt, 1 / packets))
 

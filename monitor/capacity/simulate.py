@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +24,13 @@ from monitor.capacity.sharing import Floats, departures
 SEED = 20260101
 MODEL = 1
 """Counts up whenever the same inputs may give another answer."""
-LEAST_RARE = 1000
-"""Transactions of the rarest function that a run lasts for, as long as..."""
-MOST = 40_000
-"""...there are not more than so many in all."""
+LEAST_RARE = 2000
+"""Transactions of the rarest function that a run lasts for,"""
+LEAST_PERIODS = 20
+"""Periods of the rarest bulk transfer that it lasts for, as long as..."""
+MOST = 80_000
+"""...there are not more transactions than so many in all."""
+PERCENTILE = 0.95
 LEAST_JUDGED = 60
 """Transactions below which a 95th percentile says nothing, and the formula is asked instead."""
 PRECISION = 1.05
@@ -50,7 +53,7 @@ class Traffic:
 
 def draw(demand: Demand, seed: int = SEED) -> Traffic:
     """Return the traffic of so many hours that the rarest function is seen often enough."""
-    span = _span(demand.uses)
+    span = _span(demand)
     parts = [_of_function(use, demand, span, seed) for use in demand.uses]
     arrivals = np.concatenate([part[0] for part in parts])
     order = np.argsort(arrivals, kind="stable")
@@ -60,17 +63,23 @@ def draw(demand: Demand, seed: int = SEED) -> Traffic:
     return Traffic(which[order], arrivals[order], between, {"up": up, "down": down}, bulk)
 
 
-def _span(uses: Sequence[Use]) -> float:
-    rates = [use.per_second for use in uses]
-    return min(LEAST_RARE / min(rates), MOST / sum(rates))
+def _span(demand: Demand) -> float:
+    rates = [use.per_second for use in demand.uses]
+    periods = max((LEAST_PERIODS * each.bulk.period for each in demand.bulk), default=0.0)
+    return min(max(LEAST_RARE / min(rates), periods), MOST / sum(rates))
+
+
+def _random(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
 def _of_function(use: Use, demand: Demand, span: float, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
-    random = np.random.default_rng((seed, zlib.crc32(use.id.encode())))
+    random = _random(seed, use.id)
     count = max(1, round(span * use.per_second))
     function, bits = use.function, 8 * demand.network.overhead
     arrivals = np.sort(random.random(count)) * span
     server = _gamma(random, function.server.mean, function.server.high, count)
+    server *= function.server.high / np.quantile(server, PERCENTILE)
     up = bits * _gamma(random, function.request.mean, function.request.high, count)
     down = bits * _gamma(random, function.response.mean, function.response.high, count)
     trips = round_trips(function, demand.network.mss) * demand.network.rtt
@@ -84,11 +93,12 @@ def _gamma(random: np.random.Generator, mean: float, high: float, count: int) ->
 
 def _bulk(demand: Demand, direction: Direction, span: float, seed: int) -> tuple[Floats, Floats]:
     times, bits = [np.empty(0)], [np.empty(0)]
-    for name, each in demand.bulk:
-        if each.direction == direction:
-            phase = np.random.default_rng((seed, zlib.crc32(name.encode()))).random() * each.period
-            times.append(np.arange(phase, span, each.period))
-            bits.append(np.full(len(times[-1]), 8 * demand.network.overhead * each.bytes))
+    for each in demand.bulk:
+        period, size = each.bulk.period, each.bulk.bytes
+        if each.bulk.direction == direction:
+            phase = _random(seed, f"bulk {each.id}").random() * min(period, span)
+            times.append(np.arange(phase, span, period))
+            bits.append(np.full(len(times[-1]), 8 * demand.network.overhead * size))
     at = np.concatenate(times)
     order = np.argsort(at, kind="stable")
     return at[order], np.concatenate(bits)[order]
@@ -130,7 +140,10 @@ class Outcome:
 
 
 class Simulation:
-    """One unit's traffic, to be tried on links of different capacity (bit/s both ways)."""
+    """One unit's traffic, to be tried on links of different capacity (bit/s both ways).
+
+    Drawn server times are scaled to their 95th percentile, so that chance takes nothing off a small budget.
+    """
 
     def __init__(self, demand: Demand, seed: int = SEED) -> None:
         self._demand, self._traffic = demand, draw(demand, seed)
@@ -150,7 +163,7 @@ class Simulation:
         use, count = self._demand.uses[index], self._counts[index]
         if count < LEAST_JUDGED:
             return Outcome(use.id, self._formula(use, capacity), use.function.target, 0)
-        p95 = float(np.quantile(times[self._traffic.which == index], 0.95))
+        p95 = float(np.quantile(times[self._traffic.which == index], PERCENTILE))
         return Outcome(use.id, p95, use.function.target, count)
 
     def _formula(self, use: Use, capacity: Mapping[Direction, float]) -> float:
@@ -161,22 +174,22 @@ class Simulation:
         )
         return use.function.server.high + round_trips(use.function, network.mss) * network.rtt + transfers
 
-    def meets(self, capacity: Mapping[Direction, float]) -> bool:
-        """Say whether every function meets its target."""
-        return not any(each.missed for each in self.outcomes(capacity))
-
 
 def minimum_factor(derivation: Derivation, seed: int = SEED) -> float:
     """Return the smallest factor of the capacity, to 5 %, at which the simulation meets every target.
 
     Above 1 where the formula gives too little (a crowded link, sizes that hardly vary); infinite where no
-    capacity up to `LARGEST_FACTOR` does.
+    capacity up to `LARGEST_FACTOR` times does. Functions that no bandwidth serves only count as load.
     """
+    judged = {each.id for each in derivation.functions if each.possible}
+    if not judged:
+        return 1.0
     simulation = Simulation(derivation.demand, seed)
     sides = derivation.sides
 
     def meets(factor: float) -> bool:
-        return simulation.meets({each: side.capacity * factor for each, side in sides.items()})
+        outcomes = simulation.outcomes({each: side.capacity * factor for each, side in sides.items()})
+        return not any(each.missed for each in outcomes if each.id in judged)
 
     low, high = max(side.load.total / side.capacity for side in sides.values()), 1.0
     while not meets(high):

@@ -80,7 +80,7 @@ def check(
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
     checklists: ChecklistsOption = None,
-    functions: FunctionsOption = None,  # noqa: ARG001 - the contract has it; it counts from step 2 on
+    functions: FunctionsOption = None,
     state_dir: StateDirOption = None,
 ) -> None:
     """Say which units are ready and why the others are not.
@@ -94,7 +94,7 @@ def check(
         )
     if output is not None:
         _check_output(output)
-    where = place(config, inventory, profiles, checklists, state_dir)
+    where = place(config, inventory, profiles, checklists, state_dir, functions)
     due = due_before.date() if due_before else None
     wanted = _selection(units, subtree, wave, due, gate)
     raise typer.Exit(

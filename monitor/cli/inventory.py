@@ -24,6 +24,7 @@ from monitor.cli.common import (
     CONFIG_ERROR,
     ChecklistsOption,
     ConfigOption,
+    FunctionsOption,
     InventoryOption,
     ProfilesOption,
     err,
@@ -45,9 +46,10 @@ def validate(
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
     checklists: ChecklistsOption = None,
+    functions: FunctionsOption = None,
 ) -> None:
-    """Check inventory, profiles and checklists; exit 0 when they can be used, 2 with everything wrong."""
-    where = place(config, inventory, profiles, checklists)
+    """Check all files; exit 0 when they can be used, 2 with everything that is wrong."""
+    where = place(config, inventory, profiles, checklists, functions=functions)
     found = open_workspace(where)
     for warning in _warnings(found.plan, where):
         err.print(f"[yellow]warning:[/] {escape(warning)}")
@@ -64,9 +66,10 @@ def show(
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
     checklists: ChecklistsOption = None,
+    functions: FunctionsOption = None,
 ) -> None:
     """Show what a unit comes to: each asset's checks, its items at each gate, and who says so."""
-    where = place(config, inventory, profiles, checklists)
+    where = place(config, inventory, profiles, checklists, functions=functions)
     workspace = open_workspace(where)
     found = workspace.inventory
     if unit not in found.units:
