@@ -50,6 +50,7 @@ class Daemon(Section):
     inventory: Path = Path("inventory.yaml")
     profiles: Path | None = None
     checklists: Path | None = None
+    functions: Path | None = None
     waivers: Path | None = None
     secrets: Path | None = None
     log: Literal["console", "json"] = "console"
