@@ -9,6 +9,11 @@ from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
 from inventory.profiles import Profile
 from monitor import plan as planning
+from monitor.capacity import demand
+from monitor.capacity import functions as business
+from monitor.capacity.cache import FILE, Cache
+from monitor.capacity.functions import Functions
+from monitor.capacity.requirements import Requirements
 from monitor.job import Job
 from monitor.place import Place
 from monitor.plan import Plan
@@ -33,6 +38,8 @@ class Workspace:
     checklists: Mapping[str, Checklist]
     waivers: Waivers
     jobs: Mapping[Asset, tuple[Job, ...]]
+    requirements: Requirements
+    """What the units' business functions require of their channels."""
     digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
     """Units' digests by gate and unit, as far as they were needed."""
 
@@ -48,6 +55,7 @@ class Workspace:
         return Judge(
             self.inventory, self.plan, self.checklists, evidence,
             now=now, gate=gate, waivers=self.waivers, jobs=self.jobs, digests=self.digests,
+            requirements=self.requirements,
         )  # fmt: skip
 
     def results(
@@ -61,6 +69,7 @@ def open_workspace(place: Place) -> Workspace:
     """Read all files. Raises ConfigError with everything that is wrong in any of them."""
     problems: list[Problem] = []
     found: dict[str, Checklist] = {}
+    functions: Functions | None = None
     raw_days = place.settings.retention.raw_days
     try:
         calendars = checklists.load_calendars(place.calendar_dirs)
@@ -68,17 +77,23 @@ def open_workspace(place: Place) -> Workspace:
     except ConfigError as error:
         problems += error.problems
     try:
+        functions = business.load(place.function_paths)
+    except ConfigError as error:
+        problems += error.problems
+    try:
         inventory, profiles, plan = planning.read(place.inventory, place.profile_dirs)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     jobs = by_asset(plan.jobs.values())
+    problems += demand.problems(inventory, functions) if functions else ()
     problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
     if problems:
         raise ConfigError(problems)
     known = waivers.load(
         place.waivers, units=inventory.units, checklists=found, rows=_rows(inventory, plan, found, jobs)
     )
-    return Workspace(inventory, profiles, plan, found, known, jobs)
+    requirements = Requirements(inventory, functions, Cache(place.state_dir / FILE))
+    return Workspace(inventory, profiles, plan, found, known, jobs, requirements)
 
 
 def _rows(
