@@ -7,7 +7,7 @@ import contextlib
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
 from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
+from monitor.discipline.budget import Ledger
+from monitor.discipline.discipline import Discipline
 from monitor.health import Health, LoopWatch
 from monitor.job import Job
 from monitor.lock import StateLock
@@ -33,6 +35,7 @@ from monitor.requests import Requests
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
+from monitor.state import State
 from monitor.store import audit
 from monitor.store.engine import Store
 from monitor.store.incidents import IncidentStore
@@ -92,8 +95,11 @@ class App:
         self.outbox = Outbox(OutboxTable(self.store.state))
         ledger = IncidentStore(self.store.state, notices, settings.mail.notify)
         self.watch = Watch(ledger, told=self.outbox.noticed)
-        self.pipeline = Pipeline(self.store, self.watch)
-        self.runner = Runner(self.shared, self.pipeline, settings.run_limits(), settings.daemon.vantage)
+        self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
+        self.pipeline = Pipeline(self.store, self.watch, self.tests.on_reading)
+        self.runner = Runner(
+            self.shared, self.pipeline, settings.run_limits(), settings.daemon.vantage, self.tests
+        )
         self.schedule = Schedule(self.runner.start_batch)
         self.loop_watch = LoopWatch()
         self.clerk = Clerk(place)
@@ -102,7 +108,7 @@ class App:
             self.units,
             self.schedule,
             self.runner.breaker,
-            self.watch.adopt,
+            self._adopt,
             self._declare,
             self._soon,
         )
@@ -117,7 +123,7 @@ class App:
     def _window(self) -> Window:
         telemetry = Telemetry(
             self.runner, self.schedule, self.pipeline, self.watch, self.outbox, self.reloader,
-            self.loop_watch, self.store, self.started,
+            self.loop_watch, self.store, self.tests, self.started,
         )  # fmt: skip
         return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry)
 
@@ -156,8 +162,9 @@ class App:
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
         requests = Requests(
-            self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state
-        )
+            self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state,
+            self.tests, self.shared,
+        )  # fmt: skip
         control = ControlServer(self.place.socket, requests.handlers())
         await control.start()
         try:
@@ -170,6 +177,7 @@ class App:
         """Release no more checks, let runs in flight finish, write down what there is."""
         self.schedule.stop()
         await self.runner.drain(GRACE_S)
+        await self.tests.aclose()
         self.runner.wheel.stop()
         await self.store.flush()
 
@@ -178,6 +186,7 @@ class App:
         self.loop_watch.stop()
         await self.clerk.close()
         await self.shared.aclose()
+        await self.tests.aclose()
         await self.watch.close()
         await asyncio.to_thread(self.store.close)
 
@@ -251,6 +260,15 @@ class App:
     def _address(self, check: str) -> str:
         job = self.units.job(check)
         return job.target.address if job else ""
+
+    async def _adopt(self, jobs: Iterable[Job]) -> None:
+        """Tell states and tests which checks there are."""
+        await self.watch.adopt(jobs)
+        await self.tests.adopt(self.units.jobs())
+
+    def _state_of(self, check: str) -> State | None:
+        state = self.watch.state(check)
+        return state.state if state else None
 
     def _declare(self, job: Job) -> None:
         self.store.declare(job.id, job.spec.metrics)

@@ -13,6 +13,8 @@ from typing import Literal
 from inventory.secrets import Secrets
 from monitor import fresh
 from monitor.control import NoDaemon, ask
+from monitor.discipline.budget import Ledger
+from monitor.discipline.discipline import Discipline
 from monitor.fresh import Progress, Through
 from monitor.place import Place
 from monitor.readiness.audit import uses
@@ -60,13 +62,13 @@ def _stored(place: Place, workspace: Workspace, units: Sequence[str], gate: str)
 async def _fresh(
     place: Place, workspace: Workspace, units: Sequence[str], gate: str, progress: Progress
 ) -> list[UnitResult]:
-    async with _prober(place) as (prober, base):
+    async with _prober(place, workspace) as (prober, base):
         evidence = await fresh.probe(workspace, units, prober, base, progress)
         return list(workspace.results(units, evidence, gate, time.time()))
 
 
 @asynccontextmanager
-async def _prober(place: Place) -> AsyncIterator[tuple[fresh.Prober, Evidence]]:
+async def _prober(place: Place, workspace: Workspace) -> AsyncIterator[tuple[fresh.Prober, Evidence]]:
     """Give the daemon's runner where a daemon runs, else our own with the store to itself."""
     if await _daemon_runs(place):
         with closing(Store.read_only(place.state_dir)) as reader:
@@ -74,8 +76,10 @@ async def _prober(place: Place) -> AsyncIterator[tuple[fresh.Prober, Evidence]]:
         return
     store = Store.open(place.state_dir, place.settings.retention, place.settings.store_bounds())
     shared = SharedClients(place.settings.probe_settings(), Secrets(place.secrets).get)
+    tests = Discipline(Ledger(store.state), place.settings.test_rules(), store)
     try:
-        async with fresh.own(shared, store) as prober:
+        await tests.adopt(workspace.plan.jobs.values())
+        async with fresh.own(shared, store, tests) as prober:
             yield prober, store
     finally:
         await shared.aclose()

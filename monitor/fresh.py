@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from monitor.control import ask
+from monitor.discipline.discipline import Discipline
 from monitor.job import Job
 from monitor.readiness.dependencies import Dependencies, probe_order, with_dependencies
 from monitor.readiness.layered import Layered
@@ -67,22 +68,26 @@ class Own:
 
 
 @asynccontextmanager
-async def own(shared: Shared, sink: Sink | None) -> AsyncIterator[Own]:
-    """Give a prober in this process; its readings go to `sink` too."""
+async def own(shared: Shared, sink: Sink | None, tests: Discipline | None = None) -> AsyncIterator[Own]:
+    """Give a prober in this process; its readings go to `sink` too. `tests` gives leave to load links."""
     readings: asyncio.Queue[Reading] = asyncio.Queue()
 
-    def emit(_: Job, reading: Reading) -> None:
+    def emit(job: Job, reading: Reading) -> None:
         readings.put_nowait(reading)
         if sink is not None:
             sink.append(reading)
+        if tests is not None:
+            tests.on_reading(job, reading)
 
     limits = Limits(shed_after_s=float("inf"))
-    runner = Runner(shared, emit, limits, VANTAGE)
+    runner = Runner(shared, emit, limits, VANTAGE, tests)
     runner.wheel.start()
     try:
         yield Own(runner, readings)
     finally:
         await runner.drain(0)
+        if tests is not None:
+            await tests.aclose()
         runner.wheel.stop()
         if sink is not None:
             async with asyncio.timeout(FLUSH_S):

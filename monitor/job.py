@@ -13,6 +13,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A physical line, named by one of the channels (`unit/asset`) that use it."""
+
+    id: str
+    zone: str
+    """Time zone of the unit that has it; its calendar day bounds what may be put on the line."""
+    bps: float | None = None
+    """Contracted rate of its slower direction in bit/s, None where the inventory does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The lines that lie between an asset and the monitor's side: its own first, never none.
+
+    The contracted rates (bit/s) are those of the asset's own channel, up from the unit, down towards it.
+    """
+
+    lines: tuple[Line, ...]
+    up_bps: float | None = None
+    down_bps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A check that is validated and ready to run. Equal jobs need no rescheduling on reload."""
 
@@ -29,3 +52,5 @@ class Job:
     retries: int = 0
     expect: Mapping[str, Condition] = field(default_factory=dict)
     """The check's own expectations, by metric or fact: what makes an ok reading DEGRADED."""
+    route: Route | None = None
+    """For checks of channels, and for those that load a link."""

@@ -22,10 +22,13 @@ Listener = Callable[[Reading], None]
 
 
 class Pipeline:
-    """Store, then state, incident and alert, then whoever waits for this very reading."""
+    """Store, then state, incident and alert, then the lines' health, then whoever waits for this reading."""
 
-    def __init__(self, store: Sink, watch: Watcher) -> None:
-        self._store, self._watch = store, watch
+    def __init__(
+        self, store: Sink, watch: Watcher, hear: Callable[[Job, Reading], None] | None = None
+    ) -> None:
+        """Make a pipeline; `hear` is told of every reading, too, and never waits."""
+        self._store, self._watch, self._hear = store, watch, hear
         self._listeners: dict[str, list[Listener]] = {}
         self.outcomes: Counter[str] = Counter()
 
@@ -34,6 +37,8 @@ class Pipeline:
         self.outcomes[reading.outcome] += 1
         self._store.append(reading)
         self._watch.on_reading(job, reading)
+        if self._hear is not None:
+            self._hear(job, reading)
         if self._listeners:
             for listener in self._listeners.pop(job.id, ()):
                 listener(reading)

@@ -23,7 +23,9 @@ from inventory.problems import ConfigError, Path_, Place, Problem, did_you_mean
 from inventory.profiles import Profile
 from inventory.source import Locator
 from monitor._expect import NOTHING, Conditions, Expectation, Expected
+from monitor.discipline.links import Lines
 from monitor.job import Job
+from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.conditions import Condition
 from probes import registry as built_in
 from probes.api import Params, ProbeSpec, Target, clip
@@ -66,12 +68,15 @@ def build(
     *,
     registry: Registry = built_in,
     problems: Iterable[Problem] = (),
+    calendars: Mapping[str, Calendar] = BUILT_IN,
 ) -> Plan:
-    """Return the plan of an inventory; `known` are all profiles.
+    """Return the plan of an inventory; `known` are all profiles, `calendars` what its conditions may name.
 
     Raises ConfigError with everything that is wrong, `problems` (what was found before) included.
     """
-    builder = _Builder(inventory, known, registry)
+    problems = tuple(problems)
+    lines = None if problems else Lines(inventory)
+    builder = _Builder(inventory, known, registry, lines, calendars)
     plan = builder.plan()
     locator = Locator()
     wrong = [*builder.effective.wrong, *builder.wrong]
@@ -82,7 +87,11 @@ def build(
 
 
 def read(
-    path: Path, profile_dirs: Sequence[Path], *, registry: Registry = built_in
+    path: Path,
+    profile_dirs: Sequence[Path],
+    *,
+    registry: Registry = built_in,
+    calendars: Mapping[str, Calendar] = BUILT_IN,
 ) -> tuple[Inventory, Mapping[str, Profile], Plan]:
     """Return the inventory at `path`, all profiles, and the plan they make.
 
@@ -100,7 +109,7 @@ def read(
         raise ConfigError([*problems, *error.problems]) from None
     if problems:
         raise ConfigError([*problems, *wrong])
-    return inventory, found, build(inventory, found, registry=registry, problems=wrong)
+    return inventory, found, build(inventory, found, registry=registry, problems=wrong, calendars=calendars)
 
 
 class _Timing(BaseModel):
@@ -126,21 +135,32 @@ class _Shape:
 
 
 class _Builder:
-    """Builds one plan; `wrong` holds, in order and each once, what it met on the way."""
+    """Builds one plan; `wrong` holds, in order and each once, what it met on the way.
 
-    def __init__(self, inventory: Inventory, known: Mapping[str, Profile], registry: Registry) -> None:
+    `lines` is None where the inventory has problems already: references may lead nowhere.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        known: Mapping[str, Profile],
+        registry: Registry,
+        lines: Lines | None,
+        calendars: Mapping[str, Calendar] = BUILT_IN,
+    ) -> None:
         self.effective = Effective(inventory, known)
         self.wrong: dict[tuple[Place, str, str], None] = {}
         self._inventory, self._registry = inventory, registry
         self._names = registry.names()
         self._specs: dict[str, ProbeSpec | None] = {}
         self._shapes: dict[str, _Shape] = {}
-        self._conditions = Conditions(self._report)
+        self._conditions = Conditions(self._report, calendars)
         self._instant: dict[int, dict[str, Condition]] = {}
         self._jobs: dict[str, Job] = {}
         self._expectations: dict[str, Expected] = {}
         self._uncovered: list[tuple[str, str]] = []
         self._secrets: set[str] = set()
+        self._lines = lines
 
     def plan(self) -> Plan:
         """Return the plan; useless where something is wrong."""
@@ -178,9 +198,11 @@ class _Builder:
             now = {name: each.condition for name, each in expected.items() if each.condition.instant}
             self._instant[id(expected)] = now
         timing = (shape.every, shape.timeout, shape.retries)
+        lines = self._lines
+        route = lines.of(target.unit, target.asset, shape.spec.loads_link) if lines else None
         self._jobs[key] = Job(
             key, target.unit, target.asset, check, shape.spec, target, shape.params, *timing,
-            self._instant[id(expected)],
+            self._instant[id(expected)], route,
         )  # fmt: skip
 
     def _spec(self, recipe: Recipe) -> ProbeSpec | None:

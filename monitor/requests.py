@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from inventory.problems import ConfigError
+from monitor import byhand
+from monitor.byhand import Wish
 from monitor.clerk import ClerkFault
 from monitor.control import ControlError, Handler
+from monitor.discipline.discipline import Discipline
 from monitor.job import Job
 from monitor.pipeline import Pipeline
 from monitor.readiness.audit import Use
@@ -20,7 +23,7 @@ from monitor.store import audit
 from monitor.store.api import Sink
 from monitor.store.database import Database
 from monitor.units import Units
-from probes.api import Outcome, Reading
+from probes.api import Context, Outcome, Reading, Shared
 
 MOST_CHECKS = 500_000
 VANTAGE = "check"
@@ -47,10 +50,15 @@ class Requests:
     pipeline: Pipeline
     store: Sink
     state: Database
+    tests: Discipline
+    shared: Shared
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the handlers by name."""
-        return {"status": self.status, "reload": self.reload, "probe": self.probe, "audit": self.audit}
+        return {
+            "status": self.status, "reload": self.reload, "probe": self.probe, "test": self.test,
+            "audit": self.audit,
+        }  # fmt: skip
 
     async def status(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Say who we are and what is under way."""
@@ -89,6 +97,17 @@ class Requests:
         async for reading in run_now(start, jobs, readings):
             yield {"reading": to_wire(reading)}
         await self.store.flush()
+
+    async def test(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Run a probe that loads a link once, as its lines allow; an address not in the inventory is told."""
+        wish = Wish.parse(request)
+        job = await byhand.planned(wish, self.units)
+        if job is None:
+            yield {"known": False}
+            return
+        context = Context(self.shared, wish.timeout, trace=[] if request.get("debug") else None)
+        reading = await byhand.run(job, self.tests, context)
+        yield {"known": True, "reading": to_wire(reading), "trace": context.trace}
 
     async def audit(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Append uses of waivers to the audit."""

@@ -10,16 +10,19 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from monitor.breaker import Breaker
+from monitor.discipline.grant import Grant
 from monitor.histogram import Histogram
 from monitor.job import Job
 from monitor.schedule import Batch
 from monitor.wheel import Wheel
 from probes.api import Context, Outcome, Reading, Shared
-from probes.errors import NotRun
+from probes.errors import Inconclusive, NotRun
 from probes.measure import deadline_passed, measure
 
 LAG_BOUNDS_MS = (0.5, 1, 2, 3.5, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
@@ -27,7 +30,16 @@ PATIENCE, PATIENCE_S = 3, 30.0
 """How long the next reading is waited for: so many times the longest run, and so many seconds."""
 AT_ONCE = 500
 """Runs that one request out of schedule may have under way."""
+MOST_SLIP = 0.5
+"""The share of its interval for which a run that loads a link may wait for its turn."""
 Emit = Callable[[Job, Reading], None]
+
+
+class Tests(Protocol):
+    """What gives leave to the runs that load a link; `monitor.discipline.discipline.Discipline`."""
+
+    def leave(self, job: Job) -> AbstractAsyncContextManager[Grant]:
+        """Give a run its lines until the block ends. Raises NotRun where it may not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +67,42 @@ class Counters:
 class Flight:
     """A run under way."""
 
-    __slots__ = ("expired", "job", "task", "vantage")
+    __slots__ = ("aborted", "expired", "grant", "job", "task", "vantage")
 
     def __init__(self, job: Job, vantage: str) -> None:
         self.job, self.vantage = job, vantage
-        self.expired = False
+        self.expired, self.aborted = False, ""
+        self.grant: Grant | None = None
         self.task: asyncio.Task[None] | None = None
 
     def expire(self) -> None:
         """End the run at its deadline."""
         self.expired = True
+        self.cancel()
+
+    def cancel(self) -> None:
+        """End the run without a reading."""
         if self.task is not None:
             self.task.cancel()
+
+    def abort(self, why: str) -> None:
+        """End a run that has lost its leave to load a link and does not stop by itself."""
+        self.aborted = why
+        self.expire()
 
 
 class Runner:
     """Runs what is due and emits one reading for each run, whatever happens."""
 
     def __init__(
-        self, shared: Shared, emit: Emit, limits: Limits | None = None, vantage: str = "local"
+        self,
+        shared: Shared,
+        emit: Emit,
+        limits: Limits | None = None,
+        vantage: str = "local",
+        tests: Tests | None = None,
     ) -> None:
-        self._shared, self._emit, self._vantage = shared, emit, vantage
+        self._shared, self._emit, self._vantage, self._tests = shared, emit, vantage, tests
         self.limits = limits or Limits()
         self.counters = Counters()
         self.wheel = Wheel()
@@ -113,8 +140,11 @@ class Runner:
         self._fly(job, due, vantage)
 
     async def drain(self, grace: float) -> None:
-        """Let runs in flight finish for up to `grace` seconds, then cancel them."""
+        """Let runs in flight finish for up to `grace` seconds, then cancel them; none begins any more."""
         self._waiting.clear()
+        for flight in self._flights:
+            if self._tests is not None and flight.job.spec.loads_link and flight.grant is None:
+                flight.cancel()
         tasks = [flight.task for flight in self._flights if flight.task is not None]
         if not tasks:
             return
@@ -153,7 +183,27 @@ class Runner:
         flight = Flight(job, vantage or self._vantage)
         self._flights.add(flight)
         self.counters.started += 1
-        flight.task = asyncio.get_running_loop().create_task(self._run(flight, due))
+        work = self._test(flight, due) if job.spec.loads_link else self._run(flight, due)
+        flight.task = asyncio.get_running_loop().create_task(work)
+
+    async def _test(self, flight: Flight, due: float) -> None:
+        """Run what loads a link, where it gets leave; its deadline and its lag do not count the wait."""
+        if self._tests is None:
+            return await self._run(flight, due)
+        try:
+            async with self._tests.leave(flight.job) as grant:
+                flight.grant, grant.abort = grant, flight.abort
+                await self._run(flight, due + grant.waited)
+        except NotRun as refusal:
+            self._refuse(flight, refusal, due)
+        finally:
+            if flight in self._flights:
+                self._landed(flight)
+
+    def _refuse(self, flight: Flight, refusal: NotRun, due: float) -> None:
+        reading = self._stamped(refusal.reading(), flight.job, due, time.perf_counter())
+        reading.vantage = flight.vantage
+        self._emit(flight.job, reading)
 
     async def _run(self, flight: Flight, due: float) -> None:
         job, started, at = flight.job, time.perf_counter(), time.time()
@@ -162,6 +212,8 @@ class Runner:
             reading = await self._attempts(flight)
             reading.check, reading.at, reading.lag_ms, reading.vantage = job.id, at, lag_ms, flight.vantage
             reading.duration_ms = (time.perf_counter() - started) * 1000
+            if flight.grant is not None:
+                flight.grant.sign(reading)
             self.counters.lag_ms.add(lag_ms)
             self.breaker.note(job, reading)
             self._emit(job, reading)
@@ -179,7 +231,7 @@ class Runner:
 
     async def _attempt(self, flight: Flight) -> Reading:
         job = flight.job
-        context = Context(self._shared, job.timeout)
+        context = Context(self._shared, job.timeout, link=flight.grant)
         deadline = self.wheel.add(job.timeout, flight.expire)
         try:
             return await measure(job.spec, job.target, job.params, context)
@@ -187,6 +239,8 @@ class Runner:
             if not flight.expired:
                 raise
             flight.expired = False
+            if flight.aborted:
+                return Inconclusive(f"ended: {flight.aborted}").reading()
             self.counters.expired += 1
             return deadline_passed(context)
         finally:
@@ -222,7 +276,7 @@ async def run_now(
     Raises TimeoutError when no reading comes for longer than any run may take: a fault of ours.
     """
     jobs = tuple(jobs)
-    patience = PATIENCE_S + PATIENCE * max((job.timeout * (1 + job.retries) for job in jobs), default=0.0)
+    patience = PATIENCE_S + max((_longest(job) for job in jobs), default=0.0)
     waiting, under_way = iter(jobs), 0
     for job in islice(waiting, AT_ONCE):
         start(job)
@@ -235,3 +289,9 @@ async def run_now(
         for job in islice(waiting, 1):
             start(job)
             under_way += 1
+
+
+def _longest(job: Job) -> float:
+    """Return for how many seconds the next reading is waited for where this job is among those started."""
+    turn = MOST_SLIP * job.every if job.spec.loads_link else 0.0
+    return PATIENCE * job.timeout * (1 + job.retries) + turn

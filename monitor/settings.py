@@ -9,14 +9,18 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
-from monitor.runner import Limits
+from monitor.discipline.rules import Rules
+from monitor.discipline.windows import Window
+from monitor.runner import MOST_SLIP, Limits
 from monitor.store.paths import Bounds
-from probes.api import Bytes, ProbeSettings, Seconds
+from probes.api import Bytes, ProbeSettings, Quantity, Seconds
+
+Percent = Annotated[float, BeforeValidator(Quantity("%").__call__)]
 
 
 class Section(BaseModel):
@@ -84,6 +88,31 @@ class RunLimits(Section):
     shed_after: Seconds = 0.5
 
 
+class Tests(Section):
+    """What checks that load a link may put on each line, and when (docs/discipline.md)."""
+
+    max_bytes_per_day: Annotated[Bytes, Field(ge=0)] = 200_000_000
+    """Of one line, both directions, by the calendar day of the unit that has it."""
+    max_share_per_day: Annotated[Percent, Field(ge=0, le=100)] = 0.2
+    """The same as a share of what the contracted rate carries in a day; the larger of the two counts."""
+    max_seconds_per_day: Annotated[Seconds, Field(ge=0)] = 4 * 3600.0
+    """How long tests may be under way on one line."""
+    max_bytes_per_run: Annotated[Bytes, Field(gt=0)] = 20_000_000
+    windows: tuple[str, ...] = ()
+    """When tests may begin, by the unit's own time; always where nothing is written."""
+    use_limit: Annotated[Percent, Field(gt=0, le=100)] = 70.0
+    """Above this use of a line no test begins."""
+    slip: float = Field(MOST_SLIP, ge=0, le=MOST_SLIP)
+    """For which share of its interval a test waits for its turn."""
+
+    @field_validator("windows")
+    @classmethod
+    def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Window.parse(text)
+        return value
+
+
 class Retention(Section):
     """How many days are kept, and how much disk is left alone."""
 
@@ -102,6 +131,7 @@ class Settings(Section):
     limits: RunLimits = Field(default_factory=RunLimits)
     mail: MailSettings = Field(default_factory=MailSettings)
     retention: Retention = Field(default_factory=Retention)
+    tests: Tests = Field(default_factory=Tests)
 
     def probe_settings(self) -> ProbeSettings:
         """Return what the probes are told."""
@@ -117,6 +147,19 @@ class Settings(Section):
     def store_bounds(self) -> Bounds:
         """Return what the store may take."""
         return Bounds(min_free_bytes=self.retention.min_free)
+
+    def test_rules(self) -> Rules:
+        """Return what tests may cost."""
+        tests = self.tests
+        return Rules(
+            bytes_per_day=tests.max_bytes_per_day,
+            share_per_day=tests.max_share_per_day / 100,
+            seconds_per_day=tests.max_seconds_per_day,
+            bytes_per_run=tests.max_bytes_per_run,
+            windows=tuple(Window.parse(text) for text in tests.windows),
+            use_limit=tests.use_limit,
+            slip=tests.slip,
+        )
 
     def run_limits(self) -> Limits:
         """Return what the runner is told."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from monitor.alerts.outbox import Outbox
+from monitor.discipline.discipline import Discipline
 from monitor.health import LoopWatch
 from monitor.histogram import Histogram
 from monitor.pipeline import Pipeline
@@ -42,12 +43,14 @@ class Telemetry:
     reloader: Reloader
     loop_watch: LoopWatch
     store: StoreCounters
+    tests: Discipline
     started: float
 
     def figures(self) -> Iterator[OwnMetric]:
         """Yield every figure."""
         yield from self._running()
         yield from self._loop()
+        yield from self._testing()
         yield from self._believing()
         yield from self._keeping()
         yield from self._process()
@@ -76,6 +79,19 @@ class Telemetry:
             yield gauge("muster_loop_late_ms", "Lateness of the loop, last minute.", late, quantile=q)
         forgiven = self.runner.wheel.forgiven_s
         yield counter("muster_deadlines_forgiven_seconds_total", "Time taken off deadlines.", forgiven)
+
+    def _testing(self) -> Iterator[OwnMetric]:
+        tests, counters = self.tests, self.tests.counters
+        yield gauge("muster_tests_waiting", "Tests of lines that wait for their turn.", tests.waiting)
+        yield gauge("muster_tests_under_way", "Tests of lines under way.", tests.under_way)
+        yield counter("muster_tests_total", "Tests of lines begun.", counters.tests)
+        for reason, count in sorted(counters.refused.items()):
+            yield counter("muster_tests_refused_total", "Tests not run.", count, reason=reason)
+        for cause, count in sorted(counters.stopped.items()):
+            yield counter("muster_tests_stopped_total", "Tests that had to stop.", count, cause=cause)
+        for direction, count in (("up", counters.up_bytes), ("down", counters.down_bytes)):
+            yield counter("muster_tests_bytes_total", "Put on lines by tests.", count, direction=direction)
+        yield counter("muster_tests_unsettled_total", "Tests charged more than used.", counters.unsettled)
 
     def _believing(self) -> Iterator[OwnMetric]:
         for state, count in self.watch.counts.items():

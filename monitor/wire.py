@@ -83,7 +83,7 @@ class Packer:
     @staticmethod
     def _plain(job: Job) -> tuple[object, ...]:
         timing = (job.every, job.timeout, job.retries)
-        return (job.id, job.spec.name, job.target, job.params, timing, dict(job.expect))
+        return (job.id, job.spec.name, job.target, job.params, timing, dict(job.expect), job.route)
 
     def _job(self, job: Job) -> tuple[Any, ...]:
         target = (job.target.address, job.target.family)
@@ -97,6 +97,7 @@ class Packer:
             job.timeout,
             job.retries,
             expect,
+            self._once(job.route) if job.route else b"",
         )
 
     def _once(self, value: object) -> bytes:
@@ -128,6 +129,7 @@ class Unpacker:
         timeout: float,
         retries: int,
         expect: bytes,
+        route: bytes,
     ) -> Job:
         unit, asset, check = key.split("/")
         where = Target(*target, unit=unit, asset=asset)
@@ -144,6 +146,7 @@ class Unpacker:
             timeout,
             retries,
             self._once(expect),
+            self._once(route) or None,
         )
 
     def _once(self, packed: bytes) -> Any:

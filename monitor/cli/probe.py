@@ -16,7 +16,9 @@ from inventory.secrets import SecretMissing, Secrets
 from monitor import loop
 from monitor.cli import _probe_view as view
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, err, fail
+from monitor.control import ControlError, NoDaemon, ask
 from monitor.place import Place, place
+from monitor.requests import from_wire
 from monitor.shared import SharedClients
 from probes import registry
 from probes.api import Context, Outcome, Params, ProbeSpec, Reading, Target
@@ -24,6 +26,7 @@ from probes.errors import ProberFault
 from probes.measure import measure_within
 
 COMMAND_LINE = "command line"
+Trace = list[tuple[float, str]] | None
 STATUSES = {Outcome.OK: 0, Outcome.FAILED: 3, Outcome.ERROR: 5, Outcome.NOT_RUN: 5}
 PARAMETERS_HELP = (
     "Parameters of the probe: key=value, and key.key=value inside a block (ssh.user=ops). "
@@ -47,7 +50,10 @@ def probe(
         bool, typer.Option("--list", help="List all probes, or the parameters and metrics of one.")
     ] = False,
 ) -> None:
-    """Run one probe once, without a daemon. Exits 0 ok, 3 failed, 5 not measured, 2 wrongly asked."""
+    """Run one probe once. Exits 0 ok, 3 failed, 5 not measured, 2 wrongly asked.
+
+    No daemon is needed. Where one runs, a probe that loads a link goes through it, as its budgets allow.
+    """
     if form not in ("table", "json"):
         fail(f"--format {form} is not known", CONFIG_ERROR, "write --format table or --format json")
     if listing:
@@ -64,8 +70,11 @@ def probe(
     params = _parsed(spec, given)
     target = Target(address, _family(family))
     seconds = _seconds(timeout, spec)
-    reading, context = _run(spec, target, params, seconds, place(config), debug=debug)
-    view.show(form, spec, target, reading, context.trace)
+    where = place(config)
+    asked = _request(spec, target, given, seconds, debug=debug) if spec.loads_link else None
+    done = _through_daemon(where, asked) if asked else None
+    reading, trace = done or _run(spec, target, params, seconds, where, debug=debug)
+    view.show(form, spec, target, reading, trace)
     raise typer.Exit(STATUSES[reading.outcome])
 
 
@@ -81,14 +90,20 @@ def _parsed(spec: ProbeSpec, given: list[str]) -> Params:
 
 def parse(spec: ProbeSpec, given: list[str]) -> Params:
     """Return the parameters written as `key=value` words. Raises ConfigError naming each wrong key."""
-    data: dict[str, Any] = {}
-    problems = [problem for word in given if (problem := _add(data, word)) is not None]
-    if problems:
-        raise ConfigError(problems)
+    data = written(given)
     try:
         return spec.params.model_validate(data, context={"quantity": units.parse})
     except ValidationError as error:
         raise ConfigError(explain(error, spec.params, data, _problem)) from None
+
+
+def written(given: list[str]) -> dict[str, Any]:
+    """Return the `key=value` words as they would stand in the inventory. Raises ConfigError."""
+    data: dict[str, Any] = {}
+    problems = [problem for word in given if (problem := _add(data, word)) is not None]
+    if problems:
+        raise ConfigError(problems)
+    return data
 
 
 def _add(data: dict[str, Any], word: str) -> Problem | None:
@@ -148,9 +163,37 @@ def _seconds(text: str, spec: ProbeSpec) -> float:
     return seconds
 
 
+def _request(
+    spec: ProbeSpec, target: Target, given: list[str], seconds: float, *, debug: bool
+) -> dict[str, Any]:
+    return {
+        "do": "test", "probe": spec.name, "address": target.address, "family": target.family,
+        "parameters": written(given), "timeout": seconds, "debug": debug,
+    }  # fmt: skip
+
+
+def _through_daemon(where: Place, request: dict[str, Any]) -> tuple[Reading, Trace] | None:
+    """Have the daemon run it; None where none runs, or where its inventory knows nothing at that address."""
+
+    async def once() -> dict[str, Any]:
+        return [answer async for answer in ask(where.socket, request)][-1]
+
+    try:
+        with loop.runner() as runner:
+            answer = runner.run(once())
+    except NoDaemon:
+        return None
+    except ControlError as error:
+        fail(str(error), STATUSES[Outcome.ERROR])
+    if not answer["known"]:
+        return None
+    trace = answer["trace"]
+    return from_wire(answer["reading"]), None if trace is None else [(at, text) for at, text in trace]
+
+
 def _run(
     spec: ProbeSpec, target: Target, params: Params, seconds: float, where: Place, *, debug: bool
-) -> tuple[Reading, Context]:
+) -> tuple[Reading, Trace]:
     secrets = Secrets(where.secrets)
 
     def secret(name: str) -> str:
@@ -159,14 +202,14 @@ def _run(
         except SecretMissing as missing:
             raise ProberFault(str(missing)) from None
 
-    async def once() -> tuple[Reading, Context]:
+    async def once() -> tuple[Reading, Trace]:
         shared = SharedClients(where.settings.probe_settings(), secret)
         context = Context(shared, seconds, trace=[] if debug else None)
         try:
             start, at = time.perf_counter(), time.time()
             reading = await measure_within(spec, target, params, context)
             reading.at, reading.duration_ms = at, (time.perf_counter() - start) * 1000
-            return reading, context
+            return reading, context.trace
         finally:
             await shared.aclose()
 
