@@ -1,0 +1,112 @@
+"""The steady part of a train and its slope: straight lines by least squares with one knee (pure).
+
+Least squares over all packets, rather than first to last, because receivers hand packets over in batches and
+time stamps have noise. The knee is where two lines fit best; what comes before it is dropped only where it
+was faster, as the credit of a token bucket is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FASTER = 1.1
+"""The tail takes at least so much longer per packet than the head where the head is a bucket's credit."""
+BETTER = 0.6
+"""Two lines must leave at most this share of one line's squares."""
+LEAST_TAIL, TAIL_SHARE = 6, 0.15
+"""The tail must be at least that many packets, and that share of all."""
+REGULAR, WITHIN, OUTLIER = 0.75, 0.15, 1.6
+"""Service is regular where this share of the gaps is within so much of the median; a gap beyond `OUTLIER`
+medians then holds another's packet."""
+MOST_OUTLIERS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A fitted line: `slope` in ns a packet, its relative standard error, and how many points it is of.
+
+    `roughness` is the residuals' standard deviation in packets' times.
+    """
+
+    slope: float
+    spread: float
+    points: int
+    roughness: float
+
+
+def steady(x: Floats, times: Floats, *, regular: bool = False) -> Line:
+    """Return the line through the part after the knee, or through all where there is none.
+
+    `x` counts packets (rising), `times` are ns. `regular`: the sender left no gaps, so that a gap beyond the
+    usual one holds somebody else's packet and is shortened to the usual.
+    """
+    start = _knee(x, times)
+    x, times = x[start:], times[start:]
+    if regular:
+        times = _without_others(x, times)
+    return _fit(x, times)
+
+
+def _knee(x: Floats, times: Floats) -> int:
+    """Return the index of the first packet behind the knee, 0 without one."""
+    count = len(x)
+    last = count - max(LEAST_TAIL, int(TAIL_SHARE * count))
+    if last < 1:
+        return 0
+    head, tail = _squares(x, times), _squares(x[::-1], times[::-1])[::-1]
+    splits = np.arange(1, last + 1)
+    sums = head[splits - 1] + tail[splits]
+    best = int(splits[np.argmin(sums)])
+    if sums.min() > BETTER * tail[0]:
+        return 0
+    before = (times[best] - times[0]) / (x[best] - x[0])
+    behind = _fit(x[best:], times[best:]).slope
+    return best if behind > FASTER * before else 0
+
+
+def _squares(x: Floats, y: Floats) -> Floats:
+    """Return for each prefix the sum of squares that its best line leaves."""
+    x, y = x - x[0], y - y[0]
+    n = np.arange(1, len(x) + 1, dtype=np.float64)
+    sx, sy = np.cumsum(x), np.cumsum(y)
+    sxx = np.cumsum(x * x) - sx * sx / n
+    sxy = np.cumsum(x * y) - sx * sy / n
+    syy = np.cumsum(y * y) - sy * sy / n
+    explained = np.divide(sxy * sxy, sxx, out=np.zeros_like(sxx), where=sxx > 0)
+    return np.maximum(syy - explained, 0.0)
+
+
+def _fit(x: Floats, times: Floats) -> Line:
+    count = len(x)
+    dx, dt = x - x.mean(), times - times.mean()
+    sxx = float(dx @ dx)
+    if count < 3 or sxx == 0:
+        return Line(0.0, 1.0, count, 0.0)
+    slope = float(dx @ dt) / sxx
+    if slope <= 0:
+        return Line(0.0, 1.0, count, 0.0)
+    residuals = dt - slope * dx
+    deviation = float(np.sqrt(residuals @ residuals / (count - 2)))
+    together = count / max(1, int(np.sum(np.diff(times) > 0.2 * slope)))
+    return Line(slope, deviation / math.sqrt(sxx / together) / slope, count, deviation / slope)
+
+
+def _without_others(x: Floats, times: Floats) -> Floats:
+    """Return the times as they would be without other traffic's packets in between."""
+    if len(x) < 8:
+        return times
+    steps = np.diff(x)
+    gaps = np.diff(times) / steps
+    usual = float(np.median(gaps))
+    near = np.abs(gaps - usual) <= WITHIN * usual
+    foreign = gaps > OUTLIER * usual
+    if near.mean() < REGULAR or foreign.mean() > MOST_OUTLIERS:
+        return times
+    mean = float(gaps[near].mean())
+    return np.concatenate(([0.0], np.cumsum(np.where(foreign, mean, gaps) * steps)))
