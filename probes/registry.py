@@ -18,6 +18,7 @@ BUILT_IN: dict[str, str] = {
     "dns": "probes.network.dns",
     "tls": "probes.network.tls",
     "ntp": "probes.network.ntp",
+    "path": "probes.network.path",
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",

@@ -241,8 +241,8 @@ async def link(
         near, far = await namespaces(stack, 2)
         made = Link(near, far, "10.88.0.1", "10.88.0.2", "fd88::1", "fd88::2", shapes)
         if wants_relay:
-            made.relay = await _started(stack)
-        await asyncio.to_thread(_join, made, mtu=mtu, seed=seed)
+            made.relay = await started_relay(stack)
+        await asyncio.to_thread(join, made, mtu=mtu, seed=seed)
         for namespace in (near, far):
             if congestion:
                 await asyncio.to_thread(namespace.write, "net/ipv4/tcp_congestion_control", congestion)
@@ -272,8 +272,8 @@ async def halls(
         hub, core, *units = await namespaces(stack, number + 2)
         shape = _shape(shared, None, False, None, 200.0)
         uplink = Link(hub, core, "10.88.0.1", "10.88.0.2", "fd88::1", "fd88::2", {"up": shape, "down": shape})
-        await asyncio.to_thread(_join, uplink, mtu=MTU, seed=0)
-        process = await _started(stack) if relay or rtt_ms or loss else None
+        await asyncio.to_thread(join, uplink, mtu=MTU, seed=0)
+        process = await started_relay(stack) if relay or rtt_ms or loss else None
         made = [_hall(n, core, unit, up, down, process) for n, unit in enumerate(units)]
         await asyncio.to_thread(_join_halls, hub, core, made)
         for one in made:
@@ -298,7 +298,7 @@ def _join_halls(hub: Namespace, core: Namespace, made: list[Link]) -> None:
     core.write("net/ipv6/conf/all/forwarding", "1")
     hub.ip("route add 10.89.0.0/16 via 10.88.0.2", "route add fd89::/16 via fd88::2")
     for one in made:
-        _join(one, mtu=MTU, seed=one.number + 1)
+        join(one, mtu=MTU, seed=one.number + 1)
         one.far.ip(f"route add default via {one.near_address}", f"route add default via {one.near_address6}")
 
 
@@ -316,7 +316,7 @@ async def namespaces(stack: AsyncExitStack, number: int) -> list[Namespace]:
     return made
 
 
-async def _started(stack: AsyncExitStack) -> Relay:
+async def started_relay(stack: AsyncExitStack) -> Relay:
     relay = await asyncio.to_thread(Relay)
     stack.push_async_callback(asyncio.to_thread, relay.close)
     return relay
@@ -331,7 +331,7 @@ def _shape(
     return Shape(rate, burst, queue_ms, policer, peak * rate if peak and rate else None)
 
 
-def _join(made: Link, *, mtu: int, seed: int) -> None:
+def join(made: Link, *, mtu: int, seed: int) -> None:
     """Make the devices on both sides, give them addresses, and shape what they send."""
     near, far = made.devices
     addresses = mac(2 * made.number), mac(2 * made.number + 1)
