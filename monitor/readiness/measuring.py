@@ -167,7 +167,7 @@ class Measuring:
         if not 0 < ceiling.ms < math.inf:
             text = f"{at} no round trip time is short enough: mend the rate first"
             return Finding(Truth.UNKNOWN, INCONCLUSIVE, detail=text)
-        side = Compare("<=", round(ceiling.ms, 1))
+        side = Compare("<=", math.floor(ceiling.ms * 10) / 10)
         judged = self._sampled(subject, part, side)
         expected = replace(part, inner=side).text(figure(subject.definition))
         binds = f"{ceiling.binding} binds, {at}"

@@ -29,13 +29,15 @@ _OK = OUTCOME_CODES["ok"]
 class Rates:
     """A window's rates. Those of which only a lower bound is known stand apart."""
 
-    exact: Floats
-    """In bit/s; a failed reading is minus infinity."""
-    floors: Floats
-    """Lower bounds ("at least so much") of the readings without an exact rate."""
     window: Window
+    """In bit/s; NaN where no exact rate is known."""
     lowest: Floats
-    """By reading: its lower bound where no exact rate is known, else NaN."""
+    """By reading: its lower bound ("at least so much") where no exact rate is known, else NaN."""
+
+    @property
+    def floors(self) -> Floats:
+        """All lower bounds."""
+        return self.lowest[~np.isnan(self.lowest)]
 
     @classmethod
     def read(cls, evidence: Evidence, job: Job, name: str, span: Span) -> Rates:
@@ -46,7 +48,7 @@ class Rates:
         known = dict(zip(below.times.tolist(), below.values.tolist(), strict=True))
         for place in np.flatnonzero(np.isnan(window.values) & (window.outcomes == _OK)):
             lowest[place] = known.get(float(window.times[place]), np.nan)
-        return cls(sample(window, -np.inf), lowest[~np.isnan(lowest)], window, lowest)
+        return cls(window, lowest)
 
     def against(self, required: float) -> Window:
         """Return the window as it counts against a requirement.

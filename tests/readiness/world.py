@@ -41,12 +41,18 @@ def spec(
 SPECS = {
     each.name: each
     for each in (
-        spec("icmp", [MetricDef("rtt_ms", "ms", "lower"), MetricDef("loss_pct", "%", "lower")]),
+        spec("icmp", [MetricDef("rtt_ms", "ms", "lower"), MetricDef("loss_pct", "%", "lower"),
+                      MetricDef("jitter_ms", "ms"), MetricDef("sent"), MetricDef("received")]),
+        spec("echo", [*(MetricDef(f"loss{way}_pct", "%") for way in ("", "_up", "_down")), MetricDef("sent"),
+                      MetricDef("received"), MetricDef("loss_events")]),
+        spec("throughput", [MetricDef(f"{kind}_{way}{bound}_bps", "bit/s", "higher") for way in ("up", "down")
+                            for kind in ("tcp", "capacity", "transfer") for bound in ("", "_at_least")],
+             loads_link=True),
         spec("tcp", [MetricDef("connect_ms", "ms", "lower")], [FactDef("banner")]),
         spec("http", [MetricDef("status"), MetricDef("total_ms", "ms")], [FactDef("server", "version")]),
         spec("exec", [MetricDef("exit_code")], [FactDef("output")], dynamic=True),
     )
-}
+}  # fmt: skip
 
 
 class Registry:
@@ -95,6 +101,11 @@ items:
   - {id: page, category: application, severity: major, title: {en: Page, zh: 页面}, select: {kind: host},
      check: http, expect: {status: 200}}
 """
+UNUSED_CALENDAR = """
+version: 1
+id: unused
+open: {mon: ["08:00-17:00"]}
+"""
 
 
 @dataclass
@@ -108,6 +119,7 @@ class World:
     waivers: str = ""
     readings: list[Reading] = field(default_factory=list)
     requirements: Requirements | None = None
+    calendars: str = ""
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -117,7 +129,9 @@ class World:
 
     def lists(self) -> dict[str, Checklist]:
         self.write("checklists/hall.yaml", self.checklist)
-        return checklists.load([self.directory / "checklists"], registry=Registry())
+        self.write("calendars/own.yaml", self.calendars or UNUSED_CALENDAR)
+        calendars = checklists.load_calendars([self.directory / "calendars"])
+        return checklists.load([self.directory / "checklists"], calendars=calendars, registry=Registry())
 
     def plan(self) -> Plan:
         inventory = load(self.write("inventory.yaml", self.inventory))
