@@ -226,7 +226,7 @@ def _bytes(words: NDArray[np.uint64]) -> Bytes2:
 class Chunk:
     """A decoded chunk; columns are taken out as they are asked for. All of it raises `Damaged`."""
 
-    __slots__ = ("_body", "_columns", "_data", "_frames", "_raw", "_widths", "columns_id", "count")
+    __slots__ = ("_body", "_columns", "_data", "_frames", "_raw", "_starts", "_widths", "columns_id", "count")
 
     def __init__(self, data: bytes) -> None:
         apart = data[:1] == bytes([APART])
@@ -243,7 +243,8 @@ class Chunk:
         self._widths = widths = self._columns[1 :: COLUMN.itemsize]
         self._data, self._frames = data, list(accumulate(sizes, initial=end))
         self._body += 4 * len(sizes)
-        held = sum(widths[n] for n in FRONT if n < columns) if apart else sum(widths)
+        self._starts = [0, 0, sum(widths[:1])] if apart else list(accumulate(widths, initial=0))
+        held = sum(widths[:3:2]) if apart else self._starts[-1]
         if version != (APART if apart else TOGETHER) or len(raw) != self._body + held * self.count:
             msg = "a chunk is of no format that this Muster knows"
             raise Damaged(msg)
@@ -272,13 +273,11 @@ class Chunk:
 
     def _planes(self, place: int) -> NDArray[np.uint8]:
         """Return the planes of a column, end to end."""
-        size, front = self._widths[place] * self.count, len(self._frames) > 1
+        size, apart = self._widths[place] * self.count, len(self._frames) > 1
         if not size:
             return _NOTHING
-        if not front or place in FRONT:
-            before = [n for n in FRONT if n < place] if front else range(place)
-            offset = self._body + sum(self._widths[n] for n in before) * self.count
-            return np.frombuffer(self._raw, np.uint8, size, offset)
+        if not apart or place in FRONT:
+            return np.frombuffer(self._raw, np.uint8, size, self._body + self._starts[place] * self.count)
         raw = _decompress(self._data[self._frames[place] : self._frames[place + 1]])
         if len(raw) != size:
             msg = "a column of a chunk is not as long as the others"
@@ -287,8 +286,9 @@ class Chunk:
 
     def _ints(self, place: int, planes: NDArray[np.uint8]) -> Ints:
         mode, width, first, base = _COLUMN.unpack_from(self._columns, place * COLUMN.itemsize)
-        masked = mode >> 2
-        values = _words(planes[masked * self.count :], width - masked, self.count)
+        if mode & MASK:
+            planes, width = planes[self.count :], width - 1
+        values = _words(planes, width, self.count)
         if base:
             values += base
         if mode & DELTA:
@@ -304,9 +304,11 @@ def _words(planes: NDArray[np.uint8], width: int, count: int) -> Ints:
         return out.reshape(-1).view("<i8")
     if not width:
         return np.zeros(count, np.int64)
-    values = planes[:count].astype(np.int64)
-    if width == 2:
-        values += planes[count:].astype(np.int64) << 8
+    if width == 1:
+        return planes.astype(np.int64)
+    values = planes[count:].astype(np.int64)
+    values <<= 8
+    values += planes[:count]
     return values
 
 

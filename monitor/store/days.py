@@ -210,6 +210,8 @@ class Piece:
 
     def chosen(self, keep: NDArray[np.bool_]) -> Piece:
         """Return some of the readings."""
+        if keep.all():
+            return self
         return Piece(self.at[keep], self.outcomes[keep], self.values[keep])
 
 
