@@ -19,6 +19,7 @@ from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
 from monitor.readiness.applied import Asked
+from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import Asset, by_asset
 from monitor.readiness.judging import Judge
@@ -71,6 +72,7 @@ def open_workspace(place: Place) -> Workspace:
     found: dict[str, Checklist] = {}
     functions: Functions | None = None
     raw_days = place.settings.retention.raw_days
+    calendars: Mapping[str, Calendar] = BUILT_IN
     try:
         calendars = checklists.load_calendars(place.calendar_dirs)
         found = checklists.load(place.checklist_dirs, calendars=calendars, raw_days=raw_days)
@@ -81,7 +83,7 @@ def open_workspace(place: Place) -> Workspace:
     except ConfigError as error:
         problems += error.problems
     try:
-        inventory, profiles, plan = planning.read(place.inventory, place.profile_dirs)
+        inventory, profiles, plan = planning.read(place.inventory, place.profile_dirs, calendars=calendars)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     jobs = by_asset(plan.jobs.values())
