@@ -264,6 +264,9 @@ class Session:
     async def _records(self, train: int, most: int, until: float) -> bodies.Reported:
         """Return all pages of a train's records as one. Raises `ProtocolViolated` for impossible ones."""
         page = whole = await self._page(train, 0, until)
+        while page.state & bodies.TRAIN_RUNNING:
+            await asyncio.sleep(LOOK_S)
+            page = whole = await self._page(train, 0, until)
         while page.records and len(whole.records) < min(page.total, most):
             page = await self._page(train, len(whole.records), until)
             whole = page._replace(first=0, records=whole.records + page.records)

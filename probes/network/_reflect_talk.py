@@ -15,7 +15,7 @@ from probes.network._reflect_open import Established, refusal
 from probes.network._reflect_socket import Arrived, Datagrams
 from probes.network._reflect_train import Arriving
 from probes.network._reflect_window import Fresh, Window
-from probes.network._reflect_wire import Frame, Kind, opened, sealed
+from probes.network._reflect_wire import REQUEST_SIZE, Frame, Kind, opened, sealed
 
 Wanted = tuple[Kind, int, int]
 """Which answer is waited for: its kind, train, and first record."""
@@ -52,7 +52,7 @@ class Talk:
         """Send once and return its number; what the socket says against it comes out elsewhere."""
         number = self.next()
         with contextlib.suppress(OSError):
-            self.datagrams.send(sealed(self.keys.client, kind, self.id, number, body))
+            self.datagrams.send(sealed(self.keys.client, kind, self.id, number, body, REQUEST_SIZE))
         return number
 
     async def ask(self, kind: Kind, body: bodies.AnyBody, wanted: Wanted, until: float) -> Any:

@@ -28,6 +28,8 @@ MAX_SIZE = 1472
 """Largest datagram, in bytes of UDP payload: an Ethernet frame's worth over IPv4."""
 HELLO_SIZE, OPEN_SIZE = 96, 160
 """Requests before a session are padded, so that no answer is longer."""
+REQUEST_SIZE = 64
+"""Least size of a request within a session: a refusal, which may come without one, is shorter."""
 ECHO_SIZE = OVERHEAD + ECHOED_SIZE
 """Smallest echo: the answer, which is as long, must fit."""
 PACKET_SIZE = OVERHEAD + DATA_SIZE

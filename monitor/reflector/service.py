@@ -1,0 +1,83 @@
+"""A running reflector: its sockets, the sweep of what is over, and the account of what it refused."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from monitor.reflector.core import Core
+from monitor.reflector.endpoint import Busy, Endpoint
+from monitor.reflector.limits import Limits
+from monitor.reflector.session import Peer
+from monitor.reflector.streams import Streams
+from monitor.systemd import notify
+from probes._resolve import Address
+
+SWEEP_S = 1.0
+TELL_S = 300.0
+Tell = Callable[[Mapping[str, int]], None]
+
+
+class Service:
+    """Answers on each address, UDP and TCP on one port, with budgets that hold for all of them together."""
+
+    def __init__(self, addresses: Sequence[tuple[Address, int]], key: bytes, limits: Limits) -> None:
+        """Bind everything. Raises OSError, and then nothing is left bound."""
+        self.core = Core(key, limits, time.monotonic())
+        self._parts: list[Endpoint | Streams] = []
+        self.bound: list[Peer] = []
+        """The addresses, with the port that was given where 0 was asked for."""
+        busy = Busy()
+        try:
+            for address, port in addresses:
+                endpoint = Endpoint(address.af, address.sockaddr(port), self.core, busy)
+                self._parts.append(endpoint)
+                streams = Streams(address.af, endpoint.address, self.core, key, busy)
+                self._parts.append(streams)
+                self.bound.append(endpoint.address)
+        except OSError:
+            self._close()
+            raise
+
+    async def run(self, tell: Tell) -> None:
+        """Answer until SIGTERM or SIGINT; `tell` the counts every five minutes and at the end."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, over.set)
+        try:
+            await self.serve(over, tell)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def serve(self, over: asyncio.Event, tell: Tell) -> None:
+        """Answer until `over` is set."""
+        for part in self._parts:
+            part.serve()
+        notify("READY=1")
+        told_at = time.monotonic()
+        try:
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), SWEEP_S)
+                self.core.sweep(time.monotonic())
+                if time.monotonic() - told_at >= TELL_S:
+                    told_at = time.monotonic()
+                    tell(self.counts)
+        finally:
+            notify("STOPPING=1")
+            await asyncio.gather(*(part.aclose() for part in self._parts))
+            self._close()
+            tell(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was answered, refused and dropped so far, by name; only what happened."""
+        return {name: number for name, number in sorted(self.core.counts.items()) if number}
+
+    def _close(self) -> None:
+        for part in self._parts:
+            part.close()
