@@ -20,7 +20,7 @@ FASTER = 1.1
 BETTER = 0.6
 """Two lines must leave at most this share of one line's squares."""
 LEAST_TAIL, TAIL_SHARE = 6, 0.15
-"""The tail must be at least that many packets, and that share of all."""
+"""The tail must be at least that many packets, and that share of the packets or of the time."""
 REGULAR, WITHIN, OUTLIER = 0.75, 0.15, 1.6
 """Service is regular where this share of the gaps is within so much of the median; a gap beyond `OUTLIER`
 medians then holds another's packet."""
@@ -56,7 +56,7 @@ def steady(x: Floats, times: Floats, *, regular: bool = False) -> Line:
 def _knee(x: Floats, times: Floats) -> int:
     """Return the index of the first packet behind the knee, 0 without one."""
     count = len(x)
-    last = count - max(LEAST_TAIL, int(TAIL_SHARE * count))
+    last = count - LEAST_TAIL
     if last < 1:
         return 0
     head, tail = _squares(x, times), _squares(x[::-1], times[::-1])[::-1]
@@ -64,6 +64,9 @@ def _knee(x: Floats, times: Floats) -> int:
     sums = head[splits - 1] + tail[splits]
     best = int(splits[np.argmin(sums)])
     if sums.min() > BETTER * tail[0]:
+        return 0
+    lasted, rest = times[-1] - times[0], times[-1] - times[best]
+    if count - best < TAIL_SHARE * count and rest < TAIL_SHARE * lasted:
         return 0
     before = (times[best] - times[0]) / (x[best] - x[0])
     behind = _fit(x[best:], times[best:]).slope

@@ -7,7 +7,8 @@
 A short train well above the nominal rate makes the link show its own; one at the nominal rate shows that it
 holds. Where the answer is too low, trains sent at once, which other traffic can hardly get into, tell a slow
 link from a busy one. Where it is too high, it may be the credit of a token bucket, which up to `CREDIT` bytes
-are looked through; what the bytes at hand can't decide is said to be "at least", or undecided.
+are looked through; what the bytes at hand can't decide is said to be "at least", or undecided. A bucket
+whose peak rate is the nominal one, or below it, looks like a link of that rate: only longer transfers tell.
 """
 
 from __future__ import annotations
@@ -229,7 +230,8 @@ class _Decision:
         if not self._affords(seconds, SUSTAIN * rate):
             raise _Undecided("the bytes allowed can't tell it from burst credit")
         longer = yield from self._sent("sustain", seconds, SUSTAIN * rate)
-        if longer.loss <= HEAVY and _exceeds_credit(longer, reference) and _near(longer.rate_bps, rate):
+        kept = longer.rate_bps >= (1 - AGREE) * rate and longer.loss <= HEAVY
+        if kept and _exceeds_credit(longer, reference):
             return self._exact(rate, "the link set the pace for longer than burst credit lasts")
         raise _Undecided("the pace was not kept up")
 
@@ -301,7 +303,7 @@ def sustained_bps(received: int, seconds: float) -> float:
 
 def _exceeds_credit(answer: Answer, reference: float) -> bool:
     """Return whether more came than a link of the reference rate could have, with all its credit."""
-    return answer.steady_bytes - reference / 8 * answer.span_s >= CREDIT
+    return answer.received_bytes - reference / 8 * answer.span_s >= CREDIT
 
 
 def _near(one: float, other: float) -> bool:

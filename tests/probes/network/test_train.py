@@ -84,7 +84,7 @@ def test_copies_and_changes_of_order_are_counted_and_change_nothing(rate: float,
     arrivals.append((arrivals[0][0], arrivals[-1][1] + 100))
     answer = analyse(Train(train.size, train.sent_ns, arrivals))
     assert (answer.duplicates, answer.reordered, answer.received) == (1, 1, plain.received)
-    assert answer.rate_bps == pytest.approx(plain.rate_bps, rel=0.03)
+    assert answer.rate_bps == pytest.approx(plain.rate_bps, rel=0.08)
 
 
 @given(RATES, SEEDS)
