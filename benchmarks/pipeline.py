@@ -94,20 +94,26 @@ def write_inventory(directory: Path, load: Load, port: int) -> None:
     (directory / "inventory.yaml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def measure(load: Load, directory: Path, port: int) -> Figures:
-    """Run the daemon on a load and return its figures."""
-    home = Path(tempfile.mkdtemp(dir=directory))
-    write_inventory(home, load, port)
-    web = free_port()
-    (home / "muster.toml").write_text(
+def write_settings(home: Path) -> tuple[Path, str]:
+    """Write a daemon's settings for the inventory beside them; return their file and where it will listen."""
+    web, settings = free_port(), home / "muster.toml"
+    settings.write_text(
         f'[daemon]\nstate_dir = "{home}/state"\ninventory = "inventory.yaml"\nlog_level = "error"\n'
         f'[web]\nlisten = "127.0.0.1:{web}"\nmax_series = 0\n',
         "utf-8",
     )
-    command = [sys.executable, "-m", "monitor.cli", "run", "-c", str(home / "muster.toml")]
+    return settings, f"http://127.0.0.1:{web}"
+
+
+def measure(load: Load, directory: Path, port: int) -> Figures:
+    """Run the daemon on a load and return its figures."""
+    home = Path(tempfile.mkdtemp(dir=directory))
+    write_inventory(home, load, port)
+    settings, url = write_settings(home)
+    command = [sys.executable, "-m", "monitor.cli", "run", "-c", str(settings)]
     with process(command) as running:
-        wait_for(f"http://127.0.0.1:{web}/readyz")
-        daemon = Daemon(running.pid, f"http://127.0.0.1:{web}")
+        wait_for(f"{url}/readyz")
+        daemon = Daemon(running.pid, url)
         time.sleep(load.settle)
         before, cpu_before, start = daemon.figures(), daemon.cpu(), time.monotonic()
         time.sleep(load.seconds)

@@ -7,6 +7,7 @@ A request is one frame (`monitor.frames`) on the child's standard input; the ans
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from monitor.store.verdicts import Packed
 from monitor.wire import UnitWire
 
 STREAM_LIMIT = 64 * 1024 * 1024
+HURRY = signal.SIGURG
+"""Tells the child to judge no further unit, since a load waits; ignored by a child that is just starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,13 @@ class Clerk:
         self._place = place
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self.took_s = 0.0
+        """How long the child took for its last answer."""
 
     async def load(self, known: Mapping[str, str]) -> AsyncIterator[UnitWire | Gone]:
-        """Yield what has changed. Raises ConfigError with all problems, ClerkFault."""
+        """Yield what has changed; a judgement under way ends early. Raises ConfigError, ClerkFault."""
+        if self._turn.locked() and self._process is not None and self._process.returncode is None:
+            self._process.send_signal(HURRY)
         async for answer in self._ask(Load(known)):
             yield answer
 
@@ -123,6 +130,7 @@ class Clerk:
         while True:
             answer = await frames.receive(process.stdout)
             if isinstance(answer, Done):
+                self.took_s = answer.took_s
                 return
             if isinstance(answer, Bad):
                 if answer.fault:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from inventory.problems import ConfigError
 from monitor import frames
-from monitor.clerk import Bad, Done, Gone, Judge, Judged, Load
+from monitor.clerk import HURRY, Bad, Done, Gone, Judge, Judged, Load
 from monitor.place import Place
 from monitor.readiness.audit import uses
 from monitor.store.engine import Store
@@ -30,6 +30,11 @@ class Desk:
     def __init__(self, place: Place, answers: BinaryIO) -> None:
         self._place, self._answers = place, answers
         self._workspace: Workspace | None = None
+        self._hurried = False
+
+    def hurry(self, *_: object) -> None:
+        """Judge no further unit: something more urgent waits (a signal handler)."""
+        self._hurried = True
 
     def serve(self, request: Load | Judge) -> None:
         """Answer one request, whatever happens."""
@@ -60,7 +65,7 @@ class Desk:
     def _judge(self, request: Judge) -> None:
         if self._workspace is None:
             self._workspace = open_workspace(self._place)
-        now = time.time()
+        now, self._hurried = time.time(), False
         evidence = Store.read_only(self._place.state_dir)
         try:
             for result in self._workspace.results(
@@ -69,6 +74,8 @@ class Desk:
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
                 packed = pack(request.gate, result.id, now, result.plain())
                 frames.write(self._answers, Judged(packed, used))
+                if self._hurried:
+                    break
         finally:
             evidence.close()
 
@@ -81,6 +88,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     desk = Desk(frames.read(sys.stdin.buffer), answers)
+    signal.signal(HURRY, desk.hurry)
     try:
         while True:
             desk.serve(frames.read(sys.stdin.buffer))

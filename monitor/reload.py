@@ -41,17 +41,23 @@ class Reloader:
     error: str = ""
     """Why the last reload changed nothing; empty after a good one."""
     last: float = 0.0
+    read_s: float = 0.0
+    """How long the files took to read and check at the last good reload, in the child process."""
+    applied_s: float = 0.0
+    """How long it then took until all of it was in effect, transfer included."""
     count: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> int:
         """Return how many units have changed. Raises ConfigError or ClerkFault, and then nothing has."""
         async with self._turn:
+            began = time.perf_counter()
             try:
                 changes = [change async for change in self.clerk.load(self.units.digests())]
             except (ConfigError, ClerkFault) as error:
                 self.error = str(error)
                 raise
+            self.read_s = self.clerk.took_s
             garbage.collect_little()
             applied, turn = [], Turn()
             for change in changes:
@@ -63,6 +69,7 @@ class Reloader:
                 self._reschedule(each)
                 await turn.end()
             self.error, self.last, self.count = "", time.time(), self.count + 1
+            self.applied_s = time.perf_counter() - began - self.read_s
             garbage.freeze()
             return len(changes)
 

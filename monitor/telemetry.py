@@ -106,6 +106,8 @@ class Telemetry:
         yield gauge(
             "muster_reload_failed", "1 when the last reload was refused.", float(bool(self.reloader.error))
         )
+        for part, took in (("read", self.reloader.read_s), ("apply", self.reloader.applied_s)):
+            yield gauge("muster_reload_seconds", "What the last good reload took.", took, part=part)
 
     def _keeping(self) -> Iterator[OwnMetric]:
         store = self.store

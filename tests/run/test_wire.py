@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -106,5 +107,25 @@ async def test_the_clerk_says_only_what_has_changed(tmp_path: Path) -> None:
             [each async for each in clerk.load(known)]
         judged = [each async for each in clerk.judge("go-live")]
         assert len(judged) == 2, "a bad file leaves the last good one in force"
+    finally:
+        await clerk.close()
+
+
+@pytest.mark.may_block
+async def test_a_load_does_not_wait_for_a_long_judgement(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    unit = "  - {id: u%d, name: Hall, level: hall, profile: service-hall}\n"
+    path.write_text("version: 1\nunits:\n" + "".join(unit % n for n in range(400)), "utf-8")
+    Store.open(tmp_path / "state").close()
+    clerk = Clerk(place(inventory=path, state_dir=tmp_path / "state"))
+    try:
+        known = {each.card.id: each.digest async for each in clerk.load({}) if isinstance(each, UnitWire)}
+        judging = clerk.judge("go-live")
+        judged = [await anext(judging)]
+        loading = asyncio.ensure_future(anext(clerk.load(known), None))
+        judged += [each async for each in judging]
+        assert await loading is None, "nothing has changed"
+        assert 0 < len(judged) < 400
+        assert len([each async for each in clerk.judge("go-live")]) == 400
     finally:
         await clerk.close()
