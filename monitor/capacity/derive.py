@@ -146,11 +146,8 @@ class Derivation:
 
     def rtt_at(self, up_bps: float, down_bps: float) -> RttNeed:
         """Step 7: return the RTT ceiling at measured rates; one above the required rate counts as that."""
-        rates = {"up": up_bps, "down": down_bps}
-        spare = {each: min(side.required, rates[each]) - side.load.total for each, side in self.sides.items()}
-        ceilings = [
-            (rtt_ceiling(each, self.demand.network.overhead, spare), each.id) for each in self.functions
-        ]
+        found = self._ceilings({"up": up_bps, "down": down_bps})
+        ceilings = [(ceiling, name) for name, ceiling in found.items()]
         ceilings += [(2 * each.function.one_way, each.id) for each in self.demand.realtime]
         least, binding = min(ceilings)
         return RttNeed(max(0.0, least) * 1000, binding)
@@ -159,6 +156,16 @@ class Derivation:
     def rtt(self) -> RttNeed:
         """The ceiling at the required rate."""
         return self.rtt_at(math.inf, math.inf)
+
+    @property
+    def ceilings(self) -> Mapping[str, float]:
+        """Each function's own ceiling at the required rate, seconds; not above zero: none will do."""
+        return self._ceilings({"up": math.inf, "down": math.inf})
+
+    def _ceilings(self, rates: Mapping[Direction, float]) -> Mapping[str, float]:
+        spare = {each: min(side.required, rates[each]) - side.load.total for each, side in self.sides.items()}
+        overhead = self.demand.network.overhead
+        return {each.id: rtt_ceiling(each, overhead, spare) for each in self.functions}
 
 
 def derive(demand: Demand, *, factor: float = 1.0) -> Derivation:

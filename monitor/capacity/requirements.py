@@ -3,17 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from inventory.models import Inventory
 from monitor.capacity.cache import Cache
 from monitor.capacity.demand import demand_of
 from monitor.capacity.derive import Demand, Derivation, derive
-from monitor.capacity.functions import Functions
+from monitor.capacity.functions import Direction, Functions
 from monitor.capacity.need import Need, RateNeed
 from monitor.capacity.simulate import LARGEST_FACTOR, MODEL, minimum_factor
 from monitor.readiness.digest import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """All steps for a demand; with `factor` times the formula's capacity the simulation still makes do."""
+
+    derivation: Derivation
+    factor: float
+
+    @property
+    def impossible(self) -> str:
+        """One sentence on why no channel would do, or an empty text."""
+        if math.isinf(self.factor) and not self.derivation.impossible:
+            return f"the simulation misses a target even at {LARGEST_FACTOR:g} times what the formulas give"
+        return self.derivation.impossible
+
+    def minimum(self, direction: Direction) -> float:
+        """Return about the least capacity of a direction that does, bit/s (step 6)."""
+        return self.derivation.sides[direction].capacity * min(1.0, self.factor)
+
+    def need(self, unit: str) -> Need:
+        """Return the requirement that it comes to."""
+        derivation, loss = self.derivation, self.derivation.loss
+        rates = {
+            each: RateNeed(side.load.total, side.capacity, self.minimum(each), side.required, side.binding)
+            for each, side in derivation.sides.items()
+        }
+        return Need(
+            unit, rates["up"], rates["down"], loss.share, loss.packets_per_loss, derivation.rtt_at,
+            self.impossible,
+        )  # fmt: skip
+
+
+def solve(demand: Demand, cache: Cache | None = None) -> Solved:
+    """Return all steps for a demand; simulates where the cache does not know the answer."""
+    formula, key = derive(demand), _digest(demand)
+    factor = cache.get(key) if cache else None
+    if factor is None:
+        factor = minimum_factor(formula)
+        if cache:
+            cache.put(key, factor)
+    return Solved(derive(demand, factor=factor) if 1 < factor < math.inf else formula, factor)
+
+
+def _digest(demand: Demand) -> str:
+    return digest({"model": MODEL, "demand": demand})
 
 
 @dataclass(slots=True)
@@ -22,7 +67,7 @@ class _Kind:
 
     demand: Demand
     digest: str
-    need: Need | None = None
+    solved: Solved | None = None
 
 
 class Requirements:
@@ -45,12 +90,17 @@ class Requirements:
 
         Raises KeyError for a unit that there is not.
         """
+        solved = self.solved(unit)
+        return None if solved is None else solved.need(unit)
+
+    def solved(self, unit: str) -> Solved | None:
+        """Return all steps for a unit, None where it names no functions. Raises KeyError as `need`."""
         kind = self._kind(unit)
         if kind is None:
             return None
-        if kind.need is None:
-            kind.need = need_of(*self.derived(kind.demand))
-        return replace(kind.need, unit=unit)
+        if kind.solved is None:
+            kind.solved = solve(kind.demand, self._cache)
+        return kind.solved
 
     def digest(self, unit: str) -> str:
         """Return the digest of all that the unit's requirement follows from, empty without functions.
@@ -59,20 +109,6 @@ class Requirements:
         """
         kind = self._kind(unit)
         return "" if kind is None else kind.digest
-
-    def demand(self, unit: str) -> Demand | None:
-        """Return what the unit's functions ask for, None where it names none."""
-        kind = self._kind(unit)
-        return None if kind is None else kind.demand
-
-    def derived(self, demand: Demand) -> tuple[Derivation, float]:
-        """Return all steps, and by what factor of the formula's capacity the simulation makes do (step 6)."""
-        formula, key = derive(demand), _digest(demand)
-        factor = self._cache.get(key)
-        if factor is None:
-            factor = minimum_factor(formula)
-            self._cache.put(key, factor)
-        return (derive(demand, factor=factor) if 1 < factor < math.inf else formula), factor
 
     def _kind(self, unit: str) -> _Kind | None:
         if unit not in self._units:
@@ -84,21 +120,3 @@ class Requirements:
         if demand not in self._kinds:
             self._kinds[demand] = _Kind(demand, _digest(demand))
         return self._kinds[demand]
-
-
-def _digest(demand: Demand) -> str:
-    return digest({"model": MODEL, "demand": demand})
-
-
-def need_of(derivation: Derivation, factor: float) -> Need:
-    """Return the requirement that a derivation comes to, for no unit yet."""
-    least = min(1.0, factor)
-    rates: Mapping[str, RateNeed] = {
-        each: RateNeed(side.load.total, side.capacity, side.capacity * least, side.required, side.binding)
-        for each, side in derivation.sides.items()
-    }
-    lost = derivation.impossible
-    if math.isinf(factor) and not lost:
-        lost = f"the simulation misses a target even at {LARGEST_FACTOR:g} times what the formulas give"
-    loss = derivation.loss
-    return Need("", rates["up"], rates["down"], loss.share, loss.packets_per_loss, derivation.rtt_at, lost)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from monitor.capacity.document import CapacityDocument
 from monitor.capacity.functions import FunctionsFile
 from monitor.readiness.schema import render
 
-MODELS: Mapping[str, type[BaseModel]] = {"functions.json": FunctionsFile}
+MODELS: Mapping[str, type[BaseModel]] = {"capacity.json": CapacityDocument, "functions.json": FunctionsFile}
 
 
 def main(directory: Path) -> None:

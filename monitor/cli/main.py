@@ -9,7 +9,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from inventory.problems import ConfigError
-from monitor.cli import check, demo, doctor, init, inventory, probe, run, store
+from monitor.cli import capacity, check, contracts, demo, doctor, init, inventory, probe, run, store
 from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control import ControlError
 from monitor.lock import Locked
@@ -21,7 +21,6 @@ EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 
 LATER = {
     "reflect": "the channel measurements (step 2)",
-    "capacity": "the capacity model (step 2)",
     "attest": "people's part of a gate (step 7)",
     "waive": "people's part of a gate (step 7)",
     "sign": "people's part of a gate (step 7)",
@@ -55,6 +54,8 @@ app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(store.backup)
 app.command("restore")(store.restore)
+capacity.app.command("contracts")(contracts.contracts)
+app.add_typer(capacity.app, name="capacity")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(store.app, name="store")
 
