@@ -1,0 +1,83 @@
+"""How fast TCP is: when a transfer has shown it, and what to expect of a link by its loss (pure).
+
+A transfer is watched in windows of what arrived; once five in a row agree it has settled, and going on would
+only cost bytes. Windows are long enough to hold many segments and two round trips, so that neither a queue
+that is handed over in one piece nor the sawtooth of one round trip passes for a rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+WINDOWS = 5
+AGREE = 0.04
+"""Largest minus smallest of the windows' rates, as a share of their mean."""
+LEAST_S, LEAST_RTTS, LEAST_SEGMENTS = 0.060, 2, 30
+MSS = 1400
+"""Bytes of a segment, as the capacity model has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a transfer came to: goodput in bit/s, and whether it had settled (else it is of all that came)."""
+
+    bps: float
+    settled: bool
+    bytes: int
+    seconds: float
+
+
+class EarlyStop:
+    """Watches one transfer. Feed it what arrived, in order, until `done`."""
+
+    def __init__(self, rtt_s: float) -> None:
+        """`rtt_s` is the connection's round trip time in seconds."""
+        self._least_s = max(LEAST_S, LEAST_RTTS * rtt_s)
+        self._windows: deque[tuple[int, float]] = deque(maxlen=WINDOWS)
+        self._begin = self._at = self._window_at = -math.inf
+        self._bytes = self._in_window = 0
+        self.done = False
+
+    def feed(self, at: float, received: int) -> bool:
+        """Take `received` more bytes that came at `at` (seconds, never going back); return `done`.
+
+        The bytes of the first call only start the clock.
+        """
+        if self._begin == -math.inf:
+            self._begin = self._at = self._window_at = at
+            return False
+        self._at = max(self._at, at)
+        self._bytes += received
+        self._in_window += received
+        lasted = self._at - self._window_at
+        if not self.done and lasted >= self._least_s and self._in_window >= LEAST_SEGMENTS * MSS:
+            self._windows.append((self._in_window, lasted))
+            self._window_at, self._in_window = self._at, 0
+            self.done = self._agree()
+        return self.done
+
+    def _agree(self) -> bool:
+        if len(self._windows) < WINDOWS:
+            return False
+        rates = [received / seconds for received, seconds in self._windows]
+        return max(rates) - min(rates) <= AGREE * sum(rates) / WINDOWS
+
+    def result(self) -> Settled:
+        """Return the rate of the windows that agreed, or of the whole where they did not."""
+        seconds = self._at - self._begin if self._begin != -math.inf else 0.0
+        if self.done:
+            received, lasted = (sum(column) for column in zip(*self._windows, strict=True))
+            return Settled(received * 8 / lasted, True, self._bytes, seconds)
+        return Settled(self._bytes * 8 / seconds if seconds > 0 else 0.0, False, self._bytes, seconds)
+
+
+def mathis(rtt_s: float, loss: float) -> float:
+    """Return what loss leaves to one loss-based TCP connection, bit/s: (MSS / RTT) * sqrt(3 / 4p).
+
+    With delayed acknowledgements (Mathis, Semke, Mahdavi and Ott 1997). Infinite without loss or delay.
+    """
+    if loss <= 0 or rtt_s <= 0:
+        return math.inf
+    return MSS * 8 / rtt_s * math.sqrt(3 / (4 * loss))
