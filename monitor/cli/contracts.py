@@ -19,6 +19,7 @@ from inventory.problems import did_you_mean
 from monitor.capacity.contracts import ALLOWANCE, Channel, Holds, Provider, Side, providers
 from monitor.cli.common import (
     CONFIG_ERROR,
+    ChecklistsOption,
     ConfigOption,
     FunctionsOption,
     InventoryOption,
@@ -60,11 +61,12 @@ def contracts(
     config: ConfigOption = None,
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
+    checklists_dir: ChecklistsOption = None,
     functions: FunctionsOption = None,
     state_dir: StateDirOption = None,
 ) -> None:
     """Compare each channel's contracted rate with what was measured, grouped by carrier, the worst first."""
-    where = place(config, inventory, profiles, None, state_dir, functions)
+    where = place(config, inventory, profiles, checklists_dir, state_dir, functions)
     workspace, now = open_workspace(where), time.time()
     window = _window(where, over, calendar)
     with _evidence(where) as evidence:
