@@ -67,11 +67,11 @@ class Counters:
 class Flight:
     """A run under way."""
 
-    __slots__ = ("aborted", "expired", "grant", "job", "task", "vantage")
+    __slots__ = ("aborted", "expired", "grant", "job", "task", "test", "vantage")
 
     def __init__(self, job: Job, vantage: str) -> None:
         self.job, self.vantage = job, vantage
-        self.expired, self.aborted = False, ""
+        self.expired, self.aborted, self.test = False, "", False
         self.grant: Grant | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -131,6 +131,9 @@ class Runner:
         if refusal is not None:
             self._emit(job, self._stamped(refusal, job, due, time.perf_counter()))
             return
+        if job.spec.loads_link and self._tests is not None:
+            self._fly(job, due, vantage)
+            return
         target = job.target.address
         busy = self._busy.get(target, 0)
         if busy >= self.limits.per_target:
@@ -143,7 +146,7 @@ class Runner:
         """Let runs in flight finish for up to `grace` seconds, then cancel them; none begins any more."""
         self._waiting.clear()
         for flight in self._flights:
-            if self._tests is not None and flight.job.spec.loads_link and flight.grant is None:
+            if flight.test and flight.grant is None:
                 flight.cancel()
         tasks = [flight.task for flight in self._flights if flight.task is not None]
         if not tasks:
@@ -183,15 +186,18 @@ class Runner:
         flight = Flight(job, vantage or self._vantage)
         self._flights.add(flight)
         self.counters.started += 1
-        work = self._test(flight, due) if job.spec.loads_link else self._run(flight, due)
+        tests = self._tests if job.spec.loads_link else None
+        work = self._test(flight, due, tests) if tests else self._run(flight, due)
         flight.task = asyncio.get_running_loop().create_task(work)
 
-    async def _test(self, flight: Flight, due: float) -> None:
-        """Run what loads a link, where it gets leave; its deadline and its lag do not count the wait."""
-        if self._tests is None:
-            return await self._run(flight, due)
+    async def _test(self, flight: Flight, due: float, tests: Tests) -> None:
+        """Run what loads a link, where it gets leave; its deadline and its lag do not count the wait.
+
+        It holds no place among the runs of its target, since its turn may be long in coming.
+        """
+        flight.test = True
         try:
-            async with self._tests.leave(flight.job) as grant:
+            async with tests.leave(flight.job) as grant:
                 flight.grant, grant.abort = grant, flight.abort
                 await self._run(flight, due + grant.waited)
         except NotRun as refusal:
@@ -225,6 +231,8 @@ class Runner:
         for number in range(flight.job.retries):
             if reading.outcome is not Outcome.FAILED:
                 break
+            if flight.grant is not None:
+                flight.grant.renew()
             reading = await self._attempt(flight)
             reading.detail = f"{reading.detail} (try {number + 2})".strip()
         return reading
@@ -249,6 +257,8 @@ class Runner:
     def _landed(self, flight: Flight) -> None:
         self.counters.finished += 1
         self._flights.discard(flight)
+        if flight.test:
+            return
         target = flight.job.target.address
         waiting = self._waiting.get(target)
         if waiting:

@@ -198,7 +198,7 @@ class Discipline:
             yield grant
         finally:
             timer.cancel()
-            grant.abort = None
+            grant.close()
             self.vitals.end(grant)
             self.counters.up_bytes += grant.up_bytes
             self.counters.down_bytes += grant.down_bytes

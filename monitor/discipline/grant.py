@@ -13,6 +13,10 @@ USE_FACT = "link_use"
 TURN_MS = 1.0
 
 
+def _nobody(_: Grant) -> None:
+    """Tell nobody."""
+
+
 class Grant:
     """How much one run may put on its lines, how the line is, and whether it must stop.
 
@@ -30,10 +34,11 @@ class Grant:
         loss: float | None = None,
         rtt_ms: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        over: Callable[[Grant], object] = lambda _: None,
+        over: Callable[[Grant], object] = _nobody,
     ) -> None:
         self.lines = lines
-        self.max_bytes, self.seconds = amount.bytes, amount.ms / 1000
+        self.max_bytes = self._bytes = amount.bytes
+        self.seconds = amount.ms / 1000
         self.up_bps, self.down_bps, self.loss, self.rtt_ms = up_bps, down_bps, loss, rtt_ms
         self._clock, self._over, self._lock = clock, over, threading.Lock()
         self.began = clock()
@@ -59,9 +64,9 @@ class Grant:
         with self._lock:
             self.up_bytes += max(0, up)
             self.down_bytes += max(0, down)
-            over = self.total >= self.max_bytes
+            over = self.total >= self._bytes
         if over:
-            self._stop("bytes", f"all {self.max_bytes} bytes of this run are spent")
+            self._stop("bytes", f"all {self._bytes} bytes of this run are spent")
 
     def hurt(self) -> str:
         """Return why the run must stop at once, or an empty text."""
@@ -72,6 +77,14 @@ class Grant:
     def stop(self, why: str) -> None:
         """End the run, since others suffer."""
         self._stop("rtt", why)
+
+    def renew(self) -> None:
+        """Begin another attempt of the same run, with what is left."""
+        self.max_bytes = max(0, self._bytes - self.total)
+
+    def close(self) -> None:
+        """The run is over: nobody is to be told any more."""
+        self.abort, self._over = None, _nobody
 
     def used(self) -> Amount:
         """Return what the run has taken until now."""

@@ -57,13 +57,14 @@ class Pulse:
         self._next = (self._next + 1) % KEPT
 
     def _recent(self, now: float) -> list[tuple[float, float, float, float]]:
-        flat = iter(self._ring)
+        """Return the entries of the last hour, oldest first."""
+        at = 4 * self._next
+        flat = iter(self._ring[at:] + self._ring[:at])
         return [each for each in zip(flat, flat, flat, flat, strict=True) if each[0] > now - HOUR_S]
 
     def rtts(self, now: float) -> list[float]:
         """Return the round trip times of the last hour, oldest first."""
-        found = sorted(self._recent(now))
-        return [rtt for _, rtt, _, _ in found if not math.isnan(rtt)]
+        return [rtt for _, rtt, _, _ in self._recent(now) if not math.isnan(rtt)]
 
     def usual(self, now: float) -> float | None:
         """Return the median round trip time of the last hour, None where too few were measured."""
@@ -77,11 +78,10 @@ class Pulse:
 
     def latest(self, now: float) -> float | None:
         """Return the last round trip time, None where there is none that speaks of now."""
-        found = max(self._recent(now), default=None)
-        within = max(RECENT_S, 3 * self.job.every)
-        if found is None or found[0] < now - within or math.isnan(found[1]):
+        recent, within = self._recent(now), max(RECENT_S, 3 * self.job.every)
+        if not recent or recent[-1][0] < now - within or math.isnan(recent[-1][1]):
             return None
-        return found[1]
+        return recent[-1][1]
 
 
 def loss(pulses: Iterable[Pulse], now: float) -> float | None:
@@ -168,6 +168,10 @@ class Vitals:
         for line in grant.lines:
             if self._tests.pop(line, None) is not None:
                 self._ended[line] = self.clock()
+
+    def under_test(self, line: str) -> bool:
+        """Tell whether a test loads a line now."""
+        return line in self._tests
 
     def on_reading(self, job: Job, reading: Reading) -> None:
         """Take a reading into account; never waits."""
