@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from probes._process import Finished, Processes
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, SecretRef, Target
 from probes.errors import (
     Ending,
@@ -29,7 +30,6 @@ from probes.errors import (
     TimedOut,
 )
 from probes.host._perfdata import PluginOutput, metric_names, parse
-from probes.host._process import Finished, Processes
 from probes.host._ssh import SshParams, SshPool
 
 STATES = ("ok", "warning", "critical", "unknown")

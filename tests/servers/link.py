@@ -222,7 +222,6 @@ async def link(
     peak: float | None = None,
     queue_ms: float = 200.0,
     mtu: int = MTU,
-    congestion: str | None = None,
     seed: int = 1,
     **settings: Any,
 ) -> AsyncIterator[Link]:
@@ -230,7 +229,7 @@ async def link(
     directions.
 
     `loss` is the share lost in each direction, `jitter_ms` each direction's; further settings are those of
-    `_relay.Settings`. `congestion` is what TCP uses on both sides, the system's where not given.
+    `_relay.Settings`.
     """
     shapes: dict[Direction, Shape] = {
         "up": _shape(up, burst_kb, policer, peak, queue_ms),
@@ -243,9 +242,6 @@ async def link(
         if wants_relay:
             made.relay = await started_relay(stack)
         await asyncio.to_thread(join, made, mtu=mtu, seed=seed)
-        for namespace in (near, far):
-            if congestion:
-                await asyncio.to_thread(namespace.write, "net/ipv4/tcp_congestion_control", congestion)
         if wants_relay:
             made.set(rtt_ms=rtt_ms, loss=loss, jitter=jitter_ms, **settings)
         yield made
