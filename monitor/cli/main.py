@@ -9,7 +9,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from inventory.problems import ConfigError
-from monitor.cli import capacity, check, contracts, demo, doctor, init, inventory, probe, run, store
+from monitor.cli import capacity, check, contracts, demo, doctor, init, inventory, probe, reflect, run, store
 from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control import ControlError
 from monitor.lock import Locked
@@ -20,7 +20,6 @@ EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 """Errors whose text says all that there is to say."""
 
 LATER = {
-    "reflect": "the channel measurements (step 2)",
     "attest": "people's part of a gate (step 7)",
     "waive": "people's part of a gate (step 7)",
     "sign": "people's part of a gate (step 7)",
@@ -52,6 +51,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
+app.command("reflect")(reflect.reflect)
 app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 capacity.app.command("contracts")(contracts.contracts)

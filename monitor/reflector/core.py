@@ -125,6 +125,8 @@ class Core:
 
     def _unknown(self, head: Header, size: int, now: float) -> Answer | None:
         """Tell whoever still believes in a session that it is gone, by the unit's key, sparingly."""
+        if head.kind is Kind.BYE:
+            return None
         self.counts["unknown_session"] += 1
         refused = bodies.Refused(about(head.number), Reason.SESSION, 0)
         answer = sealed(self._key, Kind.REFUSED, head.session, head.number, refused)

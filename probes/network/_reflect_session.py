@@ -51,6 +51,7 @@ async def open_session(
     try:
         established = await handshake(datagrams, key, until)
         talk = Talk(datagrams, established, key)
+        datagrams.left = talk.echoes.left
         pump = asyncio.create_task(talk.pump())
         try:
             yield Session(talk, established)
@@ -130,8 +131,8 @@ class Session:
         sequence = self.echoes.next
         number = self._talk.next()
         data = sealed(self._talk.keys.client, Kind.ECHO, self._talk.id, number, bodies.Echo(sequence), size)
-        before_ns, after_ns = self._datagrams.send(data)
-        return self.echoes.sent(sequence, number, before_ns, after_ns, time.time_ns(), len(data))
+        times = self._datagrams.send_timed(data)
+        return self.echoes.sent(sequence, number, times, time.time_ns(), len(data))
 
     async def echo(self, until: float, size: int = ECHO_SIZE) -> EchoSent:
         """Send one echo and wait for its answer. Raises `TimedOut`, OSError, and a refusal's ending."""

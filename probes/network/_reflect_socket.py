@@ -8,10 +8,11 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from probes._resolve import Address
+from probes.network import _tx_stamps
 from probes.network._kernel_clock import SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes.network._reflect_wire import MAX_SIZE
 from probes.network._sockets import Poller
@@ -103,10 +104,15 @@ class Datagrams:
         """Datagrams that our own full queue lost."""
         self.sent_bytes = self.received_bytes = 0
         """What was sent and came, at the IP layer."""
+        self.left: Callable[[int, int, int], None] | None = None
+        """Told when a datagram of `send_timed` left: its number, and when, by `time.perf_counter_ns` and
+        in ns since the epoch."""
+        self._timed = 0
         self.headers = UDP_IP4 if address.family == "4" else UDP_IP6
         self.socket = make_socket(address.af, dscp)
         self._fd = self.socket.fileno()
         try:
+            self._stamped = _tx_stamps.enable(self.socket)
             self.socket.connect(address.sockaddr(port))
             poller.watch(self._fd)
         except OSError:
@@ -130,6 +136,15 @@ class Datagrams:
         after = time.perf_counter_ns()
         self.sent_bytes += len(data) + self.headers
         return before, after
+
+    def send_timed(self, data: bytes) -> tuple[int, int, int]:
+        """Send as `send` does, and ask the kernel when it left; also returns its number for `left`."""
+        before = time.perf_counter_ns()
+        self.socket.sendmsg([data], _tx_stamps.ASK if self._stamped else [])
+        after = time.perf_counter_ns()
+        self.sent_bytes += len(data) + self.headers
+        self._timed += 1
+        return before, after, self._timed - 1
 
     async def receive(self, until: float | None = None) -> list[Arrived]:
         """Return what came, at least one datagram; nothing once `until` (`time.perf_counter`) has passed.
@@ -160,6 +175,7 @@ class Datagrams:
 
     def _placed(self, found: list[tuple[bytes, Told]]) -> list[Arrived]:
         offset = self._clock.look()
+        self._tell_left(offset)
         arrived = []
         for data, said in found:
             self.received_bytes += len(data) + self.headers
@@ -167,3 +183,9 @@ class Datagrams:
             placed = offset is not None and said.stamp_ns
             arrived.append(Arrived(data, said.stamp_ns - (offset or 0) if placed else 0, said))
         return arrived
+
+    def _tell_left(self, offset: int | None) -> None:
+        """Pass on what the kernel tells of datagrams that left; where its clock was stepped, nothing."""
+        for number, at_ns in _tx_stamps.departures(self.socket) if self._stamped else ():
+            if self.left is not None and offset is not None:
+                self.left(number, at_ns - offset, at_ns)

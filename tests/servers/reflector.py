@@ -1,0 +1,77 @@
+"""A real `muster reflect` in a process of its own, on a private port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from probes.network._reflect_keys import unit_key, written
+
+MASTER = "a master secret of the tests"
+UNIT = "gz-tianhe"
+SECRETS = {"reflect": MASTER}
+
+
+@dataclass(slots=True)
+class Reflector:
+    """The running process, its port and log."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+
+    def entries(self) -> list[dict[str, object]]:
+        """Return what it logged."""
+        return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+
+    async def stop(self) -> dict[str, object]:
+        """End it and return the counts it printed last."""
+        self.process.terminate()
+        await asyncio.wait_for(self.process.wait(), 10)
+        return self.entries()[-1]
+
+
+def key_file(home: Path, unit: str = UNIT) -> Path:
+    """Write a unit's key and return its file."""
+    path = home / f"{unit}.key"
+    path.touch(mode=0o600)
+    path.write_text(written(unit_key(MASTER, unit)) + "\n", "ascii")
+    return path
+
+
+async def start(home: Path, *options: str, host: str = "127.0.0.1", port: int = 0) -> Reflector:
+    """Start a reflector with the tests' key and wait until it answers."""
+    log = home / f"reflect-{port}.log"
+    listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    command = (
+        sys.executable, "-m", "monitor.cli", "reflect", "--listen", listen, "--key-file",
+        str(key_file(home)), "--log", "json", *options,
+    )  # fmt: skip
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
+    reflector = Reflector(process, port, log)
+    async with asyncio.timeout(20):
+        while '"answering"' not in log.read_text("utf-8"):
+            assert process.returncode is None, log.read_text("utf-8")
+            await asyncio.sleep(0.05)
+    bound = reflector.entries()[0]["port"]
+    assert isinstance(bound, int)
+    reflector.port = bound
+    return reflector
+
+
+@asynccontextmanager
+async def reflecting(home: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[Reflector]:
+    """Run a reflector, and end it."""
+    reflector = await start(home, *options, host=host)
+    try:
+        yield reflector
+    finally:
+        if reflector.process.returncode is None:
+            reflector.process.kill()
+            await reflector.process.wait()
