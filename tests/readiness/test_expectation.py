@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.readiness import regexes, versions
+from monitor.paths import shipped
+from monitor.readiness import regexes, requirement, versions
+from monitor.readiness.checklists import load_calendars
 from monitor.readiness.conditions import Compare, Statistic, conjunction, disjunction
 from monitor.readiness.expectation import Condition, Definition, ExpectationError, Truth, parse
 from probes.api import FactDef, MetricDef
 
 RTT = MetricDef("rtt_ms", unit="ms", better="lower")
+RATE = MetricDef("tcp_up_bps", unit="bit/s", better="higher")
+LOSS = MetricDef("loss_pct", unit="%", better="lower")
 SIZE = MetricDef("memory", unit="bytes")
 PCT = MetricDef("used", unit="%")
 TEXT = FactDef("charset")
 VERSION = FactDef("version", type="version")
 WHEN = FactDef("not_after", type="datetime")
+CALENDARS = load_calendars([shipped("config") / "calendars"])
 PASS, FAIL, UNKNOWN = Truth.PASS, Truth.FAIL, Truth.UNKNOWN
 truths = st.sampled_from(Truth)
 finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
@@ -126,6 +132,19 @@ def test_judges(raw: object, metric: Definition, value: float | str | None, trut
         ("/.*.*.*.*x/", TEXT, "too many repeats that could run away"),
         ("/(a)\\1/", TEXT, "back-references"),
         ("== requirement", RTT, 'write "<= requirement"'),
+        (">= requirement", RTT, 'rtt_ms is the better the less it is; write "<= requirement"'),
+        ("<= requirement", RATE, 'tcp_up_bps is the better the more it is; write ">= requirement"'),
+        ("> requirement", LOSS, 'loss_pct is the better the less it is; write "<= requirement"'),
+        ({"p50": "<= requirement", "over": "24h"}, RTT, 'write {p95: "<= requirement", over: 24h}'),
+        ({"p95": ">= requirement", "over": "24h"}, RATE, 'write {q05: ">= requirement", over: 24h}'),
+        ({"max": ">= requirement", "over": "24h"}, RATE, "max hides the tail that the requirement is about"),
+        (
+            {"p95": "<= 40", "over": "24h", "calendar": "counter-hour"},
+            RTT,
+            'unknown calendar "counter-hour"; did you mean "counter-hours"?',
+        ),
+        ({"p95": "<= 40", "calendar": "counter-hours"}, RTT, "a statistic needs its window"),
+        ({"calendar": "counter-hours", "over": "24h"}, RTT, "a window without a statistic asserts nothing"),
         ("<= requirement", TEXT, "a requirement bounds a metric"),
         ({"mean": "<= 40", "over": "24h"}, RTT, "a mean is never judged"),
         ({"avg": "<= 40"}, RTT, "a statistic needs its window"),
@@ -145,7 +164,7 @@ def test_judges(raw: object, metric: Definition, value: float | str | None, trut
 )
 def test_refuses(raw: object, metric: Definition, message: str) -> None:
     with pytest.raises(ExpectationError) as caught:
-        parse(raw, metric=metric)
+        parse(raw, metric=metric, calendars=CALENDARS)
     assert message in str(caught.value)
 
 
@@ -168,6 +187,48 @@ def test_refuses(raw: object, metric: Definition, message: str) -> None:
 )
 def test_renders(raw: object, metric: Definition, text: str) -> None:
     assert str(parse(raw, metric=metric)) == text
+
+
+def test_a_window_may_be_of_a_calendar_s_open_hours() -> None:
+    written = {"p95": "<= 40", "q05": ">= 1", "over": "24h", "calendar": "counter-hours"}
+    condition = parse(written, metric=RTT, calendars=CALENDARS)
+    text = "(p95 <= 40 over 24h of counter-hours and q05 >= 1 over 24h of counter-hours)"
+    assert str(condition) == text
+    assert condition.reach == pytest.approx(24 / 38 * 7 * 86400)
+    always = parse({"p95": "<= 40", "over": "24h", "calendar": "24x7"}, metric=RTT)
+    assert always == parse({"p95": "<= 40", "over": "24h"}, metric=RTT)
+    assert str(always) == "p95 <= 40 over 24h"
+
+
+def test_a_calendar_that_is_never_open_reaches_back_for_ever() -> None:
+    never = replace(CALENDARS["counter-hours"], week=((),) * 7)
+    written = {"p95": "<= 40", "over": "1h", "calendar": "counter-hours"}
+    assert parse(written, metric=RTT, calendars={"counter-hours": never}).reach == math.inf
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind"),
+    [
+        (RTT, "rtt"),
+        (MetricDef("rtt_p95_ms", "ms"), "rtt"),
+        (RATE, "rate"),
+        (MetricDef("capacity_down_bps", "bit/s"), "rate"),
+        (MetricDef("transfer_down_bps", "bit/s"), "rate"),
+        (MetricDef("throughput_bps", "bit/s"), None),
+        (LOSS, "loss"),
+        (MetricDef("loss_down_pct", "%"), "loss"),
+        (PCT, None),
+        (MetricDef("jitter_ms", "ms"), None),
+        (MetricDef("rtt_load_ratio", "count"), None),
+        (None, None),
+    ],
+)
+def test_what_a_requirement_bounds(metric: MetricDef | None, kind: str | None) -> None:
+    assert requirement.kind_of(metric) == kind
+
+
+def test_the_lower_bound_of_a_rate_has_a_name_of_its_own() -> None:
+    assert requirement.at_least("capacity_up_bps") == "capacity_up_at_least_bps"
 
 
 def test_a_second_statistic_does_not_replace_the_first() -> None:
