@@ -21,6 +21,7 @@ BUILT_IN: dict[str, str] = {
     "echo": "probes.network.echo",
     "path": "probes.network.path",
     "iperf3": "probes.network.iperf3",
+    "throughput": "probes.network.throughput",
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",

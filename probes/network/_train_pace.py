@@ -7,10 +7,10 @@ late; when it really left is returned, and what is late is never made up for by 
 from __future__ import annotations
 
 import errno
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 SPIN_NS = 1_500_000
 """Sleeping may overshoot by about a millisecond: the rest is spun."""
@@ -20,6 +20,16 @@ CHECK_EVERY = 16
 """Back to back packets between two looks at whether to stop."""
 FULL_WAIT_S = 0.0002
 FULL_LONGEST_S = 0.5
+
+
+class Sends(Protocol):
+    """What a train is sent on: a socket, or what stands for one. A full queue raises OSError."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send to the peer it is connected with."""
+
+    def sendto(self, data: bytes, address: tuple[str | int, ...], /) -> int:
+        """Send to an address."""
 
 
 @dataclass(slots=True)
@@ -34,7 +44,7 @@ class Paced:
 
 
 def send_paced(
-    sock: socket.socket,
+    sock: Sends,
     datagrams: Sequence[bytes],
     interval_ns: int,
     hurt: Callable[[], str] | None = None,
@@ -76,7 +86,7 @@ def _wait(due: int, paced: Paced) -> int:
     return due
 
 
-def _send(sock: socket.socket, datagram: bytes, to: tuple[str | int, ...] | None) -> str:
+def _send(sock: Sends, datagram: bytes, to: tuple[str | int, ...] | None) -> str:
     until = time.perf_counter() + FULL_LONGEST_S
     while True:
         try:

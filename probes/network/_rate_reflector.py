@@ -1,0 +1,95 @@
+"""Trains and transfers against a reflector."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from probes._resolve import Address
+from probes.errors import ProtocolViolated, TimedOut
+from probes.network import _reflect_train as reflect
+from probes.network._rate_course import Lane, Send, follow
+from probes.network._rate_leave import Leave
+from probes.network._rate_params import ThroughputParams
+from probes.network._rate_transfer import download, transfer_bytes, upload, wants_transfer
+from probes.network._reflect_bodies import SEND, SINK
+from probes.network._reflect_session import Session, open_session
+from probes.network._reflect_stream import tcp_stream
+from probes.network._sockets import Poller
+from probes.network._tcp_rate import EarlyStop, Settled
+from probes.network._train_plan import Order
+
+LONGEST_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The reflector, and the run's bounds."""
+
+    poller: Poller
+    address: Address
+    port: int
+    key: bytes
+    until: float
+
+
+async def measure_lanes(where: Where, lanes: list[Lane], params: ThroughputParams, leave: Leave) -> float:
+    """Fill the lanes; return the round trip time in ms. Raises what sessions and streams raise."""
+    async with open_session(
+        where.poller, where.address, where.port, where.key, where.until, params.dscp
+    ) as session:
+        try:
+            for number, lane in enumerate(lanes):
+                share = _share(leave, params.max_bytes, len(lanes) - number)
+                await follow(lane, share, _sender(session, lane, leave, where.until), leave, session.rtt_ms)
+                if lane.verdict.died:
+                    raise TimedOut(lane.verdict.why)
+                if session.violation:
+                    raise ProtocolViolated(session.violation)
+        finally:
+            leave.total("down", session.sent_bytes)
+            leave.total("up", session.received_bytes)
+        rtt_ms = session.rtt_ms
+    for lane in lanes:
+        if wants_transfer(lane, params):
+            lane.transfer = await _transfer(where, lane, params, leave)
+    return rtt_ms
+
+
+def _share(leave: Leave, max_bytes: int | None, lanes: int) -> int | None:
+    """Divide what the monitor allows over the lanes still to be measured."""
+    if leave.left is None:
+        return max_bytes
+    part = leave.left // lanes
+    return part if max_bytes is None else min(part, max_bytes)
+
+
+def _sender(session: Session, lane: Lane, leave: Leave, until: float) -> Send:
+    headers = session.ip_bytes(0)
+
+    async def send(order: Order) -> reflect.Train:
+        size = order.size - headers
+        rate = order.bps * size / order.size
+        train = session.train_down if lane.direction == "down" else session.train_up
+        return await train(order.packets, size, rate, until, leave.hurt)
+
+    return send
+
+
+async def _transfer(where: Where, lane: Lane, params: ThroughputParams, leave: Leave) -> Settled:
+    most = transfer_bytes(lane, params, leave)
+    mode = SEND if lane.direction == "up" else SINK
+    until = min(where.until, time.perf_counter() + LONGEST_S)
+    seconds = max(0.1, until - time.perf_counter())
+    async with tcp_stream(
+        where.poller, where.address, where.port, where.key, mode, most, seconds, until
+    ) as stream:
+        stop = EarlyStop(stream.rtt_ms / 1000)
+        try:
+            if lane.direction == "up":
+                await download(stream.receive, stop, leave)
+            else:
+                await upload(stream, stop, leave, most)
+        finally:
+            stream.connection.abort()
+    return stop.result()
