@@ -119,7 +119,8 @@ class Echoes:
         if answer.received > self.next:
             return "the reflector says that it received more echoes than were sent"
         echo.answer, echo.order = answer, self._answers
-        echo.arrived_ns, echo.arrived_real_ns = arrived.at_ns, arrived.told.stamp_ns
+        echo.arrived_ns = arrived.at_ns if arrived.at_ns >= echo.sent_ns else 0
+        echo.arrived_real_ns = arrived.told.stamp_ns
         echo.ttl, echo.tos = arrived.told.ttl, arrived.told.tos
         self._answers += 1
         self._correct(answer)

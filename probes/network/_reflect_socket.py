@@ -174,14 +174,14 @@ class Datagrams:
         return found
 
     def _placed(self, found: list[tuple[bytes, Told]]) -> list[Arrived]:
-        offset = self._clock.look()
+        offset, now = self._clock.look(), time.perf_counter_ns()
         self._tell_left(offset)
         arrived = []
         for data, said in found:
             self.received_bytes += len(data) + self.headers
             self.overflowed = max(self.overflowed, said.lost)
-            placed = offset is not None and said.stamp_ns
-            arrived.append(Arrived(data, said.stamp_ns - (offset or 0) if placed else 0, said))
+            at_ns = said.stamp_ns - offset if offset is not None and said.stamp_ns else 0
+            arrived.append(Arrived(data, at_ns if 0 < at_ns <= now else 0, said))
         return arrived
 
     def _tell_left(self, offset: int | None) -> None:
