@@ -113,7 +113,8 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
     """Good readings of all checks for a day leave exactly what is not measured or attested yet."""
     readings = []
     for check, metrics, facts in (
-        ("uplink/icmp", {"received": 20, "rtt_ms": 9.0, "loss_pct": 0.0, "jitter_ms": 1.0}, {}),
+        ("uplink/icmp", {"sent": 20, "received": 20, "rtt_ms": 9.0, "loss_pct": 0.0, "jitter_ms": 1.0}, {}),
+        ("uplink/path", {"hops": 4}, {"route": "10.0.0.1 10.1.2.1"}),
         ("pc1/icmp-host", {"received": 3, "rtt_ms": 9.0}, {}),
         ("pc1/ntp", {"offset_ms": 1.0, "stratum": 3.0}, {}),
         ("dns1/dns", {"query_ms": 9.0}, {"rcode": "NOERROR"}),
@@ -133,6 +134,7 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
     }
     assert lacking == {
         "network.rate": "not_measured", "network.rtt": "not_measured", "network.loss": "not_measured",
+        "network.rtt-under-load": "not_measured",
         "hardware.cabling": "not_attested", "operations.test-mail": "not_attested",
         "operations.rollback-drill": "not_attested", "operations.on-call": "not_attested",
     }  # fmt: skip
