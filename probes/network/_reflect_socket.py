@@ -17,12 +17,14 @@ from probes.network._kernel_clock import SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes.network._reflect_wire import MAX_SIZE
 from probes.network._sockets import Poller
 
-SO_RCVBUFFORCE, SO_RXQ_OVFL = 33, 40
+SO_SNDBUFFORCE, SO_RCVBUFFORCE, SO_RXQ_OVFL = 32, 33, 40
 """asm-generic/socket.h; SO_RXQ_OVFL comes as a control message: datagrams the full queue lost so far."""
 IP_RECVTTL, IP_RECVTOS = 12, 13
 """linux/in.h."""
 RECEIVE_BUFFER = 12 * 1024 * 1024
 """Room for a whole train, where the system allows it."""
+SEND_BUFFER = 4 * 1024 * 1024
+"""Room for what waits in our own device where that is the bottleneck, so that it does not slow the sender."""
 CONTROL_ROOM = 160
 INT, U32 = struct.Struct("@i"), struct.Struct("@I")
 BATCH = 128
@@ -72,8 +74,10 @@ def _prepare(made: socket.socket, dscp: int, *, v4: bool) -> None:
     made.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
     try:
         made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        made.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
     except PermissionError:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     if v4:
         made.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
         made.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)

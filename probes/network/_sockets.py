@@ -36,6 +36,8 @@ TCP_INFO_SIZE = 104
 """The head of `struct tcp_info` (linux/tcp.h) up to tcpi_total_retrans; newer kernels only append."""
 LAST_ACK_RECV_AT, RTT_AT, TOTAL_RETRANS_AT = 56, 68, 100
 """Offsets of tcpi_last_ack_recv (ms ago), tcpi_rtt (microseconds) and tcpi_total_retrans, each a __u32."""
+TCP_NOTSENT_LOWAT = 25
+"""linux/tcp.h; the socket module names it only from Python 3.12 on."""
 SYN_SENT, CLOSED = 2, 7
 """States in tcpi_state, the first byte (include/net/tcp_states.h)."""
 U32 = struct.Struct("@I")
@@ -214,6 +216,16 @@ class Connection:
     def shut(self) -> None:
         """Send no more (FIN); receiving goes on. Raises OSError."""
         self._socket.shutdown(socket.SHUT_WR)
+
+    def limit_unsent(self, size: int) -> None:
+        """Let at most so many bytes wait to be sent, so that little is under way when a transfer stops."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, size)
+
+    def abort(self) -> None:
+        """Close at once (RST): what waits to be sent is not sent any more."""
+        if not self._closed:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+            self.close()
 
     def close(self) -> None:
         """Close. Safe to call twice."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.network._reflect_keys import unit_key, written
+from tests.servers.netns import Namespace
 
 MASTER = "a master secret of the tests"
 UNIT = "gz-tianhe"
@@ -44,14 +45,18 @@ def key_file(home: Path, unit: str = UNIT) -> Path:
     return path
 
 
-async def start(home: Path, *options: str, host: str = "127.0.0.1", port: int = 0) -> Reflector:
-    """Start a reflector with the tests' key and wait until it answers."""
+async def start(
+    home: Path, *options: str, host: str = "127.0.0.1", port: int = 0, inside: Namespace | None = None
+) -> Reflector:
+    """Start a reflector with the tests' key, perhaps `inside` a namespace, and wait until it answers."""
     log = home / f"reflect-{port}.log"
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    command = (
+    command: tuple[str, ...] = (
         sys.executable, "-m", "monitor.cli", "reflect", "--listen", listen, "--key-file",
         str(key_file(home)), "--log", "json", *options,
     )  # fmt: skip
+    if inside is not None:
+        command = inside.command(*command)
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
     reflector = Reflector(process, port, log)
@@ -66,9 +71,11 @@ async def start(home: Path, *options: str, host: str = "127.0.0.1", port: int = 
 
 
 @asynccontextmanager
-async def reflecting(home: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[Reflector]:
+async def reflecting(
+    home: Path, *options: str, host: str = "127.0.0.1", inside: Namespace | None = None
+) -> AsyncIterator[Reflector]:
     """Run a reflector, and end it."""
-    reflector = await start(home, *options, host=host)
+    reflector = await start(home, *options, host=host, inside=inside)
     try:
         yield reflector
     finally:
