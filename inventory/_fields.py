@@ -108,6 +108,9 @@ def quantity(unit: str) -> Callable[[object], object]:
     """Return a validator that takes a number in `unit`, or a text with a unit."""
 
     def convert(value: object) -> object:
+        if isinstance(value, bool):
+            msg = "must be a number, or a text with a unit"
+            raise ValueError(msg)  # noqa: TRY004 - pydantic takes ValueError
         return units.parse(value, unit) if isinstance(value, str) else value
 
     return convert

@@ -5,12 +5,14 @@ The file is a cache: what can't be read is computed again, and where nothing can
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.capacity.simulate import MODEL
 
@@ -41,25 +43,32 @@ class Cache:
                 _write(self._file, self._known)
 
 
+class _File(BaseModel):
+    """What the file holds; of another version of the model nothing counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Literal[1]
+    factors: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)] | None]
+
+
 def _read(file: Path) -> dict[str, float]:
     try:
         if file.stat().st_size > MAX_BYTES:
             return {}
-        whole = json.loads(file.read_bytes())
+        found = _File.model_validate_json(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    if not isinstance(whole, dict) or whole.get("model") != MODEL or not isinstance(whole["factors"], dict):
-        return {}
-    found = {key: math.inf if value is None else value for key, value in whole["factors"].items()}
-    return {key: float(value) for key, value in found.items() if isinstance(value, float) and value > 0}
+    return {key: math.inf if value is None else value for key, value in found.factors.items()}
 
 
 def _write(file: Path, known: dict[str, float]) -> None:
     """Put a new file in the old one's place, so that no reader sees half of it."""
     factors = {key: None if math.isinf(value) else value for key, value in known.items()}
+    content = _File(model=MODEL, factors=factors).model_dump_json()
     with NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
         try:
-            json.dump({"model": MODEL, "factors": factors}, new)
+            new.write(content)
             new.close()
             os.replace(new.name, file)  # noqa: PTH105 - of a name
         except OSError:

@@ -74,7 +74,7 @@ class Function:
 
     name: str = ""
     name_zh: str = ""
-    tx_per_user_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    tx_per_user_hour: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
     """Transactions that one user makes in a busy hour."""
     turns: Annotated[int, Field(ge=1, le=1000, strict=True)]
     """Round trips of the application in one transaction."""
@@ -124,8 +124,8 @@ class Network:
     """What holds for all functions: segment size in bytes, factors, and the design round trip time in s."""
 
     mss: Annotated[int, Field(ge=200, le=9000, strict=True)] = 1400
-    overhead: Annotated[float, Field(ge=1, le=3)] = 1.10
-    headroom: Annotated[float, Field(ge=0, le=0.9)] = 0.25
+    overhead: Annotated[float, Field(ge=1, le=3, strict=True)] = 1.10
+    headroom: Annotated[float, Field(ge=0, le=0.9, strict=True)] = 0.25
     rtt: Seconds = 0.025
 
 
@@ -135,8 +135,8 @@ class NetworkFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mss: Annotated[int, Field(ge=200, le=9000, strict=True)] | None = None
-    overhead: Annotated[float, Field(ge=1, le=3)] | None = None
-    headroom: Annotated[float, Field(ge=0, le=0.9)] | None = None
+    overhead: Annotated[float, Field(ge=1, le=3, strict=True)] | None = None
+    headroom: Annotated[float, Field(ge=0, le=0.9, strict=True)] | None = None
     rtt: Seconds | None = None
 
 

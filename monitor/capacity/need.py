@@ -37,6 +37,6 @@ class Need:
     """Share of packets, 0..1."""
     packets_per_loss: float
     """L of the sequential test: at most one loss event in so many packets."""
-    rtt_at: Callable[[float, float], RttNeed] = field(repr=False)
+    rtt_at: Callable[[float, float], RttNeed] = field(repr=False, compare=False)
     """Return the ceiling at a rate up and down (bit/s); a measured lower bound above R counts as R."""
     impossible: str = ""

@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from monitor.capacity.gamma import shape
 from monitor.capacity.sharing import Floats, departures
 
 SEED = 20260101
-MODEL = 1
+MODEL: Literal[1] = 1
 """Counts up whenever the same inputs may give another answer."""
 LEAST_RARE = 2000
 """Transactions of the rarest function that a run lasts for,"""
