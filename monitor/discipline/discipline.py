@@ -11,7 +11,6 @@ import asyncio
 import math
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,8 @@ log = structlog.get_logger("tests")
 T = TypeVar("T")
 USE_AGE_S = 900.0
 """A value of use counts for this time, or three intervals."""
+REASONS = ("window", "unhealthy", "in_use", "busy", "budget")
+CAUSES = ("rtt", "bytes", "time")
 GRACE_S = 1.0
 """How long a run that must stop may take to do so; then it is ended."""
 
@@ -52,8 +53,8 @@ class Counters:
     """What the discipline has done since the start."""
 
     tests: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    stopped: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    stopped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CAUSES, 0))
     up_bytes: int = 0
     down_bytes: int = 0
     unsettled: int = 0

@@ -171,7 +171,7 @@ async def test_a_risen_rtt_of_a_sibling_ends_the_test_at_once(tmp_path: Path) ->
         assert (reading.check, reading.kind) == ("a0/uplink/claim", "stopped")
         assert reading.detail == "a7/uplink/icmp: rtt 70.0 ms, usually 12.0 ms"
         assert took < 0.1
-        assert yard.tests.counters.stopped == {"rtt": 1}
+        assert yard.tests.counters.stopped == {"rtt": 1, "bytes": 0, "time": 0}
         assert yard.tests.vitals.under_test("b0/uplink"), "what shares nothing goes on"
 
 
