@@ -96,7 +96,7 @@ class App:
         ledger = IncidentStore(self.store.state, notices, settings.mail.notify)
         self.watch = Watch(ledger, told=self.outbox.noticed)
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
-        self.pipeline = Pipeline(self.store, self.watch, self.tests.on_reading)
+        self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.runner = Runner(
             self.shared, self.pipeline, settings.run_limits(), settings.daemon.vantage, self.tests
         )

@@ -139,7 +139,7 @@ def _used(connection: sqlite3.Connection, account: Account) -> Amount:
 
 _ADD = """
 INSERT INTO line_use VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes, ms = ms + excluded.ms
+ON CONFLICT (line, day) DO UPDATE SET bytes = bytes + excluded.bytes, ms = ms + excluded.ms
 """
 _FORGET = """
 DELETE FROM line_use WHERE line = ?1 AND day <> ?2
