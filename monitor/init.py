@@ -1,4 +1,4 @@
-"""A commented starter for a new installation: settings, an inventory of this machine, a systemd unit."""
+"""A commented starter for a new installation: settings, an inventory of this machine, systemd units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 STARTER = Path(__file__).parent / "starter"
-NAMES = ("muster.toml", "inventory.yaml", "muster.service")
+NAMES = ("muster.toml", "inventory.yaml", "muster.service", "muster-reflect.service")
 CHANNEL = """\
       - id: uplink
         kind: channel

@@ -15,7 +15,9 @@ from monitor import init, plan, settings
 def test_the_starter_can_be_used_as_it_is(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "place"
     written = init.create(directory)
-    assert [path.name for path in written] == ["muster.toml", "inventory.yaml", "muster.service"]
+    assert [path.name for path in written] == [
+        "muster.toml", "inventory.yaml", "muster.service", "muster-reflect.service",
+    ]  # fmt: skip
     found = settings.load(directory / "muster.toml")
     assert found.daemon.inventory == directory / "inventory.yaml"
     assert found.daemon.state_dir == directory / "state"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize(
-    "command", ["reflect", "attest", "waive", "sign", "report", "dashboards"]
+    "command", ["attest", "waive", "sign", "report", "dashboards"]
 )
 async def test_commands_of_later_steps_say_so(command: str) -> None:
     status, out, err = await muster(command, "x", "--format", "json")
