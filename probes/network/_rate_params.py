@@ -93,6 +93,8 @@ METRICS = (
                  "The fastest that a train came {}: perhaps on burst credit, so not what can be sustained."),
     *_directions("tcp_{}_bps", "bit/s", "higher",
                  "Expected of one loss-based TCP connection {}: capacity, or less by loss and RTT."),
+    *_directions("tcp_{}_at_least_bps", "bit/s", "higher",
+                 "The same {} where the line carries more than was decided, and loss leaves more, too."),
     *_directions("transfer_{}_bps", "bit/s", "higher", "Goodput of a TCP transfer {}, once it had settled."),
     *_directions("queue_{}_ms", "ms", "lower", "The longest queueing that trains were seen to add {}."),
     MetricDef("capacity_both_at_least_bps", "bit/s", "higher", 1.0,

@@ -24,6 +24,8 @@ def metrics_of(lanes: Iterable[Lane], rtt_ms: float, loss: float | None) -> dict
         expected = expected_tcp(lane.verdict, rtt_ms, loss)
         if expected is not None:
             found[f"tcp_{lane.direction}_bps"] = expected
+        elif loss is not None and rtt_ms > 0 and lane.verdict.decided == "at_least":
+            found[f"tcp_{lane.direction}_at_least_bps"] = lane.verdict.bps
     if rtt_ms > 0:
         found["rtt_ms"] = rtt_ms
     return found
@@ -45,7 +47,8 @@ def facts_of(lanes: Iterable[Lane], rtt_ms: float, loss: float | None) -> dict[s
 def expected_tcp(verdict: Verdict, rtt_ms: float, loss: float | None) -> float | None:
     """Return min(capacity, Mathis) in bit/s, None where either is not known well enough.
 
-    A lower bound of the capacity will do where loss leaves less than that.
+    A lower bound of the capacity will do where loss leaves less than that; where loss leaves more, the bound
+    is one of the expected rate, too (`tcp_..._at_least_bps`).
     """
     if loss is None or rtt_ms <= 0 or verdict.decided == "undecided":
         return None
