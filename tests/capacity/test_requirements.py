@@ -13,6 +13,7 @@ import pytest
 
 from inventory.load import load as load_inventory
 from inventory.models import Inventory
+from inventory.problems import ConfigError
 from monitor.capacity import requirements
 from monitor.capacity.cache import FILE, MAX_ENTRIES, Cache
 from monitor.capacity.demand import demand_of, problems
@@ -21,6 +22,8 @@ from monitor.capacity.need import Need
 from monitor.capacity.requirements import Requirements, Solved
 from monitor.capacity.simulate import minimum_factor
 from monitor.paths import shipped
+from monitor.place import place
+from monitor.workspace import open_workspace
 from tests.capacity import example
 
 SHIPPED = load([shipped("config") / "functions"])
@@ -203,3 +206,21 @@ def test_unknown_names_are_reported_where_they_stand(tmp_path: Path) -> None:
     ]
     nothing = problems(load_inventory(file), Functions())
     assert nothing[0].suggestion == "define it in a file given by functions = in the settings"
+
+
+def test_the_settings_name_own_functions_and_a_change_of_them_is_watched(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("version: 1\nnetwork: {rtt: 33 ms}\n", "utf-8")
+    (tmp_path / "i.yaml").write_text(HALLS, "utf-8")
+    settings = tmp_path / "muster.toml"
+    settings.write_text('[daemon]\ninventory = "i.yaml"\nfunctions = "own.yaml"\nstate_dir = "s"\n', "utf-8")
+    where = place(settings)
+    assert own in where.watched
+    workspace = open_workspace(where)
+    solved = workspace.requirements.solved("a")
+    assert solved is not None
+    assert solved.derivation.demand.network.rtt == 0.033
+    own.write_text("version: 1\nnetwork: {rtt: soon}\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"own.yaml:2:11: network.rtt: not a duration"):
+        open_workspace(where)
+    assert place(settings, functions=tmp_path / "other.yaml").functions == tmp_path / "other.yaml"
