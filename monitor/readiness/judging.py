@@ -211,7 +211,8 @@ class Judge:
             self._measuring.find(Subject(job, name, reading, age), condition)
             for name, condition in item.expect
         ]
-        return _joined(findings, replace(seen, expected=_expected(item, job, findings)), reading.detail)
+        expected = replace(seen, expected=_expected(item, job, findings))
+        return _joined(_named(item, findings), expected, reading.detail)
 
     def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
         if item.soak is None or result.status is not Status.PASS:  # rule 6
@@ -267,12 +268,24 @@ def _expected(item: Item, job: Job | None, findings: Sequence[Finding] = ()) -> 
     )
 
 
+def _named(item: Item, findings: list[Finding]) -> list[Finding]:
+    """Return the findings, of several each with the name of what it is about."""
+    if len(findings) == 1:
+        return findings
+    return [
+        replace(each, actual=f"{name} {each.actual}")
+        if each.actual and not each.actual.startswith(f"{name} ")
+        else each
+        for (name, _), each in zip(item.expect, findings, strict=True)
+    ]
+
+
 def _joined(findings: list[Finding], seen: ItemResult, note: str) -> ItemResult:
     """Return the row for all of its conditions: what decides it comes first."""
     strict = conjunction([each.truth for each in findings])
     truth, light = settled(strict, conjunction([each.lenient for each in findings]))
-    lead = next(each for each in findings if each.truth is truth)
-    actual = "; ".join(each.actual for each in findings if each.actual)
+    ordered = sorted(findings, key=lambda each: (each.truth is not truth, each.light is not light))
+    lead, actual = ordered[0], "; ".join(each.actual for each in ordered if each.actual)
     found = replace(
         seen, status=_STATUS[truth], reason=lead.reason, actual=actual, value=lead.value, unit=lead.unit,
         detail=lead.detail or ("" if truth is Truth.PASS else note),

@@ -248,7 +248,7 @@ def _compared(found: Estimate, side: Compare, write: Figure) -> Finding:
 
 def _joined(truth: Truth, light: bool, parts: Sequence[Finding], unit: str | None) -> Finding:
     """Return one finding for several parts: the first that speaks for `truth` gives reason and value."""
-    lead = next((each for each in parts if each.truth is truth), parts[0])
+    lead = min(parts, key=lambda each: (each.truth is not truth, each.light is not light))
     actual = "; ".join(dict.fromkeys(each.actual for each in parts if each.actual))
     default = {Truth.PASS: "", Truth.FAIL: EXPECTATION, Truth.UNKNOWN: NOT_MEASURED}[truth]
     reason = default if truth is Truth.PASS else lead.reason or default
