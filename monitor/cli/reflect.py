@@ -81,9 +81,9 @@ def reflect(
         return
     if style not in ("console", "json"):
         fail(f"--log {style} is not known", CONFIG_ERROR, "write console or json")
-    log.configure("json" if style == "json" else "console")
     addresses = [_address(text) for text in listen]
     found = _key(key, key_file)
+    log.configure("json" if style == "json" else "console")
     limits = Limits(rate_bps=int(max_rate * MEGA), peer_bps=per_day * MEGA * 8 / 86_400)
     asyncio.run(_serve(addresses, found, limits))
 

@@ -37,10 +37,10 @@ PACKET_SIZE = OVERHEAD + DATA_SIZE
 
 
 class Kind(IntEnum):
-    """What a datagram or frame is."""
+    """What a datagram or frame is. No flipped bit makes a tagged kind of an untagged one or back."""
 
-    HELLO = 1
-    COOKIE = 2
+    HELLO = 0xE1
+    COOKIE = 0xE2
     OPEN = 3
     OPENED = 4
     REFUSED = 5
