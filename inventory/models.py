@@ -40,7 +40,7 @@ BLOCKS = ("ssh", "snmp", "hardware")
 DEFAULT_GATE = "go-live"
 
 _STRICT = ConfigDict(extra="forbid")
-CHECK_KEYS = ("probe", "id", "every", "timeout", "retries", "enabled", "expect")
+CHECK_KEYS = ("probe", "id", "every", "timeout", "retries", "windows", "enabled", "expect")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -59,6 +59,8 @@ class CheckSpec:
     timeout: Seconds | None = None
     """Seconds one run may take; below `every`."""
     retries: Annotated[int, Field(ge=0, le=10, strict=True)] | None = None
+    windows: tuple[str, ...] | None = None
+    """When a check that loads a link may run, by the unit's own time: "mon-fri 22:00-06:00"."""
     enabled: Bool | None = None
     expect: Settings | None = None
     """Condition by metric or fact."""

@@ -62,7 +62,7 @@ class Own:
     async def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
         """Yield one reading a job."""
         loop = asyncio.get_running_loop()
-        starts = run_now(lambda job: self._runner.start(job, loop.time()), jobs, self._readings)
+        starts = run_now(lambda job: self._runner.start(job, loop.time(), asked=True), jobs, self._readings)
         async for reading in starts:
             yield reading
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from probes.api import Params, ProbeSpec, Target
 
 if TYPE_CHECKING:
+    from monitor.discipline.windows import Window
     from monitor.readiness.expectation import Condition
 
 
@@ -54,3 +55,5 @@ class Job:
     """The check's own expectations, by metric or fact: what makes an ok reading DEGRADED."""
     route: Route | None = None
     """For checks of channels, and for those that load a link."""
+    windows: tuple[Window, ...] = ()
+    """When it may run, of those that load a link; empty: as the settings say."""

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from inventory import load, profiles, units
 from inventory._explain import explain
@@ -24,6 +24,7 @@ from inventory.profiles import Profile
 from inventory.source import Locator
 from monitor._expect import NOTHING, Conditions, Expectation, Expected
 from monitor.discipline.links import Lines
+from monitor.discipline.windows import Window
 from monitor.job import Job
 from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.conditions import Condition
@@ -120,6 +121,7 @@ class _Timing(BaseModel):
     every: Seconds | None = None
     timeout: Seconds | None = None
     retries: int = Field(0, ge=0, le=10, strict=True)
+    windows: tuple[Annotated[Window, BeforeValidator(Window.parse)], ...] = ()
     enabled: Bool = True
 
 
@@ -132,6 +134,7 @@ class _Shape:
     every: float
     timeout: float
     retries: int
+    windows: tuple[Window, ...]
 
 
 class _Builder:
@@ -202,7 +205,7 @@ class _Builder:
         route = lines.of(target.unit, target.asset, shape.spec.loads_link) if lines else None
         self._jobs[key] = Job(
             key, target.unit, target.asset, check, shape.spec, target, shape.params, *timing,
-            self._instant[id(expected)], route,
+            self._instant[id(expected)], route, shape.windows,
         )  # fmt: skip
 
     def _spec(self, recipe: Recipe) -> ProbeSpec | None:
@@ -228,10 +231,10 @@ class _Builder:
             timing = self._validated(_Timing, own, recipe)
             params = self._validated(spec.params, recipe.parameters, recipe)
             times = self._times(timing, recipe, spec) if timing else None
-            if timing is None or params is None or times is None:
+            if timing is None or params is None or times is None or not self._may_have(timing, recipe, spec):
                 return None
             self._secrets.update(_secrets(recipe.parameters))
-            self._shapes[key] = _Shape(spec, params, *times, timing.retries)
+            self._shapes[key] = _Shape(spec, params, *times, timing.retries, timing.windows)
         return self._shapes[key]
 
     def _validated(self, model: type[M], data: dict[str, Any], recipe: Recipe) -> M | None:
@@ -247,6 +250,13 @@ class _Builder:
         except ValidationError as error:
             deque(explain(error, model, data, report, also=CHECK_KEYS), maxlen=0)
             return None
+
+    def _may_have(self, timing: _Timing, recipe: Recipe, spec: ProbeSpec) -> bool:
+        if not timing.windows or spec.loads_link:
+            return True
+        place = recipe.layer("windows").place / "windows"
+        self._report(place, f'"{spec.name}" does not load a link', "leave it out: it may always run")
+        return False
 
     def _times(self, timing: _Timing, recipe: Recipe, spec: ProbeSpec) -> tuple[float, float] | None:
         every = timing.every or spec.default_every

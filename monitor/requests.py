@@ -91,7 +91,7 @@ class Requests:
 
         def start(job: Job) -> None:
             self.pipeline.once(job.id, readings.put_nowait)
-            self.runner.start(job, loop.time(), VANTAGE)
+            self.runner.start(job, loop.time(), VANTAGE, asked=True)
 
         jobs = [job for job in (self.units.job(str(check)) for check in checks) if job is not None]
         async for reading in run_now(start, jobs, readings):

@@ -38,8 +38,11 @@ Emit = Callable[[Job, Reading], None]
 class Tests(Protocol):
     """What gives leave to the runs that load a link; `monitor.discipline.discipline.Discipline`."""
 
-    def leave(self, job: Job) -> AbstractAsyncContextManager[Grant]:
-        """Give a run its lines until the block ends. Raises NotRun where it may not run."""
+    def leave(self, job: Job, *, asked: bool = False) -> AbstractAsyncContextManager[Grant]:
+        """Give a run its lines until the block ends. Raises NotRun where it may not run.
+
+        A run that somebody asked for waits for no window, and not long for its turn.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +125,18 @@ class Runner:
             if planned.active:
                 self.start(planned.job, batch.due)
 
-    def start(self, job: Job, due: float, vantage: str = "") -> None:
+    def start(self, job: Job, due: float, vantage: str = "", *, asked: bool = False) -> None:
         """Start one run that was due at `due` (the loop's clock), or emit why it was not run.
 
-        `vantage` is what the reading says of where it was made from, unless the runner's own.
+        `vantage` is what the reading says of where it was made from, unless the runner's own. `asked` says
+        that somebody waits for it.
         """
         refusal = self._refusal(job, due)
         if refusal is not None:
             self._emit(job, self._stamped(refusal, job, due, time.perf_counter()))
             return
         if job.spec.loads_link and self._tests is not None:
-            self._fly(job, due, vantage)
+            self._fly(job, due, vantage, asked=asked)
             return
         target = job.target.address
         busy = self._busy.get(target, 0)
@@ -182,22 +186,22 @@ class Runner:
         else:
             waiting.append((job, due, vantage))
 
-    def _fly(self, job: Job, due: float, vantage: str) -> None:
+    def _fly(self, job: Job, due: float, vantage: str, *, asked: bool = False) -> None:
         flight = Flight(job, vantage or self._vantage)
         self._flights.add(flight)
         self.counters.started += 1
         tests = self._tests if job.spec.loads_link else None
-        work = self._test(flight, due, tests) if tests else self._run(flight, due)
+        work = self._test(flight, due, tests.leave(job, asked=asked)) if tests else self._run(flight, due)
         flight.task = asyncio.get_running_loop().create_task(work)
 
-    async def _test(self, flight: Flight, due: float, tests: Tests) -> None:
+    async def _test(self, flight: Flight, due: float, leave: AbstractAsyncContextManager[Grant]) -> None:
         """Run what loads a link, where it gets leave; its deadline and its lag do not count the wait.
 
         It holds no place among the runs of its target, since its turn may be long in coming.
         """
         flight.test = True
         try:
-            async with tests.leave(flight.job) as grant:
+            async with leave as grant:
                 flight.grant, grant.abort = grant, flight.abort
                 await self._run(flight, due + grant.waited)
         except NotRun as refusal:

@@ -82,9 +82,9 @@ class Telemetry:
 
     def _testing(self) -> Iterator[OwnMetric]:
         tests, counters = self.tests, self.tests.counters
-        yield gauge("muster_tests_waiting", "Tests of lines that wait for their turn.", tests.waiting)
-        yield gauge("muster_tests_under_way", "Tests of lines under way.", tests.under_way)
-        yield counter("muster_tests_total", "Tests of lines begun.", counters.tests)
+        yield gauge("muster_tests_waiting", "Tests that wait for their window or turn.", tests.waiting)
+        yield gauge("muster_tests_under_way", "Tests that load a line now.", tests.under_way)
+        yield counter("muster_tests_total", "Tests that load a line begun.", counters.tests)
         for reason, count in counters.refused.items():
             yield counter("muster_tests_refused_total", "Tests not run.", count, reason=reason)
         for cause, count in counters.stopped.items():

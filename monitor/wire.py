@@ -83,7 +83,8 @@ class Packer:
     @staticmethod
     def _plain(job: Job) -> tuple[object, ...]:
         timing = (job.every, job.timeout, job.retries)
-        return (job.id, job.spec.name, job.target, job.params, timing, dict(job.expect), job.route)
+        rest = (dict(job.expect), job.route, job.windows)
+        return (job.id, job.spec.name, job.target, job.params, timing, *rest)
 
     def _job(self, job: Job) -> tuple[Any, ...]:
         target = (job.target.address, job.target.family)
@@ -98,6 +99,7 @@ class Packer:
             job.retries,
             expect,
             self._once(job.route) if job.route else b"",
+            self._once(job.windows) if job.windows else b"",
         )
 
     def _once(self, value: object) -> bytes:
@@ -130,6 +132,7 @@ class Unpacker:
         retries: int,
         expect: bytes,
         route: bytes,
+        windows: bytes,
     ) -> Job:
         unit, asset, check = key.split("/")
         where = Target(*target, unit=unit, asset=asset)
@@ -147,6 +150,7 @@ class Unpacker:
             retries,
             self._once(expect),
             self._once(route) or None,
+            self._once(windows) or (),
         )
 
     def _once(self, packed: bytes) -> Any:

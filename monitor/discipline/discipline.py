@@ -25,6 +25,7 @@ from monitor.discipline.grant import Grant
 from monitor.discipline.rules import Rules
 from monitor.discipline.turnstile import Ticket, Turnstile
 from monitor.discipline.vitals import USE_METRICS, Vitals
+from monitor.discipline.windows import wait
 from monitor.job import Job, Line, Route
 from monitor.state import State
 from monitor.store.api import Latest
@@ -37,6 +38,8 @@ USE_AGE_S = 900.0
 """A value of use counts for this time, or three intervals."""
 REASONS = ("window", "unhealthy", "in_use", "busy", "budget")
 CAUSES = ("rtt", "bytes", "time")
+ASKED_TURN_S = 600.0
+"""A run that somebody asked for waits no longer for its turn."""
 GRACE_S = 1.0
 """How long a run that must stop may take to do so; then it is ended."""
 
@@ -82,17 +85,14 @@ class Discipline:
         self._turnstile = Turnstile()
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
         self._present: set[str] = set()
+        self.under_way = 0
+        """Tests that load a line now."""
         self._background: set[asyncio.Task[Any]] = set()
 
     @property
     def waiting(self) -> int:
-        """Runs that wait for their turn."""
-        return len(self._turns)
-
-    @property
-    def under_way(self) -> int:
-        """Tests that load a line now."""
-        return len(self._present) - len(self._turns)
+        """Runs that wait for their window or their turn."""
+        return len(self._present) - self.under_way
 
     async def adopt(self, jobs: Iterable[Job]) -> None:
         """Learn which checks there are: those of the lines that tests load are listened to."""
@@ -108,14 +108,20 @@ class Discipline:
             await asyncio.wait(self._background)
 
     @asynccontextmanager
-    async def leave(self, job: Job) -> AsyncIterator[Grant]:
-        """Give a run of `job` its lines until the block ends. Raises NotRun where it may not run."""
+    async def leave(self, job: Job, *, asked: bool = False) -> AsyncIterator[Grant]:
+        """Give a run of `job` its lines until the block ends. Raises NotRun where it may not run.
+
+        A run that somebody asked for waits for no window, and not long for its turn.
+        """
         route, began = job.route or alone(job), time.monotonic()
+        slip = self.rules.slip * job.every
         with self._once(job):
-            self._look(route)
-            async with self._turn(job, route):
+            if not asked:
+                await self._window(job, route)
+            self._look(job, route)
+            async with self._turn(route, min(slip, ASKED_TURN_S) if asked else slip):
                 waited = time.monotonic() - began
-                seen = self._look(route)
+                seen = self._look(job, route)
                 async with self._granted(job, route) as grant:
                     grant.waited, grant.use_known = waited, seen
                     yield grant
@@ -135,10 +141,18 @@ class Discipline:
         finally:
             self._present.discard(job.id)
 
-    def _look(self, route: Route) -> bool:
+    async def _window(self, job: Job, route: Route) -> None:
+        """Wait until a window opens, where that is what the run should do."""
+        local = budget.local(self._clock(), route.lines[0].zone)
+        seconds = wait(job.windows or self.rules.windows, local, job.every)
+        if seconds:
+            await asyncio.sleep(seconds)
+
+    def _look(self, job: Job, route: Route) -> bool:
         """Pass the gate; return whether the use of all lines is known. Raises NotRun."""
-        now, sights = self._clock(), [self._sight(line) for line in route.lines]
-        refusal = gate.refusal(self.rules, budget.local(now, route.lines[0].zone), sights)
+        local = budget.local(self._clock(), route.lines[0].zone)
+        sights = [self._sight(line) for line in route.lines]
+        refusal = gate.closed(job.windows or self.rules.windows, local) or gate.refusal(self.rules, sights)
         if refusal is not None:
             raise self._refused(refusal)
         return all(sight.use_pct is not None for sight in sights)
@@ -163,11 +177,11 @@ class Discipline:
         return max(found, default=None)
 
     @asynccontextmanager
-    async def _turn(self, job: Job, route: Route) -> AsyncIterator[None]:
+    async def _turn(self, route: Route, slip: float) -> AsyncIterator[None]:
         ticket = self._turnstile.enter(line.id for line in route.lines)
         try:
             if not ticket.ready:
-                await self._wait(ticket, self.rules.slip * job.every)
+                await self._wait(ticket, slip)
             yield
         finally:
             for ready in self._turnstile.leave(ticket):
@@ -194,12 +208,14 @@ class Discipline:
         grant, loop = self._grant(job, route, reservation.amount), asyncio.get_running_loop()
         timer = loop.call_later(grant.seconds, grant.hurt)
         self.counters.tests += 1
+        self.under_way += 1
         self.vitals.begin(grant)
         try:
             yield grant
         finally:
             timer.cancel()
             grant.close()
+            self.under_way -= 1
             self.vitals.end(grant)
             self.counters.up_bytes += grant.up_bytes
             self.counters.down_bytes += grant.down_bytes

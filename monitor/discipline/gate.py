@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.discipline.rules import Rules
-from monitor.discipline.windows import any_holds
+from monitor.discipline.windows import Window, any_holds
 from probes.errors import NotRun
 
 
@@ -24,10 +24,15 @@ class Sight:
     """How its round trip time is above the usual one; empty where it is not."""
 
 
-def refusal(rules: Rules, local: datetime, sights: Iterable[Sight]) -> NotRun | None:
-    """Return why no test may begin, None where one may. `local` is the unit's own time."""
-    if not any_holds(rules.windows, local):
-        return NotRun("window", f"{local:%a %H:%M} in the unit lies outside the windows for tests")
+def closed(windows: Collection[Window], local: datetime) -> NotRun | None:
+    """Return that no window is open, None where one is. `local` is the unit's own time."""
+    if any_holds(windows, local):
+        return None
+    return NotRun("window", f"{local:%a %H:%M} in the unit lies outside the windows for this test")
+
+
+def refusal(rules: Rules, sights: Iterable[Sight]) -> NotRun | None:
+    """Return why the lines bear no test now, None where they do."""
     several = tuple(sights)
     for sight in several:
         if sight.down:

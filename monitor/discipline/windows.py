@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 24 * 60
@@ -25,8 +25,9 @@ class Window:
     end: int
 
     @classmethod
-    def parse(cls, text: str) -> Window:
+    def parse(cls, text: object) -> Window:
         """Return what is written. Raises ValueError, saying what to write."""
+        text = str(text)
         found = _WINDOW.fullmatch(text.strip().lower())
         if found is None:
             raise ValueError(f'"{text[:40]}" is no window; {WRITE}')
@@ -35,6 +36,12 @@ class Window:
         if start in (end, DAY_MIN):
             raise ValueError(f'"{text[:40]}" holds no time; {WRITE}')
         return cls(_days(first, last), start, end)
+
+    def opens(self, moment: datetime) -> datetime:
+        """Return when it next begins, after a moment (local time, with its zone)."""
+        clock = time(self.start // 60, self.start % 60, tzinfo=moment.tzinfo)
+        starts = (datetime.combine(moment.date() + timedelta(days=ahead), clock) for ahead in range(9))
+        return next(each for each in starts if each.weekday() in self.days and each > moment)
 
     def holds(self, moment: datetime) -> bool:
         """Tell whether a moment (local time) lies in it."""
@@ -64,7 +71,20 @@ def _days(first: str | None, last: str | None) -> frozenset[int]:
     return frozenset((start + each) % 7 for each in range(count + 1))
 
 
-def any_holds(windows: Iterable[Window], moment: datetime) -> bool:
+def any_holds(windows: Collection[Window], moment: datetime) -> bool:
     """Tell whether a moment lies in one of the windows; without any, it does."""
-    several = tuple(windows)
-    return not several or any(window.holds(moment) for window in several)
+    return not windows or any(window.holds(moment) for window in windows)
+
+
+def wait(windows: Collection[Window], moment: datetime, every: float) -> float | None:
+    """Return how many seconds a run that is due now (local time, with its zone) waits for a window.
+
+    It waits where one opens before the next run is due, `every` seconds from now, and that one would miss
+    it too: else a nightly check whose phase lies in the day would never run. None: it is not to be run.
+    """
+    if any_holds(windows, moment):
+        return 0.0
+    now = moment.timestamp()
+    opens = min(window.opens(moment).timestamp() for window in windows) - now
+    then = datetime.fromtimestamp(now + every, moment.tzinfo)
+    return None if opens >= every or any_holds(windows, then) else opens

@@ -55,7 +55,7 @@ def test_each_reason_is_told() -> None:
     for reason in discipline.REASONS:
         assert f"`not_run({reason})`" in DOC
     at_limit = [Sight("a", Rules().use_limit)]
-    assert refusal(Rules(), budget.local(0, "UTC"), at_limit) is None, "above 70 %, not at it"
+    assert refusal(Rules(), at_limit) is None, "above 70 %, not at it"
 
 
 def test_the_figures_are_those_of_the_code() -> None:

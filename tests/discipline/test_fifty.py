@@ -49,7 +49,7 @@ def by_check(readings: list[Reading]) -> dict[str, Reading]:
 
 
 async def test_all_run_one_at_a_time_on_each_line(tmp_path: Path) -> None:
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     async with ground(tmp_path / "state.db") as yard:
         yard.start(halls(inventory, yard.spec(), seconds=0.02))
         readings = by_check(await yard.settled(100))
@@ -70,7 +70,7 @@ async def test_all_run_one_at_a_time_on_each_line(tmp_path: Path) -> None:
 
 
 async def test_the_budgets_hold_to_the_byte(tmp_path: Path) -> None:
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     rules = Rules(bytes_per_day=2_380_000, share_per_day=0.0, bytes_per_run=400_000)
     async with ground(tmp_path / "state.db", rules) as yard:
         for _ in range(2):
@@ -96,7 +96,7 @@ async def test_the_budgets_hold_to_the_byte(tmp_path: Path) -> None:
 
 
 async def test_who_gets_no_turn_in_time_says_so(tmp_path: Path) -> None:
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     async with ground(tmp_path / "state.db") as yard:
         yard.start(halls(inventory, yard.spec(), every=1.0, seconds=0.05))
         readings = by_check(await yard.settled(100))
@@ -113,7 +113,7 @@ async def test_who_gets_no_turn_in_time_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_restart_keeps_the_days_budget_even_when_killed(tmp_path: Path) -> None:
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     rules = Rules(bytes_per_day=MB, share_per_day=0.0, bytes_per_run=400_000)
     state = tmp_path / "state.db"
     async with ground(state, rules) as yard:
@@ -147,7 +147,7 @@ async def listening(yard: Ground, inventory: Inventory) -> None:
 
 
 async def test_a_risen_rtt_of_a_sibling_ends_the_test_at_once(tmp_path: Path) -> None:
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     async with ground(tmp_path / "state.db") as yard:
         spec = yard.spec()
         tests = {each.unit: each for each in halls(inventory, spec, seconds=10.0, steps=2000)}
@@ -180,7 +180,7 @@ async def test_what_does_not_stop_is_ended(tmp_path: Path) -> None:
         await asyncio.sleep(20)
         return Reading.ok()
 
-    inventory = written(tmp_path / "i.yaml", fifty_and_fifty())
+    inventory = await asyncio.to_thread(written, tmp_path / "i.yaml", fifty_and_fifty())
     async with ground(tmp_path / "state.db") as yard:
         spec = yard.spec()
         route = next(halls(inventory, spec)).route

@@ -37,19 +37,16 @@ METER = ProbeSpec("ifmib", "test", "", Params, LISTEN.run, metrics=(MetricDef("u
     ],
 )
 def test_what_the_lines_say(sights: list[Sight], kind: str | None, said: str) -> None:
-    found = gate.refusal(Rules(), NOON, sights)
+    found = gate.refusal(Rules(), sights)
     assert (found.kind if found else None) == kind
     assert (found.detail if found else "") == said
 
 
-def test_the_window_comes_first() -> None:
-    rules = Rules(windows=(Window.parse("mon-fri 13:00-14:00"),))
-    found = gate.refusal(rules, NOON, [Sight("a", down="x")])
+def test_a_closed_window_is_told_with_the_units_own_time() -> None:
+    found = gate.closed((Window.parse("mon-fri 13:00-14:00"),), NOON)
     assert found is not None
-    assert (found.kind, found.detail) == (
-        "window",
-        "Mon 12:00 in the unit lies outside the windows for tests",
-    )
+    said = "Mon 12:00 in the unit lies outside the windows for this test"
+    assert (found.kind, found.detail) == ("window", said)
 
 
 class Store:
@@ -120,16 +117,52 @@ async def test_a_line_whose_rtt_has_risen_is_left_alone(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+NOON_THERE = datetime(2026, 11, 23, 4, tzinfo=UTC).timestamp()
+MORNING = (Window.parse("07:00-11:00"),)
+
+
 async def test_outside_the_window_nothing_is_run(tmp_path: Path) -> None:
-    windows = (Window.parse("07:00-11:00"),)
-    noon_there = datetime(2026, 11, 23, 4, tzinfo=UTC).timestamp()
-    reading = await once(tmp_path, rules=Rules(windows=windows), clock=lambda: noon_there)
-    assert (reading.kind, reading.detail) == (
-        "window",
-        "Mon 12:00 in the unit lies outside the windows for tests",
-    )
-    morning = noon_there - 4 * 3600
-    assert (await once(tmp_path, rules=Rules(windows=windows), clock=lambda: morning)).outcome is Outcome.OK
+    reading = await once(tmp_path, rules=Rules(windows=MORNING), clock=lambda: NOON_THERE)
+    said = "Mon 12:00 in the unit lies outside the windows for this test"
+    assert (reading.kind, reading.detail) == ("window", said)
+    early = NOON_THERE - 4 * 3600
+    assert (await once(tmp_path, rules=Rules(windows=MORNING), clock=lambda: early)).outcome is Outcome.OK
+
+
+async def test_a_checks_own_windows_count_in_place_of_the_settings(tmp_path: Path) -> None:
+    rules = Rules(windows=MORNING)
+    async with ground(tmp_path / "state.db", rules, clock=lambda: NOON_THERE) as yard:
+        test, _ = await ready(yard)
+        yard.start([replace(test, windows=(Window.parse("mon 12:00-12:01"),))])
+        (reading,) = await yard.settled(1)
+    assert reading.outcome is Outcome.OK
+
+
+class Clock:
+    """The wall's clock, set to a moment."""
+
+    def __init__(self, at: float) -> None:
+        self.ahead = at - time.time()
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+async def test_a_nightly_check_waits_for_its_window_but_not_when_asked(tmp_path: Path) -> None:
+    clock = Clock(NOON_THERE + 10 * 3600 - 1.0)
+    async with ground(tmp_path / "state.db", clock=clock) as yard:
+        test, _ = await ready(yard)
+        nightly = replace(test, every=86_400.0, windows=(Window.parse("22:00-22:01"),))
+        yard.runner.start(nightly, asyncio.get_running_loop().time(), asked=True)
+        (asked,) = await yard.settled(1)
+        assert asked.kind == "window"
+        yard.start([nightly])
+        await asyncio.sleep(0.05)
+        assert (yard.tests.waiting, yard.tests.under_way) == (1, 0)
+        reading = (await yard.settled(2))[1]
+    assert reading.outcome is Outcome.OK
+    assert reading.phases["turn"] > 100
+    assert reading.lag_ms < 200
 
 
 async def test_a_check_does_not_queue_behind_itself(tmp_path: Path) -> None:

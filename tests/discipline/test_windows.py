@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.discipline.windows import DAYS, Window, any_holds
+from inventory.problems import ConfigError
+from monitor import plan
+from monitor.discipline.windows import DAYS, Window, any_holds, wait
+from monitor.units import Units
+from monitor.wire import Packer, card
 
 MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the wall has no zone
 MINUTES = st.integers(0, 7 * 1440 - 1)
@@ -66,3 +72,73 @@ def test_what_is_no_window_is_told(written: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as raised:
         Window.parse(written)
     assert len(str(raised.value)) < 200
+
+
+PERIODS = st.sampled_from([60.0, 900.0, 3600.0, 86_400.0, 7 * 86_400.0])
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@given(
+    MINUTES, st.lists(st.sampled_from(["07:00-21:00", "22:00-06:00", "sat 03:00-03:30"]), max_size=3), PERIODS
+)
+def test_a_run_waits_only_where_the_next_would_miss_the_window_too(
+    minute: int, written: list[str], every: float
+) -> None:
+    windows = [Window.parse(each) for each in written]
+    due = at(minute).replace(tzinfo=SHANGHAI)
+    seconds = wait(windows, due, every)
+    if seconds == 0:
+        assert any_holds(windows, due)
+        return
+    assert not any_holds(windows, due)
+    following = due + timedelta(seconds=every)
+    if seconds is None:
+        until = (due + timedelta(seconds=each) for each in range(0, int(every), 600))
+        assert any_holds(windows, following) or not any(any_holds(windows, each) for each in until)
+        return
+    assert 0 < seconds < every
+    assert not any_holds(windows, following)
+    opens = due + timedelta(seconds=seconds)
+    assert any_holds(windows, opens)
+    assert not any_holds(windows, opens - timedelta(minutes=1))
+
+
+def test_a_wait_over_a_change_of_the_clocks_is_in_real_time() -> None:
+    evening = datetime(2026, 10, 24, 22, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert wait([Window.parse("07:00-08:00")], evening, 86_400.0) == 10 * 3600
+
+
+INVENTORY = """version: 1
+units:
+  - {{id: u, name: U, level: hall, assets: [{{id: a, kind: channel, address: 127.0.0.1, checks: [
+      {check}]}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        ("{probe: iperf3, windows: [night]}", 'checks[0].windows: "night" is no window; write "HH:MM-HH:MM"'),
+        ('{probe: icmp, windows: ["22:00-06:00"]}', '"icmp" does not load a link'),
+        ("{probe: iperf3, windows: [700]}", "windows[0]: must be a text"),
+    ],
+)
+def test_windows_of_a_check_are_checked_at_load(tmp_path: Path, check: str, message: str) -> None:
+    file = tmp_path / "i.yaml"
+    file.write_text(INVENTORY.format(check=check))
+    with pytest.raises(ConfigError) as raised:
+        plan.read(file, [])
+    assert message in str(raised.value)
+    assert "i.yaml:4:" in str(raised.value)
+
+
+def test_windows_of_a_check_reach_the_daemon(tmp_path: Path) -> None:
+    file = tmp_path / "i.yaml"
+    file.write_text(INVENTORY.format(check='{probe: iperf3, windows: ["22:00-06:00"]}'))
+    inventory, _, made = plan.read(file, [])
+    wire = Packer().wire(card(inventory, "u"), list(made.jobs.values()))
+    units = Units()
+    units.apply(wire)
+    (job,) = units.jobs()
+    assert job.windows == (Window.parse("22:00-06:00"),)
+    assert job == made.jobs["u/a/iperf3"]
