@@ -331,4 +331,6 @@ def _behind(
 
 
 def _stops(result: ItemResult) -> bool:
-    return result.status is Status.FAIL or result.blocked_by is not None
+    """Return whether what depends on it can't be judged; what works without headroom stops nothing."""
+    works = result.declared_severity is not None
+    return (result.status is Status.FAIL and not works) or result.blocked_by is not None

@@ -167,9 +167,9 @@ class Measuring:
         if not 0 < ceiling.ms < math.inf:
             text = f"{at} no round trip time is short enough: mend the rate first"
             return Finding(Truth.UNKNOWN, INCONCLUSIVE, detail=text)
-        side = Compare("<=", math.floor(ceiling.ms * 10) / 10)
-        judged = self._sampled(subject, part, side)
-        expected = replace(part, inner=side).text(figure(subject.definition))
+        judged = self._sampled(subject, part, Compare("<=", ceiling.ms))
+        rounded = replace(part, inner=Compare("<=", round(ceiling.ms, 1)))
+        expected = rounded.text(figure(subject.definition))
         binds = f"{ceiling.binding} binds, {at}"
         detail = "; ".join(each for each in (judged.detail, binds) if each)
         return replace(judged, expected=expected, detail="" if judged.truth is Truth.PASS else detail)

@@ -129,7 +129,8 @@ def test_every_condition_of_the_documentation_is_one(written: str) -> None:
 
 def _parsed(raw: object, kind: MetricDef | FactDef) -> bool:
     try:
-        return str(parse(raw, metric=kind)) != ""
+        calendars = checklists.load_calendars([CONFIG / "calendars"])
+        return str(parse(raw, metric=kind, calendars=calendars)) != ""
     except ExpectationError:
         return False
 
