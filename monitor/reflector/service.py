@@ -18,6 +18,7 @@ from probes._resolve import Address
 
 SWEEP_S = 1.0
 TELL_S = 300.0
+FREE_PORT_TRIES = 20
 Tell = Callable[[Mapping[str, int]], None]
 
 
@@ -30,17 +31,27 @@ class Service:
         self._parts: list[Endpoint | Streams] = []
         self.bound: list[Peer] = []
         """The addresses, with the port that was given where 0 was asked for."""
-        busy = Busy()
+        self._key, self._busy = key, Busy()
         try:
             for address, port in addresses:
-                endpoint = Endpoint(address.af, address.sockaddr(port), self.core, busy)
-                self._parts.append(endpoint)
-                streams = Streams(address.af, endpoint.address, self.core, key, busy)
-                self._parts.append(streams)
-                self.bound.append(endpoint.address)
+                self._bind(address, port, FREE_PORT_TRIES if port == 0 else 1)
         except OSError:
             self._close()
             raise
+
+    def _bind(self, address: Address, port: int, tries: int) -> None:
+        """Bind UDP, and TCP to the same port; a free one may be taken for the other, so it is tried again."""
+        endpoint = Endpoint(address.af, address.sockaddr(port), self.core, self._busy)
+        try:
+            streams = Streams(address.af, endpoint.address, self.core, self._key, self._busy)
+        except OSError:
+            endpoint.close()
+            if tries == 1:
+                raise
+            self._bind(address, port, tries - 1)
+            return
+        self._parts += [endpoint, streams]
+        self.bound.append(endpoint.address)
 
     async def run(self, tell: Tell) -> None:
         """Answer until SIGTERM or SIGINT; `tell` the counts every five minutes and at the end."""

@@ -65,35 +65,42 @@ async def _ask(asker: socket.socket, data: bytes, wait: float = 0.1) -> list[byt
         return answers
 
 
+async def _ask_alone(port: int, data: bytes) -> list[bytes]:
+    with _stranger(port) as asker:
+        return await _ask(asker, data, 0.3)
+
+
 async def test_nothing_is_amplified_before_the_handshake(tmp_path: Path) -> None:
     nonce = b"n" * 16
+    hello = plain(Kind.HELLO, bodies.Hello(nonce), HELLO_SIZE)
+    alone = [
+        hello,
+        plain(Kind.HELLO, bodies.Hello(nonce), 1400),
+        plain(Kind.HELLO, bodies.Hello(nonce)),
+        sealed(KEY, Kind.OPEN, 0, 0, bodies.Open(nonce, bytes(16)), OPEN_SIZE),
+        *(sealed(KEY, kind, 77, 5, bodies.Body(), size) for kind in Kind for size in (0, 64, 1400)),
+        *(secrets.token_bytes(size) for size in (0, 1, 20, 36, 100, 1472)),
+        b"MR\x01" + secrets.token_bytes(60),
+    ]
     async with reflecting(tmp_path) as reflector:
+        given = await asyncio.gather(*(_ask_alone(reflector.port, data) for data in alone))
         with _stranger(reflector.port) as asker:
-            (cookie,) = await _ask(asker, plain(Kind.HELLO, bodies.Hello(nonce), HELLO_SIZE))
-            shown = unpack(bodies.Cookie, opened(cookie, b"").body)
-            ask = bodies.Open(nonce, shown.cookie)
-            wrong = sealed(bytes(32), Kind.OPEN, 0, 0, ask, OPEN_SIZE)
-            asked = [
-                plain(Kind.HELLO, bodies.Hello(nonce), HELLO_SIZE),
-                plain(Kind.HELLO, bodies.Hello(nonce), 1400),
-                plain(Kind.HELLO, bodies.Hello(nonce)),
-                sealed(KEY, Kind.OPEN, 0, 0, bodies.Open(nonce, bytes(16)), OPEN_SIZE),
+            (cookie,) = await _ask(asker, hello)
+            ask = bodies.Open(nonce, unpack(bodies.Cookie, opened(cookie, b"").body).cookie)
+            short, wrong, right = (
                 sealed(KEY, Kind.OPEN, 0, 0, ask),
-                wrong,
-                *(sealed(KEY, kind, 77, 5, bodies.Body(), size) for kind in Kind for size in (0, 64, 1400)),
-                *(secrets.token_bytes(size) for size in (0, 1, 20, 36, 100, 1472)),
-                b"MR\x01" + secrets.token_bytes(60),
+                sealed(bytes(32), Kind.OPEN, 0, 0, ask, OPEN_SIZE),
                 sealed(KEY, Kind.OPEN, 0, 0, ask, OPEN_SIZE),
-            ]
-            given = [await _ask(asker, data, 0.03) for data in asked]
+            )
+            with_cookie = [await _ask(asker, data, 0.2) for data in (short, wrong, right)]
         counts = await reflector.stop()
-    for data, answers in zip(asked, given, strict=True):
-        assert sum(map(len, answers)) <= len(data), header(data)
-    assert [len(answers) for answers in given[:6]] == [1, 1, 0, 0, 0, 1]
-    assert header(given[5][0]).kind is Kind.REFUSED
-    assert header(given[-1][0]).kind is Kind.OPENED
-    assert counts["dropped_no_cookie"] == 2
-    assert counts["refused_auth"] == 1
+    for data, answers in zip([*alone, short, wrong, right], [*given, *with_cookie], strict=True):
+        assert sum(map(len, answers)) <= len(data)
+    assert [len(answers) for answers in given[:4]] == [1, 1, 0, 0]
+    assert [[header(answer).kind for answer in answers] for answers in with_cookie] == [
+        [], [Kind.REFUSED], [Kind.OPENED],
+    ]  # fmt: skip
+    assert (counts["dropped_no_cookie"], counts["refused_auth"]) == (2, 1)
     assert counts["malformed"]
 
 
@@ -154,7 +161,7 @@ async def test_trains_both_ways(tmp_path: Path, host: str) -> None:
             assert (train.overflowed, train.stepped, train.stopped) == (0, False, "")
             times = [at_ns for _, at_ns in train.arrived]
             assert times == sorted(times)
-            assert (times[-1] - times[0]) / 1e9 == pytest.approx(199 * 1200 * 8 / 40e6, rel=0.5)
+            assert (times[-1] - times[0]) / 1e9 > 0.95 * 199 * 1200 * 8 / 40e6
         headers = 28 if host == "127.0.0.1" else 48
         assert session.sent_bytes > 200 * (1200 + headers)
         assert session.received_bytes > 200 * (1200 + headers)

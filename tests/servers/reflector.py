@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from probes.network._reflect_keys import unit_key, written
-from tests.servers.netns import Namespace
 
 MASTER = "a master secret of the tests"
 UNIT = "gz-tianhe"
@@ -45,25 +45,18 @@ def key_file(home: Path, unit: str = UNIT) -> Path:
     return path
 
 
-async def start(
-    home: Path, *options: str, host: str = "127.0.0.1", port: int = 0, inside: Namespace | None = None
-) -> Reflector:
-    """Start a reflector with the tests' key, perhaps `inside` a namespace, and wait until it answers."""
-    log = home / f"reflect-{port}.log"
-    listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    command: tuple[str, ...] = (
-        sys.executable, "-m", "monitor.cli", "reflect", "--listen", listen, "--key-file",
-        str(key_file(home)), "--log", "json", *options,
-    )  # fmt: skip
-    if inside is not None:
-        command = inside.command(*command)
+async def start(home: Path, *arguments: str) -> Reflector:
+    """Run `muster` with these arguments and wait until it answers."""
+    log = home / f"{uuid.uuid4().hex}.log"
     with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
-    reflector = Reflector(process, port, log)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "monitor.cli", *arguments, "--log", "json", stdout=out, stderr=out
+        )
     async with asyncio.timeout(20):
         while '"answering"' not in log.read_text("utf-8"):
             assert process.returncode is None, log.read_text("utf-8")
             await asyncio.sleep(0.05)
+    reflector = Reflector(process, 0, log)
     bound = reflector.entries()[0]["port"]
     assert isinstance(bound, int)
     reflector.port = bound
@@ -71,14 +64,21 @@ async def start(
 
 
 @asynccontextmanager
-async def reflecting(
-    home: Path, *options: str, host: str = "127.0.0.1", inside: Namespace | None = None
-) -> AsyncIterator[Reflector]:
-    """Run a reflector, and end it."""
-    reflector = await start(home, *options, host=host, inside=inside)
+async def started(home: Path, *arguments: str) -> AsyncIterator[Reflector]:
+    """Run `muster reflect` with these arguments, and end it."""
+    reflector = await start(home, *arguments)
     try:
         yield reflector
     finally:
         if reflector.process.returncode is None:
             reflector.process.kill()
             await reflector.process.wait()
+
+
+@asynccontextmanager
+async def reflecting(home: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[Reflector]:
+    """Run a reflector with the tests' key on a free port, and end it."""
+    listen = f"[{host}]:0" if ":" in host else f"{host}:0"
+    key = str(key_file(home))
+    async with started(home, "reflect", "--listen", listen, "--key-file", key, *options) as reflector:
+        yield reflector
