@@ -123,7 +123,7 @@ def _measured(train: Train, counted: Answer, first: dict[int, int]) -> Answer:
     _check_span(float(times.max()), float(sent[-1]))
     bits = train.size * 8e9
     pace = float(sent[-1] / (sequences[-1] - sequences[0]))
-    line, policed = _line(sequences, times, pace, unpaced=train.unpaced)
+    line, policed = _line(sequences, times, sent, unpaced=train.unpaced)
     sent_bps = bits / max(pace, 1.0)
     rate = min(bits / line.slope, sent_bps) if line.slope > 0 else 0.0
     delays = times - sent
@@ -139,14 +139,14 @@ def _measured(train: Train, counted: Answer, first: dict[int, int]) -> Answer:
     )  # fmt: skip
 
 
-def _line(sequences: Floats, times: Floats, pace: float, *, unpaced: bool) -> tuple[Line, bool]:
+def _line(sequences: Floats, times: Floats, sent: Floats, *, unpaced: bool) -> tuple[Line, bool]:
     """Return the line through the steady part, and whether a policer dropped what is missing."""
-    spanned = steady(sequences, times, regular=unpaced)
+    spanned = steady(sequences, times, sent, regular=unpaced)
     span = sequences[-1] - sequences[0] + 1
     if 1 - len(sequences) / span <= HEAVY:
         return spanned, False
     came = steady(np.arange(len(sequences), dtype=np.float64), np.sort(times), regular=unpaced)
-    if spanned.slope * SLOWED <= pace:
+    if spanned.slope * SLOWED <= sent[-1] / (span - 1):
         return came, True
     return (came if came.roughness < spanned.roughness else spanned), False
 

@@ -8,7 +8,7 @@ was faster, as the credit of a token bucket is.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ FASTER = 1.1
 """The tail takes at least so much longer per packet than the head where the head is a bucket's credit."""
 BETTER = 0.6
 """Two lines must leave at most this share of one line's squares."""
+OWN_KNEE = 1.07
+"""A tail that took at most so much longer to arrive than to be sent was slowed by its sender."""
 LEAST_TAIL, TAIL_SHARE = 6, 0.15
 """The tail must be at least that many packets, and that share of the packets or of the time."""
 REGULAR, WITHIN, OUTLIER = 0.75, 0.15, 1.6
@@ -31,26 +33,30 @@ MOST_OUTLIERS = 0.15
 class Line:
     """A fitted line: `slope` in ns a packet, its relative standard error, and how many points it is of.
 
-    `roughness` is the residuals' standard deviation in packets' times.
+    `roughness` is the residuals' standard deviation in packets' times; `start` the first point's index.
     """
 
     slope: float
     spread: float
     points: int
     roughness: float
+    start: int = 0
 
 
-def steady(x: Floats, times: Floats, *, regular: bool = False) -> Line:
+def steady(x: Floats, times: Floats, sent: Floats | None = None, *, regular: bool = False) -> Line:
     """Return the line through the part after the knee, or through all where there is none.
 
-    `x` counts packets (rising), `times` are ns. `regular`: the sender left no gaps, so that a gap beyond the
+    `x` counts packets (rising), `times` and `sent` are ns of arrival and of sending. A knee that the sender
+    made itself is none, where `sent` is given. `regular`: the sender left no gaps, so that a gap beyond the
     usual one holds somebody else's packet and is shortened to the usual.
     """
     start = _knee(x, times)
+    if start and sent is not None and times[-1] - times[start] < OWN_KNEE * (sent[-1] - sent[start]):
+        start = 0
     x, times = x[start:], times[start:]
     if regular:
         times = _without_others(x, times)
-    return _fit(x, times)
+    return replace(_fit(x, times), start=start)
 
 
 def _knee(x: Floats, times: Floats) -> int:
