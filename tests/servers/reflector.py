@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.network._reflect_keys import unit_key, written
+from tests.servers.netns import Namespace
 
 MASTER = "a master secret of the tests"
 UNIT = "gz-tianhe"
@@ -45,13 +46,14 @@ def key_file(home: Path, unit: str = UNIT) -> Path:
     return path
 
 
-async def start(home: Path, *arguments: str) -> Reflector:
-    """Run `muster` with these arguments and wait until it answers."""
+async def start(home: Path, *arguments: str, inside: Namespace | None = None) -> Reflector:
+    """Run `muster` with these arguments, perhaps `inside` a namespace, and wait until it answers."""
     log = home / f"{uuid.uuid4().hex}.log"
+    command: tuple[str, ...] = (sys.executable, "-m", "monitor.cli", *arguments, "--log", "json")
+    if inside is not None:
+        command = inside.command(*command)
     with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "monitor.cli", *arguments, "--log", "json", stdout=out, stderr=out
-        )
+        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
     async with asyncio.timeout(20):
         while '"answering"' not in log.read_text("utf-8"):
             assert process.returncode is None, log.read_text("utf-8")
@@ -64,9 +66,9 @@ async def start(home: Path, *arguments: str) -> Reflector:
 
 
 @asynccontextmanager
-async def started(home: Path, *arguments: str) -> AsyncIterator[Reflector]:
+async def started(home: Path, *arguments: str, inside: Namespace | None = None) -> AsyncIterator[Reflector]:
     """Run `muster reflect` with these arguments, and end it."""
-    reflector = await start(home, *arguments)
+    reflector = await start(home, *arguments, inside=inside)
     try:
         yield reflector
     finally:
@@ -76,9 +78,12 @@ async def started(home: Path, *arguments: str) -> AsyncIterator[Reflector]:
 
 
 @asynccontextmanager
-async def reflecting(home: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[Reflector]:
-    """Run a reflector with the tests' key on a free port, and end it."""
+async def reflecting(
+    home: Path, *options: str, host: str = "127.0.0.1", inside: Namespace | None = None
+) -> AsyncIterator[Reflector]:
+    """Run a reflector with the tests' key on a free port, perhaps `inside` a namespace, and end it."""
     listen = f"[{host}]:0" if ":" in host else f"{host}:0"
     key = str(key_file(home))
-    async with started(home, "reflect", "--listen", listen, "--key-file", key, *options) as reflector:
+    arguments = ("reflect", "--listen", listen, "--key-file", key, *options)
+    async with started(home, *arguments, inside=inside) as reflector:
         yield reflector
