@@ -8,7 +8,7 @@ loss events (losses at least one round trip apart), an event is one loss, as in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +17,27 @@ from monitor.job import Job
 from monitor.readiness.calendars import DAY_S
 from monitor.readiness.conditions import Truth
 from monitor.readiness.finding import EXPECTATION, INCONCLUSIVE, NOT_MEASURED, Finding
+from monitor.readiness.sampling import Floats
 from monitor.readiness.statistics import MAX_PACKETS, LossTest
-from monitor.store.api import OUTCOME_CODES, Evidence
+from monitor.store.api import OUTCOME_CODES, Evidence, Window
 
-_OK, _FAILED = OUTCOME_CODES["ok"], OUTCOME_CODES["failed"]
+_FAILED = OUTCOME_CODES["failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
-    """One reading's packets: how many were sent and lost, and in how many events."""
+class Bursts:
+    """Readings as packets in order of time: how many were sent and lost, in how many events (whole numbers)."""
 
-    at: float
-    packets: int
-    lost: int
-    events: int
+    at: Floats
+    packets: Floats
+    lost: Floats
+    events: Floats
+
+    def rows(self) -> Iterator[tuple[float, int, int, int]]:
+        """Yield (time, packets, lost, events) of each burst that has packets."""
+        keep = self.packets > 0
+        counts = (column[keep].astype(np.int64).tolist() for column in (self.packets, self.lost, self.events))
+        return zip(self.at[keep].tolist(), *counts, strict=True)
 
 
 @dataclass(slots=True)
@@ -42,13 +49,6 @@ class Tally:
     events: int = 0
     at: float = math.nan
     held: bool | None = None
-
-    def add(self, burst: Burst) -> None:
-        """Count one more burst."""
-        self.packets += burst.packets
-        self.lost += burst.lost
-        self.events += burst.events
-        self.at = burst.at
 
     def text(self, packets_per_loss: float, test: LossTest) -> str:
         """Return the figures for people, with the boundaries at this many packets."""
@@ -64,11 +64,14 @@ class Tally:
         )
 
 
-def replayed(bursts: Iterator[Burst], test: LossTest) -> tuple[Tally | None, Tally]:
+def replayed(bursts: Bursts, test: LossTest) -> tuple[Tally | None, Tally]:
     """Return the last test that ended (None: none did) and the one under way."""
     ended, running = None, Tally()
-    for burst in bursts:
-        running.add(burst)
+    for at, packets, lost, events in bursts.rows():
+        running.at = at
+        running.packets += packets
+        running.lost += lost
+        running.events += events
         held = test.passes(running.packets, running.events)
         if held is not None or test.truncated(running.packets):
             running.held = held
@@ -85,48 +88,45 @@ def origin(now: float, max_age: float) -> float:
     return math.floor((now - back) / DAY_S) * DAY_S
 
 
-def bursts(evidence: Evidence, job: Job, name: str, start: float, end: float) -> Iterator[Burst]:
-    """Yield the bursts of a check; `name` says which way: `loss_pct` there and back, `loss_up_pct`...
+def read(evidence: Evidence, job: Job, name: str, start: float, end: float) -> Bursts:
+    """Return the bursts of a check; `name` says which way: `loss_pct` there and back, `loss_up_pct`...
 
     A failed reading without counts is one packet that was lost; `error` and `not_run` sent nothing.
     """
     sent = evidence.window(job.id, "sent", start, end)
-    columns = {"sent": sent.values}
-    for other in ("received", "loss_events", "loss_down_pct", name):
-        window = evidence.window(job.id, other, start, end)
-        known = dict(zip(window.times.tolist(), window.values.tolist(), strict=True))
-        columns[other] = np.array([known.get(at, math.nan) for at in sent.times.tolist()])
-    for place in np.flatnonzero(sent.outcomes <= _FAILED).tolist():
-        values = {key: float(column[place]) for key, column in columns.items()}
-        burst = _burst(float(sent.times[place]), values, name, failed=sent.outcomes[place] == _FAILED)
-        if burst is not None:
-            yield burst
+    failed = sent.outcomes == _FAILED
+
+    def column(metric: str) -> Floats:
+        if job.spec.metric(metric) is None:
+            return np.full(len(sent.times), np.nan)
+        window = evidence.window(job.id, metric, start, end)
+        return window.values if np.array_equal(window.times, sent.times) else _matched(window, sent.times)
+
+    packets = np.where(sent.outcomes <= _FAILED, sent.values, np.nan)
+    packets, lost = _counted(packets, column, name)
+    unknown = np.isnan(packets) | np.isnan(lost)
+    whole = np.where(np.isnan(sent.values), 1.0, sent.values)
+    packets = np.where(unknown, np.where(failed, whole, 0.0), packets)
+    lost = np.where(unknown, packets, lost)
+    events = column("loss_events")
+    counted = np.where(events > 0, np.minimum(lost, events), lost)
+    return Bursts(sent.times, np.rint(packets), np.rint(lost), np.maximum(np.rint(counted), lost > 0))
 
 
-def _burst(at: float, values: dict[str, float], name: str, *, failed: bool) -> Burst | None:
-    sent = values["sent"]
-    if not sent > 0:
-        return Burst(at, 1, 1, 1) if failed else None
-    packets, lost = _counted(values, name)
-    if math.isnan(lost):
-        packets, lost = (sent, sent) if failed else (0.0, 0.0)
-    if packets <= 0:
-        return None
-    events = values["loss_events"]
-    counted = min(lost, events) if events > 0 else lost
-    return Burst(at, round(packets), round(lost), max(round(counted), int(lost > 0)))
+def _matched(window: Window, times: Floats) -> Floats:
+    known = dict(zip(window.times.tolist(), window.values.tolist(), strict=True))
+    return np.array([known.get(at, math.nan) for at in times.tolist()])
 
 
-def _counted(values: dict[str, float], name: str) -> tuple[float, float]:
+def _counted(sent: Floats, column: Callable[[str], Floats], name: str) -> tuple[Floats, Floats]:
     """Return packets and how many of them were lost (NaN where that was not reported)."""
-    sent, share = values["sent"], values[name] / 100
+    if name == "loss_pct":
+        received = column("received")
+        if not np.isnan(received).all():
+            return sent, np.maximum(0.0, sent - received)
     if name == "loss_up_pct":
-        gone = values["loss_down_pct"]
-        sent -= 0.0 if math.isnan(gone) else round(sent * gone / 100)
-        return sent, round(sent * share) if not math.isnan(share) else math.nan
-    if name == "loss_down_pct" or math.isnan(values["received"]):
-        return sent, round(sent * share) if not math.isnan(share) else math.nan
-    return sent, max(0.0, sent - values["received"])
+        sent = sent - np.nan_to_num(np.rint(sent * column("loss_down_pct") / 100))
+    return sent, np.rint(sent * column(name) / 100)
 
 
 def judged(
@@ -136,7 +136,7 @@ def judged(
     per_loss = max(packets_per_loss, 12.0)
     test = LossTest.of(per_loss)
     expected = f"at most 1 loss in {per_loss:.0f} packets"
-    ended, running = replayed(bursts(evidence, job, name, origin(now, max_age), now), test)
+    ended, running = replayed(read(evidence, job, name, origin(now, max_age), now), test)
     if ended is None and not running.packets:
         text = "the check reports no packet counts (sent) to test"
         return Finding(Truth.UNKNOWN, NOT_MEASURED, detail=text, expected=expected)

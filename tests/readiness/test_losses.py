@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.readiness.losses import Burst, origin, replayed
+from monitor.readiness.losses import Bursts, origin, replayed
 from monitor.readiness.results import ItemResult
 from monitor.readiness.statistics import LossTest
 from monitor.readiness.verdict import Status
@@ -179,8 +179,9 @@ def test_each_way_by_itself(echo: World, way: str, status: Status) -> None:
 # The replay itself
 
 
-def bursts(lost: Iterable[int], sent: int) -> list[Burst]:
-    return [Burst(60.0 * index, sent, each, each) for index, each in enumerate(lost)]
+def bursts(lost: list[int], sent: int) -> Bursts:
+    values = np.array(lost, dtype=float)
+    return Bursts(60.0 * np.arange(len(lost), dtype=float), np.full(len(lost), float(sent)), values, values)
 
 
 @pytest.mark.parametrize(("times", "right"), [(1.0, True), (4.0, False)])
@@ -211,15 +212,13 @@ def _first(lost: list[int], sent: int, test: LossTest) -> bool | None:
 def test_the_replay_restarts_after_each_decision(lost: list[int], sent: int) -> None:
     """What came before a decision does not matter for the next."""
     test = LossTest.of(50)
-    all_bursts = bursts(lost, sent)
-    ended, running = replayed(iter(all_bursts), test)
+    ended, running = replayed(bursts(lost, sent), test)
     if ended is None:
         assert running.packets == sent * len(lost)
         return
-    rest = [each for each in all_bursts if each.at > ended.at]
-    assert running.packets == sum(each.packets for each in rest)
-    assert running.lost == sum(each.lost for each in rest)
-    assert replayed(iter(rest), test)[0] is None
+    rest = lost[round(ended.at / 60) + 1 :]
+    assert (running.packets, running.lost) == (sent * len(rest), sum(rest))
+    assert replayed(bursts(rest, sent), test)[0] is None
 
 
 @given(st.floats(1.7e9, 1.9e9), st.floats(0, 12 * 3600), st.floats(60, 3 * 86400))
