@@ -63,9 +63,17 @@ class Core:
 
     def note_exit(self, session: int, sequence: int, at_ns: int) -> None:
         """Take the kernel's time of sending the answer to an echo."""
-        found = self.sessions.get(session, 0.0)
+        found = self.sessions.known(session)
         if found is not None:
             found.exit = (sequence, at_ns)
+
+    def stepped(self) -> None:
+        """Note that our realtime clock was stepped: what was timed so far means nothing."""
+        self.counts["clock_steps"] += 1
+        for session in self.sessions:
+            session.echoes_stepped = True
+            if session.train is not None:
+                session.train.stepped = True
 
     def sweep(self, now: float) -> None:
         """End what has been silent for too long."""

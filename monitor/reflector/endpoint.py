@@ -86,6 +86,8 @@ class Endpoint:
     def _read(self) -> None:
         core = self._core
         stepped = self._clock.look() is None
+        if stepped:
+            core.stepped()
         self._take_departures(core)
         for _ in range(BATCH):
             try:

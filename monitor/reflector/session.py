@@ -119,6 +119,10 @@ class Sessions:
         session = self._sessions.get(number)
         return session if session and now - session.heard <= self._limits.idle_s else None
 
+    def known(self, number: int) -> Reflected | None:
+        """Return the session of that id, where it was not removed yet."""
+        return self._sessions.get(number)
+
     def opened_by(self, nonce: bytes, now: float) -> Reflected | None:
         """Return the session that was opened with this nonce."""
         number = self._nonces.get(nonce)

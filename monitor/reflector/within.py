@@ -112,7 +112,6 @@ class Within:
         sequence = unpack(bodies.Echo, request.frame.body).sequence
         session.echo_count += 1
         session.echoes.add(sequence, request.received_ns)
-        session.echoes_stepped |= request.heard.stepped
         self._counts["echoes"] += 1
         state, error_us = self._clock_bits(request)
         answer = bodies.Echoed(
@@ -176,7 +175,6 @@ class Within:
         if train is None or train.up or data.train != train.number or request.size != train.size:
             self._counts["dropped_unannounced"] += 1
             return
-        train.stepped |= request.heard.stepped
         train.records.add(data.sequence, request.received_ns)
 
     def _report(self, request: Request) -> Answer:

@@ -23,6 +23,7 @@ from probes.network._reflect_session import Session, open_session
 from probes.network._reflect_stream import tcp_stream
 from probes.network._reflect_wire import HELLO_SIZE, OPEN_SIZE, Frame, Kind, header, opened, plain, sealed
 from probes.network._sockets import Poller
+from probes.network._train_pace import Paced
 from tests.probing import shared_here
 from tests.servers.liar import KEY, Seal, lying, port_of, reflector_here
 from tests.servers.reflector import reflecting
@@ -205,6 +206,33 @@ async def test_a_train_is_stopped_when_others_suffer() -> None:
     assert (up.stopped, down.stopped) == ("others suffer", "others suffer")
     assert 0 < len(up.sent) < 2000
     assert down.sent == ()
+
+
+async def test_cancelling_ends_the_thread_that_sends() -> None:
+    async with reflector_here() as service, _session(port_of(service)) as session:
+        sending = asyncio.create_task(session.train_down(4000, 200, 2e6, _soon(5)))
+        await asyncio.sleep(0.2)
+        sending.cancel()
+        started = time.perf_counter()
+        await asyncio.wait([sending])
+        assert sending.cancelled()
+        assert time.perf_counter() - started < 0.5
+        sent = session.sent_bytes
+        await asyncio.sleep(0.05)
+        assert session.sent_bytes == sent
+
+
+async def test_a_step_of_the_reflector_s_clock_is_told_of_trains_and_echoes() -> None:
+    async with reflector_here() as service, _session(port_of(service)) as session:
+        steady = await session.train_down(5, 200, 0, _soon())
+        await session.train_up(5, 200, 0, _soon())
+        service.core.stepped()
+        train, _ = await session.announce(5, 200, _soon())
+        service.core.stepped()
+        report = await session.echo_records(_soon())
+        stepped = await session.arrivals(train, 5, 200, 0, Paced(), _soon())
+    assert report.state & bodies.TRAIN_STEPPED
+    assert (steady.stepped, stepped.stepped) == (False, True)
 
 
 async def test_a_session_that_ends_ends_its_train() -> None:
