@@ -10,6 +10,7 @@ import pytest
 
 from inventory.load import load as load_inventory
 from inventory.problems import ConfigError, Problem
+from monitor.paths import shipped
 from monitor.readiness import consistency
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.checklists import load, load_calendars
@@ -136,6 +137,9 @@ def with_item(old: str, new: str) -> str:
         ("check: icmp", "check: icmp, soak: {window: 30d}", "reaches past the 14 days"),
         ("check: icmp", "check: icmp, soak: {window: 1h, calendar: 24x6}", 'unknown calendar "24x6"'),
         ("'<= 4'", "{p95: '<= 4', over: 15d}", "reaches past the 14 days"),
+        ("'<= 4'", "{p95: '<= 4', over: 1d, calendar: 24x6}", 'unknown calendar "24x6"'),
+        ("'<= 4'", "'>= requirement'", "rtt_ms is the better the less it is"),
+        ("'<= 4'", "{p50: '<= requirement', over: 1d}", "p50 hides the tail that the requirement is about"),
         ("'<= 4'", "{mean: '<= 4', over: 1d}", "a mean is never judged"),
         ("check: icmp", "check: icmp, applies_when: {unit.levle: hall}", 'did you mean "unit.level"?'),
         ("check: icmp, expect: {rtt_ms: '<= 4'}", "attest: {role: operator}, max_age: 1h", "an item that is not measured has no max_age"),
@@ -157,6 +161,31 @@ def test_bad_checklists(tmp_path: Path) -> None:
     assert 'checklist "a" is already defined' in refused(tmp_path, head, head)[0]
     assert "is written twice" in refused(tmp_path, f"{head}items:\n  - {ITEM}\n  - {ITEM}\n")[0]
     assert "unknown version" in refused(tmp_path, "\nversion: 2\nid: a\n")[0]
+
+
+def test_a_window_of_business_hours_reaches_back_by_the_calendar(tmp_path: Path) -> None:
+    """76 h of the shipped 38 h a week are two weeks; a minute more reaches past raw retention."""
+    calendars = load_calendars([shipped("config") / "calendars"])
+    for over, good in (("76h", True), ("4561 min", False)):
+        written = f"{{p95: '<= 4', over: {over}, calendar: counter-hours}}"
+        (tmp_path / "lists.yaml").write_text(with_item("'<= 4'", written), "utf-8")
+        if good:
+            [checklist] = load([tmp_path], calendars=calendars, registry=Registry()).values()
+            assert str(checklist.items["x"].expect[0][1]) == "p95 <= 4 over 76h of counter-hours"
+        else:
+            with pytest.raises(ConfigError, match="reaches past the 14 days"):
+                load([tmp_path], calendars=calendars, registry=Registry())
+
+
+def test_another_calendar_is_asked_besides() -> None:
+    calendars = load_calendars([shipped("config") / "calendars"])
+    metric = MetricDef("rtt_ms", "ms")
+    always = parse({"p95": "<= 4", "over": "24h"}, metric=metric)
+    business = parse(
+        {"p95": "<= 3", "over": "24h", "calendar": "counter-hours"}, metric=metric, calendars=calendars
+    )
+    assert tightens(always, business) is None
+    assert tightens(business, business) is True
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
