@@ -324,8 +324,8 @@ class Statistic(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class All(Condition):
-    """Every one of some conditions."""
+class Junction(Condition):
+    """Several conditions as one."""
 
     conditions: tuple[Condition, ...]
 
@@ -333,6 +333,15 @@ class All(Condition):
     def instant(self) -> bool:
         """Whether all parts are."""
         return all(each.instant for each in self.conditions)
+
+    def parts(self) -> tuple[Condition, ...]:
+        """Return the leaves of all."""
+        return tuple(leaf for each in self.conditions for leaf in each.parts())
+
+
+@dataclass(frozen=True, slots=True)
+class All(Junction):
+    """Every one of some conditions."""
 
     def judge(self, value: Value) -> Truth:
         """Return the Kleene "and"."""
@@ -342,25 +351,14 @@ class All(Condition):
         """Return the Kleene "and"."""
         return conjunction([each.decide(value, judge) for each in self.conditions])
 
-    def parts(self) -> tuple[Condition, ...]:
-        """Return the leaves of all."""
-        return tuple(leaf for each in self.conditions for leaf in each.parts())
-
     def text(self, figure: Figure) -> str:
         """Return it for people."""
         return f"({' and '.join(each.text(figure) for each in self.conditions)})"
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf(Condition):
+class AnyOf(Junction):
     """At least one of some conditions."""
-
-    conditions: tuple[Condition, ...]
-
-    @property
-    def instant(self) -> bool:
-        """Whether all parts are."""
-        return all(each.instant for each in self.conditions)
 
     def judge(self, value: Value) -> Truth:
         """Return the Kleene "or"."""
@@ -369,10 +367,6 @@ class AnyOf(Condition):
     def decide(self, value: Value, judge: Judge) -> Truth:
         """Return the Kleene "or"."""
         return disjunction([each.decide(value, judge) for each in self.conditions])
-
-    def parts(self) -> tuple[Condition, ...]:
-        """Return the leaves of all."""
-        return tuple(leaf for each in self.conditions for leaf in each.parts())
 
     def text(self, figure: Figure) -> str:
         """Return it for people."""
