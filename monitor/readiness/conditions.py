@@ -261,19 +261,24 @@ class Contains(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement(Condition):
-    """A bound that the capacity model gives (`<= requirement`)."""
-
-    op: str
+class Deferred(Condition):
+    """What takes more than one reading's value: a window, or the capacity model."""
 
     @property
     def instant(self) -> bool:
-        """False: the bound is not known yet."""
+        """False."""
         return False
 
     def judge(self, value: Value) -> Truth:  # noqa: ARG002 - no value decides it alone
-        """Return UNKNOWN: without the model nothing is required, and an empty requirement is not zero."""
+        """Return UNKNOWN: one reading is no window, and without the model nothing is required."""
         return UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement(Deferred):
+    """A bound that the capacity model gives (`<= requirement`); none is not zero."""
+
+    op: str
 
     def bounded(self, bound: float) -> Compare:
         """Return the comparison once the bound is known."""
@@ -285,7 +290,7 @@ class Requirement(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class Statistic(Condition):
+class Statistic(Deferred):
     """A statistic of a metric's readings over a window: a quantile, or an extreme.
 
     `name` as written (p95, q05, min, max), `quantile` in (0, 1) or None for an extreme,
@@ -300,11 +305,6 @@ class Statistic(Condition):
     calendar: Calendar = ALWAYS_OPEN
 
     @property
-    def instant(self) -> bool:
-        """False: it needs a window."""
-        return False
-
-    @property
     def span(self) -> float:
         """Seconds from the window's start until now in usual weeks; infinite where it is never open."""
         return self.over * WEEK_S / self.calendar.weekly if self.calendar.weekly else math.inf
@@ -313,10 +313,6 @@ class Statistic(Condition):
     def window(self) -> str:
         """The window in words."""
         return self.over_text if self.calendar.always else f"{self.over_text} of {self.calendar.id}"
-
-    def judge(self, value: Value) -> Truth:  # noqa: ARG002 - no value decides it alone
-        """Return UNKNOWN: one reading is no window."""
-        return UNKNOWN
 
     def text(self, figure: Figure) -> str:
         """Return it for people."""

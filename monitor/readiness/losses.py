@@ -26,7 +26,7 @@ _FAILED = OUTCOME_CODES["failed"]
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Readings as packets in order of time: how many were sent and lost, in how many events (whole numbers)."""
+    """Readings as packets, in order of time: how many were sent and lost, and in how many events."""
 
     at: Floats
     packets: Floats
