@@ -151,8 +151,8 @@ async def test_a_session_is_bound_to_its_address() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_trains_both_ways(tmp_path: Path, host: str) -> None:
-    async with reflecting(tmp_path, host=host) as reflector, _session(reflector.port, host=host) as session:
+async def test_trains_both_ways(host: str) -> None:
+    async with reflector_here(host=host) as service, _session(port_of(service), host=host) as session:
         for train in (
             await session.train_down(200, 1200, 40e6, _soon()),
             await session.train_up(200, 1200, 40e6, _soon()),
@@ -366,23 +366,22 @@ async def test_a_stream_with_another_key_or_beyond_the_limits_is_refused() -> No
         assert "streams" not in service.counts
 
 
-async def test_garbage_over_tcp_is_dropped(tmp_path: Path) -> None:
-    async with reflecting(tmp_path) as reflector:
+async def test_garbage_over_tcp_is_dropped() -> None:
+    async with reflector_here() as service:
         for garbage in (
             b"GET / HTTP/1.0\r\n\r\n",
             struct.pack("!H", 5) + b"abcde",
             secrets.token_bytes(3000),
         ):
-            reader, writer = await asyncio.open_connection("127.0.0.1", reflector.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port_of(service))
             writer.write(garbage)
             with contextlib.suppress(ConnectionError):
                 assert await asyncio.wait_for(reader.read(100), 6) == b""
             writer.close()
-        counts = await reflector.stop()
-    assert counts["malformed"] == 3
+        assert service.counts["malformed"] == 3
 
 
-async def test_what_a_stranger_sends_makes_no_state(tmp_path: Path) -> None:
+async def test_what_a_stranger_sends_makes_no_state() -> None:
     async with reflector_here() as service:
         with _stranger(port_of(service)) as asker:
             for number in range(300):

@@ -27,9 +27,11 @@ Lie = Callable[[Frame, Seal], Iterable[bytes] | None]
 
 
 @asynccontextmanager
-async def reflector_here(limits: Limits | None = None, port: int = 0) -> AsyncIterator[Service]:
+async def reflector_here(
+    limits: Limits | None = None, port: int = 0, host: str = "127.0.0.1"
+) -> AsyncIterator[Service]:
     """Run an honest reflector on this loop."""
-    address = numeric("127.0.0.1")
+    address = numeric(host)
     assert address is not None
     service, over = Service([(address, port)], KEY, limits or Limits()), asyncio.Event()
     serving = asyncio.create_task(service.serve(over, lambda counts: None))

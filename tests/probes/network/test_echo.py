@@ -21,6 +21,7 @@ from probes.network._reflect_wire import Frame, Kind, header
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.hostile import udp_server
 from tests.servers.liar import Lie, Seal, lying, port_of, reflector_here, silent_port
+from tests.servers.link import link, needs_link
 from tests.servers.ports import free_port
 from tests.servers.reflector import SECRETS, UNIT, reflecting
 from tests.servers.udp_relay import Piece, Treatment, relaying
@@ -241,8 +242,8 @@ async def test_replayed_answers_are_copies_and_change_no_figure() -> None:
             return [(0, data), (0.02, replayed[0]), (0.02, replayed[-1])]
 
         relay.to_client = again
-        reading = await _echo(relay.port)
-    assert (reading.outcome, reading.metrics["received"]) == (Outcome.OK, 10)
+        reading = await _echo(relay.port, count=40)
+    assert (reading.outcome, reading.metrics["received"]) == (Outcome.OK, 40)
     assert reading.metrics["loss_pct"] == 0
     assert reading.metrics["duplicates"] >= 5
     assert reading.metrics["rtt_max_ms"] < 20
@@ -322,3 +323,37 @@ async def test_a_busy_loop_does_not_change_the_round_trip(tmp_path: Path) -> Non
         blocker.cancel()
     assert (reading.outcome, reading.metrics["loss_pct"]) == (Outcome.OK, 0)
     assert reading.metrics["rtt_ms"] < 2
+
+
+@needs_link
+@pytest.mark.alone
+async def test_an_uneven_link_is_told_as_it_is(tmp_path: Path) -> None:
+    async with link(relay=True) as line:
+        line.set("down", delay=25.0, loss=0.2)
+        line.set("up", delay=5.0)
+        async with reflecting(tmp_path, host=line.far_address, inside=line.far) as reflector:
+            reading = await line.near.loop(
+                lambda: _echo(reflector.port, line.far_address, count=100, wait=1.0, dscp=46)
+            )
+    metrics = reading.metrics
+    assert reading.outcome is Outcome.OK, reading
+    assert metrics["rtt_ms"] == pytest.approx(30, abs=1)
+    assert (metrics["sent"], metrics["loss_up_pct"]) == (100, 0)
+    assert 5 < metrics["loss_down_pct"] == metrics["loss_pct"] < 40
+    assert 1 < metrics["loss_events"] <= metrics["loss_pct"]
+    assert (reading.facts["dscp_down"], reading.facts["dscp_up"]) == ("46", "46")
+
+
+@needs_link
+@pytest.mark.alone
+async def test_a_full_queue_one_way_is_in_the_round_trip(tmp_path: Path) -> None:
+    async with (
+        link(up=0.5e6, down=10e6, queue_ms=500) as line,
+        reflecting(tmp_path, host=line.far_address, inside=line.far) as reflector,
+    ):
+        quiet = await line.near.loop(lambda: _echo(reflector.port, line.far_address))
+        large = await line.near.loop(lambda: _echo(reflector.port, line.far_address, size=1400, count=20))
+    assert quiet.metrics["rtt_ms"] < 5
+    assert 100 < large.metrics["rtt_max_ms"] < 500
+    assert large.metrics["sent_bytes"] > 20 * 1428
+    assert large.metrics["loss_pct"] == 0
