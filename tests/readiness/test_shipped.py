@@ -17,8 +17,11 @@ from monitor.readiness.checklists import load, load_calendars
 from monitor.readiness.dependencies import by_asset
 from monitor.readiness.judging import Judge
 from monitor.readiness.layered import Layered
+from monitor.readiness.measuring import Requirements
+from monitor.readiness.results import ItemResult
 from monitor.readiness.verdict import Status, Verdict
 from probes.api import Outcome, Reading
+from tests.readiness.needs import Needs
 
 CONFIG = shipped("config")
 NOW = 1_795_500_000.0
@@ -65,14 +68,19 @@ def lists() -> dict[str, Checklist]:
     return load([CONFIG / "checklists"], calendars=load_calendars([CONFIG / "calendars"]))
 
 
-def judge(directory: Path, readings: list[Reading]) -> Judge:
+def judge(
+    directory: Path,
+    readings: list[Reading],
+    requirements: Requirements | None = None,
+    written: str = INVENTORY,
+) -> Judge:
     path = directory / "inventory.yaml"
-    path.write_text(INVENTORY, "utf-8")
+    path.write_text(written, "utf-8")
     inventory = load_inventory(path)
     plan = build(inventory, load_profiles([CONFIG / "profiles"]))
     assert consistency.problems(inventory, plan, lists(), by_asset(plan.jobs.values())) == []
     assert plan.uncovered == ()
-    return Judge(inventory, plan, lists(), Layered(None, readings), now=NOW)
+    return Judge(inventory, plan, lists(), Layered(None, readings), now=NOW, requirements=requirements)
 
 
 def test_all_are_there() -> None:
@@ -139,6 +147,70 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
         "operations.rollback-drill": "not_attested", "operations.on-call": "not_attested",
     }  # fmt: skip
     assert result.verdict is Verdict.UNKNOWN
+
+
+REFLECTED = INVENTORY.replace(
+    "{id: uplink, kind: channel, role: primary,",
+    "{id: uplink, kind: channel, role: primary, tags: [reflector],",
+)
+CHANNEL = {
+    "network.channel-answers", "network.rate", "network.transfer", "network.rtt", "network.loss",
+    "network.route",
+}  # fmt: skip
+
+
+def measured(check: str, every: float, days: int, **metrics: float) -> list[Reading]:
+    times = [NOW - 30 - every * index for index in range(int(days * 86400 / every))]
+    return [Reading(Outcome.OK, metrics=metrics, check=f"hall/uplink/{check}", at=at) for at in times]
+
+
+def a_week(rate: float, rtt: float = 9.0) -> list[Reading]:
+    ways = {f"{kind}_{way}_bps": rate for kind in ("capacity", "tcp") for way in ("up", "down")}
+    several = [
+        *measured("icmp", 60, 6, rtt_ms=rtt, sent=20, received=20, loss_pct=0, jitter_ms=1),
+        *measured("echo", 60, 1, rtt_ms=rtt, sent=10, received=10, loss_pct=0),
+        *measured("path", 900, 1, hops=4, rtt_ms=rtt),
+        *measured("throughput", 900, 6, **ways),
+        *measured("transfer", 86400, 6, transfer_up_bps=rate, transfer_down_bps=rate),
+    ]
+    return sorted(several, key=lambda each: each.at)
+
+
+def channel_rows(directory: Path, readings: list[Reading]) -> dict[str, ItemResult]:
+    found = judge(directory, readings, Needs(), REFLECTED).unit("hall")
+    return {row.id: row for row in found.items if row.id.startswith("network.") and row.asset == "uplink"}
+
+
+def test_a_channel_that_was_measured_for_a_week_passes_what_is_asked_of_it(tmp_path: Path) -> None:
+    rows = channel_rows(tmp_path, a_week(20e6))
+    assert {key for key, row in rows.items() if row.status is Status.PASS} == CHANNEL
+    assert rows["network.rate"].expected.startswith("tcp_up_bps q05 >= 6.75 Mbit/s over 24h of counter-hours")
+    assert rows["network.transfer"].severity == "minor"
+    lacking = {key: row.reason for key, row in rows.items() if row.status is Status.UNKNOWN}
+    assert lacking == {"network.rtt-under-load": "not_measured"}
+
+
+def test_a_slow_one_fails_by_its_rate_and_not_by_its_round_trip(tmp_path: Path) -> None:
+    rows = channel_rows(tmp_path, a_week(3e6))
+    fails = {key: row.severity for key, row in rows.items() if row.status is Status.FAIL}
+    assert fails == {"network.rate": "blocker", "network.transfer": "minor"}
+    assert rows["network.rtt"].detail.endswith("mend the rate first")
+
+
+def test_one_without_headroom_weighs_little(tmp_path: Path) -> None:
+    rows = channel_rows(tmp_path, a_week(6e6))
+    fails = {key: row.severity for key, row in rows.items() if row.status is Status.FAIL}
+    assert fails == {"network.rate": "minor", "network.transfer": "minor"}
+    assert rows["network.rate"].declared_severity == "blocker"
+
+
+@pytest.mark.parametrize("check", ["throughput", "icmp"])
+def test_a_measurement_that_stopped_is_no_pass(tmp_path: Path, check: str) -> None:
+    """A good week does not stand for the days after it."""
+    readings = [each for each in a_week(20e6) if check not in each.check or each.at < NOW - 2 * 86400]
+    rows = channel_rows(tmp_path, readings)
+    wanted = {"throughput": ["network.rate", "network.rtt"], "icmp": ["network.rtt", "network.loss"]}[check]
+    assert [rows[key].status for key in wanted] == [Status.UNKNOWN] * 2
 
 
 def test_overlays_tighten() -> None:
