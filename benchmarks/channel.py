@@ -1,6 +1,7 @@
 """How truly a channel's rate is measured: `throughput` beside iperf3 on emulated links, in the same run.
 
-    python -m benchmarks.channel [--quick] [--json FILE] [--rows FILE] [--seed N] [--repeats N]
+    python -m benchmarks.channel [--quick] [--json FILE] [--rows FILE] [--table FILE]
+        [--only TEXT] [--seed N] [--repeats N]
 
 Two network namespaces joined by a shaper each way, a relay in between where delay or loss is asked for, a
 reflector and an iperf3 server on the far side. Rates are shaped at layer 2; errors are against the same rate
@@ -105,17 +106,22 @@ async def run(
     return rows
 
 
+COLUMNS = (
+    "Mbit/s, RTT", "error %", "worst", "decided", "kB", "share %", "s", "queue ms",
+    "iperf3 error %", "MB", "s", "queue ms",
+)  # fmt: skip
+
+
 def show(rows: Sequence[Row]) -> None:
     """Print a line for each condition."""
-    columns = (
-        "Mbit/s, RTT", "error %", "worst", "decided", "kB", "share %", "s", "queue ms",
-        "iperf3 error %", "MB", "s", "queue ms",
-    )  # fmt: skip
-    table(
-        "per direction: throughput, its share of iperf3's bytes, and iperf3 for 5 s",
-        columns,
-        [_line(row) for row in rows],
-    )
+    title = "per direction: throughput, its share of iperf3's bytes, and iperf3 for 5 s"
+    table(title, COLUMNS, [_line(row) for row in rows])
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the same table in Markdown."""
+    cells = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *map(_line, rows)]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in cells)
 
 
 def _line(row: Row) -> tuple[object, ...]:
@@ -142,46 +148,52 @@ def mean_bytes(samples: Sequence[Sample]) -> float:
     return statistics.mean(sample.bytes for sample in samples)
 
 
-def marks(rows: Sequence[Row], *, quick: bool) -> list[Mark]:
-    """Return the marks of the method; a quick run judges those of plain links only."""
+def marks(rows: Sequence[Row]) -> list[Mark]:
+    """Return the marks of the method; those whose links were not among the measured are not judged."""
     plain = [row for row in rows if row.condition.plain]
     errors = sorted(abs(s.error_pct) for row in plain for s in row.ours if s.error_pct is not None)
     decided = [s.error_pct is not None for row in plain for s in row.ours]
     bursts = [row for row in rows if row.condition.burst_kb]
     cross = [row for row in rows if row.condition.cross]
     return [
-        Mark("median error, plain links", statistics.median(errors) if errors else math.inf, 0.5, "%"),
-        Mark("p95 of errors, plain links", _p95(errors) if errors else math.inf, 3, "%"),
-        Mark("decided, plain links", 100 * sum(decided) / len(decided), 90, "%", at_least=True),
+        Mark("median error, plain links", statistics.median(errors) if errors else None, 0.5, "%"),
+        Mark("p95 of errors, plain links", _p95(errors) if errors else None, 3, "%"),
+        Mark("decided, plain links", _percent(decided), 90, "%", at_least=True),
         Mark("bytes of iperf3's, 10 Mbit/s and more", _share(plain, fast=True), 5, "%"),
         Mark("bytes of iperf3's, 2 Mbit/s", _share(plain, fast=False), 10, "%"),
         Mark("queue added, 10 Mbit/s and more", _queue(plain, fast=True), 50, "ms"),
         Mark("queue added, 2 Mbit/s", _queue(plain, fast=False), 80, "ms"),
-        Mark("burst credit called sustained", None if quick else _credit(bursts), 0, "runs"),
-        Mark("worst error at 50 % cross-traffic", None if quick else _worst(cross), 3, "%"),
+        Mark("burst credit called sustained", _credit(bursts) if bursts else None, 0, "runs"),
+        Mark("worst error at 50 % cross-traffic", _worst(cross) if cross else None, 3, "%"),
     ]
+
+
+def _percent(values: Sequence[bool]) -> float | None:
+    return 100 * sum(values) / len(values) if values else None
 
 
 def _p95(ordered: Sequence[float]) -> float:
     return ordered[math.ceil(0.95 * len(ordered)) - 1]
 
 
-def _share(rows: Sequence[Row], *, fast: bool) -> float:
+def _share(rows: Sequence[Row], *, fast: bool) -> float | None:
     """Return the largest share of iperf3's bytes where nothing is lost: with loss it gets nowhere."""
-    return max(
+    shares = (
         100 * mean_bytes(row.ours) / mean_bytes(row.peers)
         for row in rows
         if not row.condition.loss and (min(row.condition.up, row.condition.down) >= 10) == fast
     )
+    return max(shares, default=None)
 
 
-def _queue(rows: Sequence[Row], *, fast: bool) -> float:
-    return max(
+def _queue(rows: Sequence[Row], *, fast: bool) -> float | None:
+    queues = (
         sample.queue_ms
         for row in rows
         for sample in row.ours
         if ((row.condition.up if sample.way == "up" else row.condition.down) >= 10) == fast
     )
+    return max(queues, default=None)
 
 
 def _credit(rows: Sequence[Row]) -> float:
@@ -199,17 +211,22 @@ def main() -> int:
     parser.add_argument("--rows", type=Path, metavar="FILE", help="write every sample there, as JSON")
     parser.add_argument("--seed", type=int, default=1, help="of losses, delays and other traffic")
     parser.add_argument("--repeats", type=int, default=0, help="runs of throughput in each condition")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only links with this in their name")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table there, in Markdown")
     options = parser.parse_args()
     if reason := why_not():
         print(reason, file=sys.stderr)
         return 1
     conditions, ways = (QUICK, WAYS[:1]) if options.quick else (FULL, WAYS)
+    chosen = [condition for condition in conditions if options.only in condition.name]
     repeats = options.repeats or (3 if options.quick else 5)
-    rows = asyncio.run(run(conditions, repeats, ways, options.seed))
+    rows = asyncio.run(run(chosen, repeats, ways, options.seed))
     show(rows)
+    if options.table:
+        options.table.write_text(markdown(rows), "utf-8")
     if options.rows:
         options.rows.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
-    return judge(marks(rows, quick=options.quick), options.json)
+    return judge(marks(rows), options.json)
 
 
 if __name__ == "__main__":

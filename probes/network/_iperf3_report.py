@@ -77,7 +77,7 @@ def ending_of(text: str) -> Ending:
     """Return the ending for iperf3's error text; one that is not known is nobody's fault."""
     lowered = text.lower()
     if "busy" in lowered:
-        return NotRun("skipped", f"iperf3: {text}")
+        return NotRun("busy", f"iperf3: {text}")
     kind = next((kind for words, kind in _ENDINGS if words in lowered), Inconclusive)
     return kind(f"iperf3: {text}")
 

@@ -130,7 +130,7 @@ async def test_a_server_that_is_busy_is_no_failure(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(module, "BUSY_WAIT_S", 0.05)
     async with iperf3(tmp_path) as port, busy(tmp_path, port):
         reading = await run_once("iperf3", "127.0.0.1", port=port, seconds=1, timeout=10)
-    assert (reading.outcome, reading.kind) == (Outcome.NOT_RUN, "skipped")
+    assert (reading.outcome, reading.kind) == (Outcome.NOT_RUN, "busy")
     assert "busy" in reading.detail
 
 
@@ -187,7 +187,7 @@ def test_a_plan_keeps_within_the_bytes(
         ("unable to connect to server: No route to host", "unreachable"),
         ("unable to connect to server: Network is unreachable", "unreachable"),
         ("unable to connect to server: Connection timed out", "timeout"),
-        ("the server is busy running a test. try again later", "skipped"),
+        ("the server is busy running a test. try again later", "busy"),
         ("test authorization failed", "auth"),
         ("control socket has closed unexpectedly", "protocol"),
         ("something that nobody has seen yet", "inconclusive"),
