@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.job import Job
 from monitor.readiness import statistics
-from monitor.readiness.calendars import Calendar
+from monitor.readiness.calendars import Calendar, Clock
 from monitor.readiness.conditions import Statistic
 from monitor.readiness.figures import Figure
 from monitor.readiness.finding import bound, number
@@ -35,7 +35,7 @@ class Span:
     @classmethod
     def of(cls, part: Statistic, now: float, zone: str) -> Span:
         """Return the window that a statistic is about."""
-        return cls(part.calendar.back(now, part.over, zone), now, part.calendar, zone)
+        return cls(_start(part.calendar, now, part.over, zone), now, part.calendar, zone)
 
     def read(self, evidence: Evidence, job: Job, name: str) -> Window:
         """Return the readings in it, those outside open hours left out."""
@@ -46,7 +46,7 @@ class Span:
         return Window(window.times[keep], window.values[keep], window.outcomes[keep])
 
     def _within(self, times: Floats) -> Flags:
-        edges = np.array(self.calendar.spans(self.start, self.end, self.zone)).reshape(-1, 2)
+        edges = _edges(self.calendar, self.start, self.end, self.zone)
         place = np.searchsorted(edges[:, 0], times, side="right") - 1
         inside: Flags = (place >= 0) & (times < np.append(edges[:, 1], -np.inf)[place])
         return inside
@@ -60,16 +60,32 @@ class Span:
         at = window.times[measured(window)]
         if len(at) == 0 or self.end <= self.start:
             return 0.0
-        opened = self._clock()(np.concatenate(([self.start], at, [self.end])))
+        opened = self._opened(np.concatenate(([self.start], at, [self.end])))
         whole = float(opened[-1] - opened[0])
         steps = np.minimum(np.diff(opened), every)
         return min(1.0, float(steps.sum()) / whole) if whole > 0 else 0.0
 
-    def _clock(self) -> Callable[[Floats], Floats]:
-        return (lambda at: at) if self.calendar.always else self._opened
-
     def _opened(self, at: Floats) -> Floats:
-        return self.calendar.clock(self.start, self.end, self.zone)(at)
+        """Return the open seconds at each time since some start."""
+        if self.calendar.always:
+            return at
+        return _clock(self.calendar, self.start, self.end, self.zone)(at)
+
+
+@lru_cache(maxsize=64)
+def _start(calendar: Calendar, now: float, over: float, zone: str) -> float:
+    """Remembered, as what follows is: all units are judged at one moment, and share zones and calendars."""
+    return calendar.back(now, over, zone)
+
+
+@lru_cache(maxsize=64)
+def _edges(calendar: Calendar, start: float, end: float, zone: str) -> Floats:
+    return np.array(calendar.spans(start, end, zone)).reshape(-1, 2)
+
+
+@lru_cache(maxsize=64)
+def _clock(calendar: Calendar, start: float, end: float, zone: str) -> Clock:
+    return calendar.clock(start, end, zone)
 
 
 def measured(window: Window) -> Flags:
