@@ -8,6 +8,7 @@ host's own clock; the first run takes a second sample after a second.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections import OrderedDict
 from typing import Literal, cast
@@ -65,9 +66,23 @@ class LastCounters:
         return kept[1] if kept[1].at + SHORTEST_SPAN_S <= now.at else None
 
 
+def _is_local(target: Target, params: HostParams) -> bool:
+    """Whether it is this machine; a loopback address with a way to log in may be a tunnel to another."""
+    if params.via is not None:
+        return params.via == "local"
+    return target.address in LOCAL_NAMES or (params.ssh is None and _is_loopback(target.address))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 async def probe_host(target: Target, params: HostParams, context: Context) -> Reading:
     """Gather one host. Raises what the connection came to, or `ProtocolViolated` for a text broken off."""
-    local = params.via == "local" or (params.via is None and target.address in LOCAL_NAMES)
+    local = _is_local(target, params)
     if not local and params.ssh is None:
         raise ProberFault(
             'no way in: give an ssh block, e.g. ssh: {user: ops, key: "secret:hall_ssh"}, or via: local'

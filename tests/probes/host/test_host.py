@@ -68,6 +68,13 @@ async def test_a_first_run_without_time_for_a_second_sample_reports_no_rate() ->
     assert "load1" in reading.metrics
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+async def test_a_loopback_address_without_a_login_is_this_machine(address: str) -> None:
+    reading = await run_once("host", address)
+    assert reading.outcome is Outcome.OK
+    assert reading.facts["kernel"] == os.uname().release
+
+
 async def test_busy_processors_are_seen() -> None:
     spinning = await asyncio.create_subprocess_exec("sh", "-c", "while :; do :; done")
     try:
