@@ -37,9 +37,7 @@ class Expectation:
     """Seconds; None: by the check."""
 
 
-def read(
-    name: str, raw: Any, spec: ProbeSpec, calendars: Mapping[str, Calendar] = BUILT_IN
-) -> Expectation:
+def read(name: str, raw: Any, spec: ProbeSpec, calendars: Mapping[str, Calendar] = BUILT_IN) -> Expectation:
     """Return what is written under `name`. Raises Wrong."""
     definition = definition_of(spec, name)
     if definition is None and not spec.dynamic:

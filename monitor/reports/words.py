@@ -133,9 +133,9 @@ def _blocked(unit: UnitResult, main: ItemResult, language: Language) -> str:
 def row_severity(item: ItemResult, language: Language) -> str:
     """Return the word for the row's severity, with the declared one where it is judged by a lighter one."""
     judged = severity(item.severity, language)
-    if item.declared_severity in (None, item.severity):
+    if item.declared_severity is None or item.declared_severity == item.severity:
         return judged
-    declared = severity(item.declared_severity or item.severity, language)
+    declared = severity(item.declared_severity, language)
     return f"{judged}（{declared}）" if language == "zh" else f"{judged} (declared {declared})"
 
 
