@@ -192,6 +192,8 @@ class UnitNetwork:
     """The design round trip time."""
     mss: Annotated[int, Field(ge=200, le=9000, strict=True)] | None = None
     """Bytes of payload in a segment; less than usual in a tunnel."""
+    carries: Literal["own", "below"] = "own"
+    """Whether its channel carries its own functions only, or those of all units below it, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

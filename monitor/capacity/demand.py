@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from inventory.models import Inventory, Unit
@@ -23,18 +24,41 @@ def demand_of(inventory: Inventory, unit: str, functions: Functions) -> Demand |
     Raises KeyError for a unit or function that there is not (`problems` finds those).
     """
     found = inventory.units[unit]
+    carried = tuple(_carried(inventory, found))
     uses = tuple(
-        Use(name, functions.functions[name], use.users)
-        for name, use in sorted(found.functions.items())
-        if use.users > 0
+        Use(name, functions.functions[name], users) for name, users in _users(carried).items() if users > 0
     )
     if not uses:
         return None
-    bulk = tuple(Transfer(name, functions.bulk[name]) for name in sorted(set(found.bulk)))
+    bulk = tuple(Transfer(name, functions.bulk[name]) for each in carried for name in sorted(set(each.bulk)))
     streams = tuple(
-        Streams(name, functions.realtime[name], use.streams) for name, use in sorted(found.realtime.items())
+        Streams(name, functions.realtime[name], count) for name, count in _streams(carried).items()
     )
     return Demand(uses, bulk, streams, _network(inventory, found, functions.network))
+
+
+def _carried(inventory: Inventory, unit: Unit) -> Iterator[Unit]:
+    """Yield the units whose functions the unit's channel carries."""
+    if unit.network is not None and unit.network.carries == "below":
+        yield from inventory.subtree(unit.id)
+    else:
+        yield unit
+
+
+def _users(units: Iterable[Unit]) -> dict[str, float]:
+    """Return how many use each function, of all units together; sorted by name."""
+    found: Counter[str] = Counter()
+    for unit in units:
+        found.update({name: use.users for name, use in unit.functions.items()})
+    return dict(sorted(found.items()))
+
+
+def _streams(units: Iterable[Unit]) -> dict[str, int]:
+    """Return how many streams there are of each real-time function; sorted by name."""
+    found: Counter[str] = Counter()
+    for unit in units:
+        found.update({name: use.streams for name, use in unit.realtime.items()})
+    return dict(sorted(found.items()))
 
 
 def _network(inventory: Inventory, unit: Unit, common: Network) -> Network:

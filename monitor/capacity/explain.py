@@ -35,6 +35,7 @@ GENERAL = (
     "the bounds of loss are those of loss-based TCP; others bear more",
 )
 """What the method itself assumes, whoever's figures go in."""
+TOGETHER = "the channel carries the functions of this unit and of all units below it, at their busiest together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def explain(
         unit=unit.id,
         name=unit.name,
         name_zh=unit.name_zh,
-        assumptions=assumptions(solved.derivation.demand),
+        assumptions=assumptions(solved.derivation.demand, unit),
         channels=tuple(
             _channel(asset, solved, (measured or {}).get(asset.id))
             for asset in unit.assets
@@ -106,15 +107,16 @@ def requirement(solved: Solved) -> RequirementDocument:
     )
 
 
-def assumptions(demand: Demand) -> tuple[str, ...]:
+def assumptions(demand: Demand, unit: Unit) -> tuple[str, ...]:
     """Return what the requirement rests on and nobody has measured, of the functions and of the method."""
     named: Sequence[tuple[str, str]] = (
         *((each.id, each.function.source) for each in demand.uses),
         *((each.id, each.bulk.source) for each in demand.bulk),
         *((each.id, each.function.source) for each in demand.realtime),
     )
-    found = [f"{name}: {source}" for name, source in named if ASSUMPTION in source.casefold()]
-    return (*found, *GENERAL)
+    found = dict.fromkeys(f"{name}: {source}" for name, source in named if ASSUMPTION in source.casefold())
+    together = [TOGETHER] if unit.network is not None and unit.network.carries == "below" else []
+    return (*together, *found, *GENERAL)
 
 
 def _direction(solved: Solved, direction: Direction) -> DirectionDocument:

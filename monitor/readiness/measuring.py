@@ -49,7 +49,7 @@ __all__ = [
 
 NO_FUNCTIONS = (
     "no business function says what this unit needs; write functions: {counter-query: {users: 12}} "
-    "with its own functions and users in the inventory"
+    "with its own functions and users in the inventory, or network: {carries: below}"
 )
 _RATE = figure(MetricDef("rate", "bit/s"))
 

@@ -65,6 +65,41 @@ def test_no_functions_is_no_requirement(halls: Inventory, unit: str) -> None:
     assert found.digest(unit) == ""
 
 
+BUREAU = """\
+version: 1
+units:
+  - {id: gz, name: Bureau, level: municipal, functions: {pos: {users: 1}}, network: {carries: below}}
+  - {id: a, name: A, level: hall, parent: gz, functions: {pos: {users: 3}}, bulk: [meter-upload]}
+  - {id: county, name: C, level: county, parent: gz}
+  - id: b
+    name: B
+    level: hall
+    parent: county
+    functions: {kiosk: {users: 2}, pos: {users: 4}}
+    bulk: [meter-upload]
+    realtime: {hotline-voice: {streams: 4}}
+"""
+
+
+def test_a_channel_may_carry_all_units_below() -> None:
+    bureau, own = (
+        demand_of(example.inventory(text), "gz", SHIPPED)
+        for text in (BUREAU, BUREAU.replace("carries: below", "carries: own"))
+    )
+    assert bureau is not None
+    assert own is not None
+    assert {use.id: use.users for use in bureau.uses} == {"kiosk": 2, "pos": 8}
+    assert [each.id for each in bureau.bulk] == ["meter-upload", "meter-upload"]
+    assert {each.id: each.count for each in bureau.realtime} == {"hotline-voice": 4}
+    assert {use.id: use.users for use in own.uses} == {"pos": 1}
+    assert not own.bulk
+
+
+def test_carrying_is_not_inherited() -> None:
+    hall = demand_of(example.inventory(BUREAU), "county", SHIPPED)
+    assert hall is None, "the county has no functions of its own"
+
+
 def test_a_unit_that_there_is_not(halls: Inventory) -> None:
     with pytest.raises(KeyError):
         Requirements(halls, SHIPPED).need("x")
