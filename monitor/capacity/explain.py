@@ -35,7 +35,7 @@ GENERAL = (
     "the bounds of loss are those of loss-based TCP; others bear more",
 )
 """What the method itself assumes, whoever's figures go in."""
-TOGETHER = "the channel carries the functions of this unit and of all units below it, at their busiest together"
+TOGETHER = "the channel carries the functions of this unit and all units below it, at their busiest together"
 
 
 @dataclass(frozen=True, slots=True)
