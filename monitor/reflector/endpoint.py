@@ -126,7 +126,8 @@ class Endpoint:
         return control
 
     def _take_departures(self, core: Core) -> None:
-        for number, at_ns in _tx_stamps.departures(self._socket) if self._stamped else ():
+        """Empty the error queue, which would wake us again else, and note when answers left."""
+        for number, at_ns in _tx_stamps.departures(self._socket):
             echo, about_ns = self._pending.pop(number, ((0, 0), 0))
             if abs(at_ns - about_ns) < LATEST_NS:
                 core.note_exit(*echo, at_ns)

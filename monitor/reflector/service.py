@@ -80,9 +80,13 @@ class Service:
                     tell(self.counts)
         finally:
             notify("STOPPING=1")
-            await asyncio.gather(*(part.aclose() for part in self._parts))
-            self._close()
+            await self.aclose()
             tell(self.counts)
+
+    async def aclose(self) -> None:
+        """Stop answering; what is being sent ends at once. Safe to call twice."""
+        parts, self._parts = self._parts, []
+        await asyncio.gather(*(part.aclose() for part in parts))
 
     @property
     def counts(self) -> dict[str, int]:

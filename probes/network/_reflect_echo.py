@@ -91,15 +91,15 @@ class Echoes:
         The third of `times` is the number under which the kernel tells when it left.
         """
         before_ns, after_ns, timed = times
+        if sequence >= MOST_ECHOES:
+            forgotten = self._sent.pop(sequence - MOST_ECHOES)
+            self._numbers.pop(forgotten.number, None)
+            self._timed.clear()
         sure = after_ns - before_ns <= UNSURE_NS
         real_ns -= max(0, after_ns - before_ns)
         echo = EchoSent(sequence, number, before_ns, real_ns, size, sure)
         self._sent[sequence] = self._numbers[number] = self._timed[timed] = echo
         self.next = sequence + 1
-        if sequence >= MOST_ECHOES:
-            forgotten = self._sent.pop(sequence - MOST_ECHOES)
-            self._numbers.pop(forgotten.number, None)
-            self._timed.clear()
         return echo
 
     def left(self, number: int, at_ns: int, real_ns: int) -> None:

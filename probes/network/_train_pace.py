@@ -1,21 +1,25 @@
 """Sends prepared datagrams at given times from a thread: sleeps while there is time, then spins.
 
 Runs of the same process keep the interpreter's lock from each other for 5 ms at a time, so a packet may leave
-late; when it really left is returned, and what is late is never made up for by a burst (the schedule shifts).
+late; when it really left is returned, and only a short delay is made up for by a burst.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-SPIN_NS = 1_500_000
-"""Sleeping may overshoot by about a millisecond: the rest is spun."""
-LATE_NS = 500_000
-"""A packet that is later than this shifts the rest of the schedule."""
+SPIN_NS = 40_000
+"""Sleeping may overshoot by some tens of microseconds (`SLACK_NS`): the rest is spun. Whoever spins keeps the
+interpreter's lock, and then the loop waits up to 5 ms at each system call: it must be short."""
+PR_SET_TIMERSLACK, SLACK_NS = 29, 1
+"""prctl(2): by how much the kernel may wake a sleeping thread late to save wake-ups; 50 us by default."""
+LATE_NS = 5_000_000
+"""What is late by less is made up for at once; a packet that is later shifts the rest of the schedule."""
 CHECK_EVERY = 16
 """Back to back packets between two looks at whether to stop."""
 FULL_WAIT_S = 0.0002
@@ -55,6 +59,20 @@ def send_paced(
     `hurt` is asked between packets and ends the train when it gives a reason. `to` is the address for a
     socket that is not connected. A full queue of our own is waited for; any other error of sending ends it.
     """
+    _set_slack(SLACK_NS)
+    try:
+        return _sent(sock, datagrams, interval_ns, hurt, to)
+    finally:
+        _set_slack(0)
+
+
+def _sent(
+    sock: Sends,
+    datagrams: Sequence[bytes],
+    interval_ns: int,
+    hurt: Callable[[], str] | None,
+    to: tuple[str | int, ...] | None,
+) -> Paced:
     paced = Paced()
     due = time.perf_counter_ns()
     for index, datagram in enumerate(datagrams):
@@ -101,3 +119,12 @@ def _send(sock: Sends, datagram: bytes, to: tuple[str | int, ...] | None) -> str
             time.sleep(FULL_WAIT_S)
         else:
             return ""
+
+
+def _set_slack(slack_ns: int) -> None:
+    """Set this thread's timer slack; 0 is the default again. Without such a call sleeps are coarser."""
+    if _prctl is not None:
+        _prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(slack_ns), 0, 0, 0)
+
+
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)

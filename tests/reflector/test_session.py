@@ -222,6 +222,17 @@ async def test_cancelling_ends_the_thread_that_sends() -> None:
         assert session.sent_bytes == sent
 
 
+async def test_a_reflector_that_is_stopped_ends_its_train_at_once() -> None:
+    async with reflector_here() as service, _session(port_of(service)) as session:
+        coming = asyncio.create_task(session.train_up(4000, 200, 2e6, _soon(1)))
+        await asyncio.sleep(0.2)
+        stopping = time.perf_counter()
+        await service.aclose()
+        assert time.perf_counter() - stopping < 0.5
+        with pytest.raises((OSError, TimedOut)):
+            await coming
+
+
 async def test_a_step_of_the_reflector_s_clock_is_told_of_trains_and_echoes() -> None:
     async with reflector_here() as service, _session(port_of(service)) as session:
         steady = await session.train_down(5, 200, 0, _soon())
