@@ -26,6 +26,10 @@ SQUEEZED = 0.5
 """A train that arrives in less than this share of the time it was sent in has impossible times."""
 SQUEEZED_NS = 5_000_000
 """A pause of the receiver that long squeezes nothing."""
+UNEVEN = 0.08
+"""A policer forgets what a sender that pauses did not send: pauses may take this share of a policed train."""
+PAUSE_NS = 1_500_000
+"""Shorter pauses are within what any bucket holds."""
 BACKWARD_NS = 1_000_000
 """The kernel stamps packets on several processors: times may go back by less than this."""
 
@@ -129,7 +133,7 @@ def _measured(train: Train, counted: Answer, first: dict[int, int]) -> Answer:
     delays = times - sent
     return Answer(
         counted.packets, counted.size, counted.received, counted.duplicates, counted.reordered,
-        counted.loss_events, rate, sent_bps, line.spread,
+        counted.loss_events, rate, sent_bps, 1.0 if policed and _uneven(train.sent_ns) else line.spread,
         slowed=rate < SLOWED * sent_bps and not policed,
         policed=policed,
         cut=counted.cut,
@@ -149,6 +153,13 @@ def _line(sequences: Floats, times: Floats, sent: Floats, *, unpaced: bool) -> t
     if spanned.slope * SLOWED <= sent[-1] / (span - 1):
         return came, True
     return (came if came.roughness < spanned.roughness else spanned), False
+
+
+def _uneven(sent_ns: Sequence[int]) -> bool:
+    """Return whether the sender made pauses that matter."""
+    gaps = np.diff(np.array(sent_ns, dtype=np.float64))
+    pauses = gaps[gaps > max(PAUSE_NS, 4 * gaps.mean())]
+    return bool(pauses.sum() > UNEVEN * gaps.sum())
 
 
 def _check_span(arrived: float, sent: float) -> None:

@@ -40,8 +40,10 @@ SCOUTS, SCOUT_S, SCOUT_LOW = 8, 0.005, 0.3
 """A few packets, so many or so many seconds of the nominal rate, warn of a link below that share of it."""
 ROUGH = 0.02
 """A rate with a larger standard error, as a share of it, is measured again before it is believed."""
-KEPT_PACE = 0.8
+KEPT_PACE, MOST_HELD_UP = 0.8, 3
 """A train that left at less than this share of the pace asked for was held up by its sender."""
+DROPPING = 0.15
+"""Who loses more than this share of a train above the capacity has no queue for it."""
 SUSTAIN = 1.05
 MOST_PACKETS = 4000
 SIZE, LEAST_SIZE = 1400, 200
@@ -116,7 +118,7 @@ class _Decision:
         self._nominal = nominal
         self._size = packet_size(nominal)
         self._left = max_bytes
-        self._answers: list[Answer] = []
+        self._paced: list[Answer] = []
 
     def run(self) -> Course:
         try:
@@ -127,11 +129,12 @@ class _Decision:
             return self._floor(end)
 
     def _judge(self, over: Answer) -> Course:
-        if over.policed:
+        dropping = over.policed or over.loss > DROPPING
+        if dropping:
             yield from self._eased(over)
         if self._nominal is None or over.rate_bps > ABOVE * self._nominal:
             return (yield from self._above(over))
-        if over.policed:
+        if dropping:
             return self._exact(over.rate_bps, "what exceeds it is dropped, not queued")
         if over.rate_bps >= BELOW * self._nominal and (yield from self._holds(over)):
             return self._exact(over.rate_bps, "the link set the pace of a train above its nominal rate")
@@ -150,7 +153,7 @@ class _Decision:
     def _overdrive(self, guess: float) -> Generator[Order, Answer, Answer]:
         """Raise the pace until the link sets it, twice alike where that is above the nominal rate."""
         before = None
-        held_up = False
+        held_up = 0
         while True:
             asked = OVER * guess
             answer = yield from self._sent("over", OVER_S, asked)
@@ -161,9 +164,9 @@ class _Decision:
                     return answer
                 before = answer.rate_bps
             elif answer.sent_bps < KEPT_PACE * asked:
-                if held_up:
+                held_up += 1
+                if held_up >= MOST_HELD_UP:
                     raise _Undecided(f"the sender kept to {answer.sent_bps / 1e6:.1f} Mbit/s, below the link")
-                held_up = True
 
     def _smooth(self, over: Answer) -> Generator[Order, Answer, Answer]:
         """Return an answer that is not rough, sending the same train again for it."""
@@ -186,7 +189,8 @@ class _Decision:
     def _eased(self, over: Answer) -> Generator[Order, Answer, None]:
         """Send at the rate that a policer let through, where only a policer drops little."""
         level = yield from self._sent("level", LEVEL_S, 0.97 * over.rate_bps)
-        if level.loss > max(HEAVY, over.loss / 3):
+        lost = level.packets - level.received
+        if lost > 2 and level.loss > max(HEAVY, over.loss / 3):
             raise _Undecided(f"{level.loss:.0%} were lost at a pace that the link should carry")
 
     def _below(self, over: Answer) -> Course:
@@ -197,7 +201,7 @@ class _Decision:
         one = yield from self._burst(seconds, usual)
         two = yield from self._burst(seconds, usual)
         bursts = [one, two]
-        if any(burst.loss > HEAVY and burst.loss > 3 * over.loss for burst in bursts):
+        if any(burst.loss > max(DROPPING, 3 * over.loss) for burst in bursts):
             yield from self._eased(over)
             return self._exact(over.rate_bps, "the link set the pace; its queue has no room for a burst")
         if not _near(bursts[0].rate_bps, bursts[1].rate_bps):
@@ -239,7 +243,7 @@ class _Decision:
         packets = max(LEAST_PACKETS, int(seconds * bps / 8 / self._size))
         answer = yield self._order("burst", min(packets, self._most()), 0)
         self._took(answer)
-        if answer.cut or answer.rate_bps <= 0:
+        if answer.rate_bps <= 0:
             raise _Undecided("a burst did not come through", died=not answer.received)
         return answer
 
@@ -252,6 +256,7 @@ class _Decision:
         for attempt in (1, 2):
             answer = yield order
             self._took(answer)
+            self._paced.append(answer)
             if not answer.cut and answer.rate_bps > 0:
                 return answer
             if attempt == 2 or order.bytes > self._left:
@@ -269,7 +274,6 @@ class _Decision:
 
     def _took(self, answer: Answer) -> None:
         self._left -= answer.sent_bytes
-        self._answers.append(answer)
 
     def _most(self) -> int:
         return min(MOST_PACKETS, self._left // self._size)
@@ -285,7 +289,7 @@ class _Decision:
 
         A train that the link did not slow may be all credit, however long it was (a policer's bucket).
         """
-        slowed = [a for a in self._answers if a.slowed or a.policed]
+        slowed = [a for a in self._paced if a.slowed or a.policed]
         sure = (min(a.rate_bps, sustained_bps(a.received_bytes, a.span_s)) for a in slowed)
         least = max(sure, default=0.0)
         worth = least > 0.1 * self._fastest() and not end.died
@@ -293,7 +297,7 @@ class _Decision:
         return Verdict(decided, least if worth else 0.0, end.why, self._fastest(), died=end.died)
 
     def _fastest(self) -> float:
-        return max((a.rate_bps for a in self._answers if a.packets >= LEAST_PACKETS), default=0.0)
+        return max((a.rate_bps for a in self._paced), default=0.0)
 
 
 def sustained_bps(received: int, seconds: float) -> float:
