@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import socket
 import statistics
+import sys
 import threading
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +21,12 @@ import pytest
 from scipy import stats
 
 from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
-from tests.servers.link import Direction, Link, Shape, halls, ip_rate, link, needs_link
+from tests.servers.link import DEVICE, Direction, Link, Shape, halls, ip_rate, link, needs_link
 from tests.servers.netns import Namespace
 
 pytestmark = needs_link
 PORT = 9000
+BACKLOG = Path(__file__).parent / "servers" / "_backlog.py"
 HEADERS = 28
 SIZE = 1500
 
@@ -228,6 +232,18 @@ async def test_large_packets_vanish_in_a_black_hole() -> None:
     async with link(largest=1400) as line:
         assert len((await sent(line, "up", 5, size=1400)).numbers) == 5
         assert not (await sent(line, "up", 5, size=1401)).numbers
+
+
+async def test_the_longest_queue_is_seen_from_outside() -> None:
+    async with link(up=2e6, queue_ms=1000) as line:
+        command = line.far.command(sys.executable, "-I", "-S", str(BACKLOG), DEVICE)
+        watching = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        await asyncio.sleep(0.3)
+        await sent(line, "up", 40)
+        printed, _ = await watching.communicate()
+    found = json.loads(printed)
+    assert found["looks"] > 20
+    assert 34 <= found["most"] / (SIZE + 14) <= 40
 
 
 async def test_units_share_their_uplink() -> None:
