@@ -7,7 +7,7 @@ Two network namespaces joined by a shaper each way, a relay in between where del
 reflector and an iperf3 server on the far side. Rates are shaped at layer 2; errors are against the same rate
 at the IP layer in packets of 1,500 bytes, and iperf3's goodput is converted to that. Bytes are the kernel's
 count of both directions of a line; the queue is the shaper's own, looked at every millisecond. Needs root,
-/dev/net/tun, iproute2 and iperf3. It takes about a quarter of an hour.
+/dev/net/tun, iproute2 and iperf3. It takes some 20 minutes.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def blast(namespace: Namespace, address: str, count: int, *, gap: float = 0.0, s
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     filler = bytes(size - HEADERS - 4 - (20 if family == socket.AF_INET6 else 0))
     with namespace.socket(family, socket.SOCK_DGRAM) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+        opened.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE: all of it waits in the shaper
         opened.connect((address, PORT))
         begin = time.perf_counter()
         for number in range(count):
@@ -240,7 +240,7 @@ async def test_the_longest_queue_is_seen_from_outside() -> None:
         watching = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
         await asyncio.sleep(0.3)
         await sent(line, "up", 40)
-        printed, _ = await watching.communicate()
+        printed, _ = await watching.communicate(b"")
     found = json.loads(printed)
     assert found["looks"] > 20
     assert 34 <= found["most"] / (SIZE + 14) <= 40
