@@ -176,7 +176,8 @@ async def test_loss_is_the_share_asked_for(run: float) -> None:
         found = await sent(line, "up", count, gap=0.0001, size=100)
         counts = line.counts("up")
     missing = sorted(set(range(count)) - set(found.numbers))
-    assert counts["lost"] == len(missing)
+    others = counts["taken"] - count
+    assert counts["lost"] - others <= len(missing) <= counts["lost"]
     if run == 1.0:
         low, high = stats.binom.interval(0.9999, count, share)
         assert low <= len(missing) <= high
@@ -209,7 +210,9 @@ async def test_duplicates_and_reordering() -> None:
         found = await sent(line, "up", 1000, gap=0.0005, size=100)
         counts = line.counts("up")
     late = sum(1 for a, b in zip(found.numbers, found.numbers[1:], strict=False) if b < a)
-    assert len(found.numbers) == 1000 + counts["duplicated"]
+    assert set(found.numbers) == set(range(1000))
+    others = counts["taken"] - 1000
+    assert counts["duplicated"] - others <= len(found.numbers) - 1000 <= counts["duplicated"]
     assert 50 < counts["duplicated"] < 160
     assert 30 < late <= counts["reordered"]
 
