@@ -24,6 +24,8 @@ BREATH = 4
 USUAL_S, UNKNOWN_BYTES, MOST_BYTES = 2.0, 2_500_000, 64_000_000
 STALL_S = 5.0
 """A transfer in which nothing moves for so long has failed."""
+SHORTEST, SHORTEST_S = 0.7, 0.1
+"""A receiver's account of a transfer lasts at least this share of our own, less this."""
 SEGMENT_SHARE = MSS / (MSS + 52)
 """Payload's share of a segment at the IP layer, with time stamps (RFC 7323)."""
 
@@ -62,31 +64,48 @@ async def upload(stream: TcpStream, stop: EarlyStop, leave: Leave, most: int) ->
     Raises `Stopped`, `TimedOut`, OSError, and `ProtocolViolated` for counts that can't be.
     """
     stream.connection.limit_unsent(UNSENT)
-    data, sent, counted = os.urandom(PIECE), 0, Count(0, 0)
-    while sent < most:
+    data, sent, counted = os.urandom(PIECE), 0, _Counted(stop)
+    while sent < most and not stop.done:
         leave.check()
         gone, counts = await stream.push(data[: most - sent], time.perf_counter() + STALL_S)
         sent += gone
         leave.spent("down", int(gone / SEGMENT_SHARE))
-        counted = _feed(stop, counted, counts, sent)
-        if stop.done:
-            return
+        counted.take(counts, sent)
         await asyncio.sleep(0)
-    stream.finish()
+    if not stop.done:
+        stream.finish()
     while not stop.done and (counts := await stream.counts(time.perf_counter() + STALL_S)):
         leave.check()
-        counted = _feed(stop, counted, counts, sent)
+        counted.take(counts, sent)
+    counted.check()
 
 
-def _feed(stop: EarlyStop, counted: Count, counts: list[Count], sent: int) -> Count:
-    for count in counts:
-        if not counted.bytes <= count.bytes <= sent:
-            raise ProtocolViolated(f"the reflector counts {count.bytes} bytes of {sent}")
-        if count.at_ns < counted.at_ns:
-            raise ProtocolViolated("the reflector's counts go back in time")
-        stop.feed(count.at_ns / 1e9, count.bytes - counted.bytes)
-        counted = count
-    return counted
+class _Counted:
+    """What a reflector counts. Its times are its own, so that their span is held against ours.
+
+    They go back where a lost segment is repeated: the kernel has the times of those that waited for it.
+    """
+
+    def __init__(self, stop: EarlyStop) -> None:
+        self._stop = stop
+        self._bytes = 0
+        self._first = self._last = 0.0
+
+    def take(self, counts: list[Count], sent: int) -> None:
+        """Feed counts to the early stop. Raises `ProtocolViolated` for more than was sent."""
+        for count in counts:
+            if not self._bytes <= count.bytes <= sent:
+                raise ProtocolViolated(f"the reflector counts {count.bytes} bytes of {sent}")
+            self._last = time.perf_counter()
+            self._first = self._first or self._last
+            self._stop.feed(count.at_ns / 1e9, count.bytes - self._bytes)
+            self._bytes = count.bytes
+
+    def check(self) -> None:
+        """Raise `ProtocolViolated` where all came in less time than it was sent in."""
+        ours, theirs = self._last - self._first, self._stop.result().seconds
+        if theirs < SHORTEST * ours - SHORTEST_S:
+            raise ProtocolViolated(f"the reflector counts for {theirs:.2f} s what took {ours:.2f} s")
 
 
 def weighed(verdict: Verdict, transfer: Settled, nominal: float | None) -> Verdict:
