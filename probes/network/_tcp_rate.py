@@ -70,7 +70,7 @@ class EarlyStop:
         if self.done:
             received, lasted = (sum(column) for column in zip(*self._windows, strict=True))
             return Settled(received * 8 / lasted, True, self._bytes, seconds)
-        return Settled(self._bytes * 8 / seconds if seconds > 0 else 0.0, False, self._bytes, seconds)
+        return Settled(self._bytes * 8 / seconds if seconds >= LEAST_S else 0.0, False, self._bytes, seconds)
 
 
 def mathis(rtt_s: float, loss: float) -> float:

@@ -241,7 +241,7 @@ class _Decision:
 
     def _burst(self, seconds: float, bps: float) -> Generator[Order, Answer, Answer]:
         packets = max(LEAST_PACKETS, int(seconds * bps / 8 / self._size))
-        answer = yield self._order("burst", min(packets, self._most()), 0)
+        answer = yield self._order("burst", packets, 0)
         self._took(answer)
         if answer.rate_bps <= 0:
             raise _Undecided("a burst did not come through", died=not answer.received)
@@ -252,7 +252,7 @@ class _Decision:
     ) -> Generator[Order, Answer, Answer]:
         """Send a paced train, and once more where it broke off."""
         packets = max(LEAST_PACKETS, round(seconds * bps / 8 / self._size))
-        order = self._order(kind, min(packets, self._most()), bps)
+        order = self._order(kind, packets, bps)
         for attempt in (1, 2):
             answer = yield order
             self._took(answer)
@@ -267,8 +267,8 @@ class _Decision:
     def _order(
         self, kind: Literal["scout", "over", "level", "burst", "sustain"], packets: int, bps: float
     ) -> Order:
-        least = SCOUTS if kind == "scout" else LEAST_PACKETS
-        if min(packets, self._most()) < least:
+        packets = min(packets, self._most())
+        if packets < (SCOUTS if kind == "scout" else LEAST_PACKETS):
             raise _Undecided("the bytes allowed are used up")
         return Order(kind, packets, self._size, bps)
 
