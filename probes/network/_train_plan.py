@@ -131,6 +131,7 @@ class _Decision:
     def _judge(self, over: Answer) -> Course:
         dropping = over.policed or over.loss > DROPPING
         if dropping:
+            yield from self._repeated(over)
             yield from self._eased(over)
         if self._nominal is None or over.rate_bps > ABOVE * self._nominal:
             return (yield from self._above(over))
@@ -177,6 +178,12 @@ class _Decision:
         if again.spread <= ROUGH and (again.slowed or again.policed):
             return again
         raise _Undecided("the packets came too unevenly")
+
+    def _repeated(self, over: Answer) -> Generator[Order, Answer, None]:
+        """Send the same train again: a bottleneck without a queue makes up for no pause."""
+        again = yield from self._sent("over", over.packets * over.size * 8 / over.sent_bps, over.sent_bps)
+        if not _near(again.rate_bps, over.rate_bps):
+            raise _Undecided("of two trains alike, different shares were dropped")
 
     def _holds(self, over: Answer) -> Generator[Order, Answer, bool]:
         """Return whether a train at the nominal rate comes through at that rate."""
