@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from probes.network._dns_message import question
-from tests.servers.ports import free_port, until_answering
+from tests.servers.ports import free_port_of_both, until_answering, until_listening
 from tests.servers.process import program, running
 
 CONFIG = """
@@ -44,7 +43,7 @@ BIG = "".join(f"big IN A 10.1.{i // 250}.{i % 250 + 1}\n" for i in range(90))
 @asynccontextmanager
 async def named(directory: Path) -> AsyncIterator[int]:
     """Serve `muster.example` on loopback, both families; give the port."""
-    binary, port = program("named"), free_port(socket.SOCK_DGRAM)
+    binary, port = program("named"), free_port_of_both()
     (directory / "zone").write_text(ZONE + BIG)
     (directory / "reverse").write_text(REVERSE)
     (directory / "named.conf").write_text(CONFIG.format(dir=directory, port=port))
@@ -52,4 +51,5 @@ async def named(directory: Path) -> AsyncIterator[int]:
     async with running(binary, *arguments, log=directory / "named.log"):
         asked = question("www.muster.example", "A", recursion=False)
         await until_answering(asked.wire, port, lambda data: data[:2] == asked.wire[:2] and not data[3] & 15)
+        await until_listening(port)
         yield port

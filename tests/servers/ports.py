@@ -18,6 +18,20 @@ def free_port(kind: int = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
         return port
 
 
+def free_port_of_both(tries: int = 50) -> int:
+    """Return a port of 127.0.0.1 that is free now for UDP and TCP, for a server that listens on both."""
+    for _ in range(tries):
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            port: int = stream.getsockname()[1]
+            try:
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free for both UDP and TCP")
+
+
 @contextmanager
 def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
     """Hold a TCP port that nobody listens on, so that nobody else can take it either."""
