@@ -66,7 +66,8 @@ HALLS = st.builds(
 )
 
 
-@settings(max_examples=12)
+@pytest.mark.timeout(240)
+@settings(max_examples=6)
 @given(HALLS)
 def test_the_derived_rate_serves_every_function_and_clearly_less_does_not(hall: Demand) -> None:
     solved = solve(hall)
@@ -80,7 +81,8 @@ def test_the_derived_rate_serves_every_function_and_clearly_less_does_not(hall: 
     assert any(each.missed for each in Simulation(hall).outcomes(less))
 
 
-@settings(max_examples=8)
+@pytest.mark.timeout(240)
+@settings(max_examples=5)
 @given(HALLS, st.floats(1.3, 4))
 def test_more_users_never_have_a_smaller_minimum(hall: Demand, factor: float) -> None:
     more = replace(hall, uses=tuple(replace(use, users=use.users * factor) for use in hall.uses))
