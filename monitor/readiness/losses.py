@@ -91,7 +91,8 @@ def origin(now: float, max_age: float) -> float:
 def read(evidence: Evidence, job: Job, name: str, start: float, end: float) -> Bursts:
     """Return the bursts of a check; `name` says which way: `loss_pct` there and back, `loss_up_pct`...
 
-    A failed reading without counts is one packet that was lost; `error` and `not_run` sent nothing.
+    A failed reading without counts is one packet that was lost; in one with counts each lost packet stands
+    for itself: a dead link is no single event. `error` and `not_run` sent nothing.
     """
     sent = evidence.window(job.id, "sent", start, end)
     failed = sent.outcomes == _FAILED
@@ -109,7 +110,7 @@ def read(evidence: Evidence, job: Job, name: str, start: float, end: float) -> B
     packets = np.where(unknown, np.where(failed, whole, 0.0), packets)
     lost = np.where(unknown, packets, lost)
     events = column("loss_events")
-    counted = np.where(events > 0, np.minimum(lost, events), lost)
+    counted = np.where((events > 0) & ~failed, np.minimum(lost, events), lost)
     return Bursts(sent.times, np.rint(packets), np.rint(lost), np.maximum(np.rint(counted), lost > 0))
 
 

@@ -23,22 +23,11 @@ class Ways:
     """Those that reached the reflector, by its own account or since it answered them."""
     answered: frozenset[int]
 
-    @property
-    def lost(self) -> tuple[int, ...]:
-        """Those without an answer."""
-        return tuple(number for number in range(self.sent) if number not in self.answered)
-
-    @property
-    def events(self) -> int:
-        """Losses in a row count as one (RFC 3611: what a session sees as one gap)."""
-        return sum(1 for number in self.lost if number == 0 or number - 1 in self.answered)
-
     def metrics(self) -> dict[str, float]:
         """Return the losses of the round trip and, of what went each way, in per cent."""
         figures = {
             "loss_pct": _share(self.sent - len(self.answered), self.sent),
             "loss_down_pct": _share(self.sent - len(self.arrived), self.sent),
-            "loss_events": float(self.events),
         }
         if self.arrived:
             figures["loss_up_pct"] = _share(len(self.arrived - self.answered), len(self.arrived))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.network._loss import loss_events
 from probes.network._train_fit import Line, steady
 
 SLOWED = 0.93
@@ -68,7 +69,7 @@ class Answer:
     reordered: int = 0
     """Packets that came after a later one."""
     loss_events: int = 0
-    """Spans of loss, at least one round trip apart."""
+    """Losses, those within one round trip as one."""
     rate_bps: float = 0.0
     """What the link carried in the steady part, bit/s at the IP layer; 0 where too little came."""
     sent_bps: float = 0.0
@@ -112,7 +113,7 @@ def analyse(train: Train, rtt_ns: int = 0) -> Answer:
     order = [sequence for sequence, _ in _without_copies(train.arrivals)]
     reordered = int(np.sum(np.maximum.accumulate(order) > order)) if order else 0
     counted = Answer(
-        packets, train.size, received, duplicates, reordered, _events(train.sent_ns, first, rtt_ns),
+        packets, train.size, received, duplicates, reordered, loss_events(train.sent_ns, first, rtt_ns),
         cut=_cut(packets, first),
     )  # fmt: skip
     return _measured(train, counted, first) if received >= 3 else counted
@@ -187,19 +188,6 @@ def _first_arrivals(train: Train) -> dict[int, int]:
 def _without_copies(arrivals: Arrivals) -> list[tuple[int, int]]:
     seen: set[int] = set()
     return [a for a in arrivals if not (a[0] in seen or seen.add(a[0]))]  # type: ignore[func-returns-value]
-
-
-def _events(sent_ns: Sequence[int], first: dict[int, int], rtt_ns: int) -> int:
-    """Count spans of loss: losses within one round trip of the one before are the same event (RFC 5348)."""
-    events, last, run = 0, -1, False
-    for sequence, at in enumerate(sent_ns):
-        lost = sequence not in first
-        if lost and not run and (last < 0 or at - last > rtt_ns):
-            events += 1
-        if lost:
-            last = at
-        run = lost
-    return events
 
 
 def _cut(packets: int, first: dict[int, int]) -> bool:

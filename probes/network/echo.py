@@ -21,6 +21,7 @@ from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, S
 from probes.errors import Ending, Inconclusive, ProberFault, ProtocolViolated, TimedOut, from_oserror
 from probes.network._clock import clock_state
 from probes.network._echo_figures import Ways, one_way, reordered_down, reordered_up, round_trips
+from probes.network._loss import loss_events
 from probes.network._reflect_bodies import MAX_PACKETS, Reported
 from probes.network._reflect_echo import EchoSent
 from probes.network._reflect_params import ReflectParams, key_for
@@ -146,11 +147,13 @@ def _metrics(session: Session, echoes: list[EchoSent], account: Reported | None)
         figures |= Ways(len(echoes), frozenset(arrived), got).metrics()
         figures["reordered"] = float(reordered_down(account.records) + reordered_up(echoes, account.records))
     elif echoes:
-        ways = Ways(len(echoes), got, got).metrics()
-        figures |= {name: ways[name] for name in ("loss_pct", "loss_events")}
+        figures["loss_pct"] = Ways(len(echoes), got, got).metrics()["loss_pct"]
     copies = max((echo.answer.duplicates for echo in answered if echo.answer), default=0)
     figures["duplicates"] = float(copies + session.duplicates)
     figures |= round_trips(echoes)
+    if echoes:
+        rtt_ns = int(figures.get("rtt_ms", 0.0) * 1e6)
+        figures["loss_events"] = float(loss_events([echo.sent_ns for echo in echoes], got, rtt_ns))
     if answered and (last := answered[-1].answer):
         figures |= {"ttl_down": float(last.ttl), "ttl_up": float(answered[-1].ttl)}
     return figures
@@ -227,7 +230,7 @@ PROBE = ProbeSpec(
         MetricDef("loss_pct", "%", "lower", 0.01, "Echoes without an answer, of those sent"),
         MetricDef("loss_down_pct", "%", "lower", 0.01, "Lost on the way to the unit, of those sent"),
         MetricDef("loss_up_pct", "%", "lower", 0.01, "Answers lost on the way back, of those that arrived"),
-        MetricDef("loss_events", "count", "lower", 1, "Losses; those in a row count as one"),
+        MetricDef("loss_events", "count", "lower", 1, "Losses, those within a round trip as one (RFC 5348)"),
         MetricDef("reordered", "count", "lower", 1, "Packets that came after a later one, both ways"),
         MetricDef("duplicates", "count", "lower", 1, "Further copies of packets, both ways"),
         MetricDef("ttl_down", "count", "none", 1, "Time to live (hop limit) left on arrival at the unit"),

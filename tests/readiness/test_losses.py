@@ -15,6 +15,7 @@ from monitor.readiness.losses import Bursts, origin, replayed
 from monitor.readiness.results import ItemResult
 from monitor.readiness.statistics import LossTest
 from monitor.readiness.verdict import Status
+from probes.api import Outcome, Reading
 from tests.readiness.needs import NEED, L, Needs, impossible
 from tests.readiness.world import CHECKLIST, World
 
@@ -163,6 +164,16 @@ def test_losses_in_one_event_are_one(echo: World) -> None:
     echo.readings.clear()
     echo.ok("uplink/echo", 40, sent=100, received=88, loss_pct=12, loss_events=1)
     assert row(echo).actual.startswith("100 packets, 12 lost in 1 event, L = 432")
+
+
+def test_a_dead_link_is_no_single_event(echo: World) -> None:
+    """However much loss is allowed, bursts without an answer fail, also where a check calls each one event."""
+    echo.requirements = Needs(replace(NEED, packets_per_loss=12.0))
+    lost = {"sent": 20.0, "received": 0.0, "loss_pct": 100.0, "loss_events": 1.0}
+    for index in range(70):
+        echo.add(Reading(Outcome.FAILED, "timeout", metrics=dict(lost)), "uplink/echo", 30 + 60 * index)
+    assert row(echo).status is Status.FAIL
+    assert "20 lost" in row(echo).actual
 
 
 @pytest.mark.parametrize(("way", "status"), [("up", Status.PASS), ("down", Status.FAIL)])

@@ -107,7 +107,7 @@ def test_losses_within_a_round_trip_are_one_event() -> None:
     lost = {3, 4, 6, 30}
     sent = [n * MS for n in range(40)]
     arrivals = [(n, n * MS) for n in range(40) if n not in lost]
-    assert analyse(Train(1400, sent, arrivals)).loss_events == 3
+    assert analyse(Train(1400, sent, arrivals)).loss_events == 4
     assert analyse(Train(1400, sent, arrivals), rtt_ns=10 * MS).loss_events == 2
 
 
