@@ -8,8 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -20,13 +19,14 @@ from inventory.problems import did_you_mean
 from monitor.capacity.explain import MeasuredRtt, explain, what_if
 from monitor.capacity.requirements import Solved, solve
 from monitor.capacity.table import show
-from monitor.cli.check import Lang
 from monitor.cli.common import (
     CONFIG_ERROR,
     ChecklistsOption,
     ConfigOption,
+    Form,
     FunctionsOption,
     InventoryOption,
+    Lang,
     ProfilesOption,
     StateDirOption,
     fail,
@@ -44,13 +44,6 @@ HOURS = 24.0
 RTT_PROBES = ("echo", "icmp")
 """Probes whose `rtt_ms` counts as the channel's, the better first."""
 LONGEST_RTT_S = 10.0
-
-
-class Form(StrEnum):
-    """What `--format` takes."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 @app.callback()
@@ -86,7 +79,10 @@ def explain_command(
     solved = _solved(workspace, where, unit)
     other = _other(workspace, solved, counts, seconds) if counts or seconds else None
     found = workspace.inventory.units[unit]
-    document = explain(found, solved, measured=_measured(workspace, where, unit), other=other)
+    _write(explain(found, solved, measured=_measured(workspace, where, unit), other=other), form, lang)
+
+
+def _write(document: dict[str, Any], form: Form, lang: Lang) -> None:
     if form is Form.JSON:
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     elif out.is_terminal:

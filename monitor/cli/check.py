@@ -22,6 +22,7 @@ from monitor.cli.common import (
     ConfigOption,
     FunctionsOption,
     InventoryOption,
+    Lang,
     ProfilesOption,
     StateDirOption,
     err,
@@ -50,13 +51,6 @@ class Form(StrEnum):
 
 SHAPES: dict[Form, Format] = {Form.TABLE: "table", Form.JSON: "json", Form.JUNIT: "junit"}
 """The formats there are; the others come later."""
-
-
-class Lang(StrEnum):
-    """What `--lang` takes."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,6 +12,22 @@ from rich.console import Console
 from inventory.problems import ConfigError, Problem
 
 CONFIG_ERROR = 2
+
+
+class Form(StrEnum):
+    """What `--format` takes where there is a table and its data."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Lang(StrEnum):
+    """What `--lang` takes."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 ConfigOption = Annotated[
     Path | None, typer.Option("-c", "--config", help="The settings file (muster.toml).", show_default=False)
 ]

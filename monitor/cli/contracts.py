@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +20,7 @@ from monitor.cli.common import (
     CONFIG_ERROR,
     ChecklistsOption,
     ConfigOption,
+    Form,
     FunctionsOption,
     InventoryOption,
     ProfilesOption,
@@ -46,18 +46,11 @@ SIGNS = {Holds.HOLDS: ("✔", GREEN), Holds.SHORT: ("✖", RED), Holds.UNKNOWN: 
 _RATE = MetricDef("rate", "bit/s")
 
 
-class Format(StrEnum):
-    """How it is written."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def contracts(
     provider: Annotated[str | None, typer.Option(help="Only this carrier's channels.")] = None,
     over: Annotated[str, typer.Option(help="How far back readings count.")] = "7 d",
     calendar: Annotated[str, typer.Option(help="Count only this calendar's open hours.")] = ALWAYS,
-    form: Annotated[Format, typer.Option("--format", help="A table, or JSON.")] = Format.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="A table, or JSON.")] = Form.TABLE,
     config: ConfigOption = None,
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
@@ -74,7 +67,7 @@ def contracts(
     if provider is not None and not found:
         hint = did_you_mean(provider, _names(workspace)) or "no channel in the inventory has a contract"
         fail(f'no channel is contracted with "{provider}"', CONFIG_ERROR, hint)
-    if form is Format.JSON:
+    if form is Form.JSON:
         typer.echo(json.dumps(document(found, window, now), ensure_ascii=False, indent=2, allow_nan=False))
     else:
         _show(found, window)

@@ -13,8 +13,8 @@ import typer
 from monitor import log, loop
 from monitor.app import App
 from monitor.checking import check as check_units
-from monitor.cli.check import Form, Lang, show_run
-from monitor.cli.common import err, out
+from monitor.cli.check import Form, show_run
+from monitor.cli.common import Lang, err, out
 from monitor.demo.files import write
 from monitor.demo.services import services
 from monitor.place import place

@@ -167,7 +167,7 @@ def test_losses_in_one_event_are_one(echo: World) -> None:
 
 
 def test_a_dead_link_is_no_single_event(echo: World) -> None:
-    """However much loss is allowed, bursts without an answer fail, also where each is said to be one event."""
+    """However much loss is allowed, bursts without an answer fail, also where each is told as one event."""
     echo.requirements = Needs(replace(NEED, packets_per_loss=12.0))
     lost = {"sent": 20.0, "received": 0.0, "loss_pct": 100.0, "loss_events": 1.0}
     for index in range(70):

@@ -225,11 +225,9 @@ async def link(
     seed: int = 1,
     **settings: Any,
 ) -> AsyncIterator[Link]:
-    """Make a link. `burst_kb`, `policer`, `peak` (a multiple of the rate) and `queue_ms` are for both
-    directions.
+    """Make a link. `burst_kb`, `policer`, `peak` (a multiple of the rate) and `queue_ms` are for both ways.
 
-    `loss` is the share lost in each direction, `jitter_ms` each direction's; further settings are those of
-    `_relay.Settings`.
+    `loss` and `jitter_ms` are each direction's; further settings are those of `_relay.Settings`.
     """
     shapes: dict[Direction, Shape] = {
         "up": _shape(up, burst_kb, policer, peak, queue_ms),
@@ -335,29 +333,18 @@ def join(made: Link, *, mtu: int, seed: int) -> None:
         made.relay.ask(open=[[str(made.near), near, str(made.far), far, seed]])
     else:
         made.near.ip(f"link add {near} type veth peer name {far} netns {made.far}")
+    own = (made.near_address, made.near_address6), (made.far_address, made.far_address6)
     ends = (
-        (
-            made.near,
-            near,
-            addresses,
-            (made.near_address, made.near_address6),
-            (made.far_address, made.far_address6),
-        ),
-        (
-            made.far,
-            far,
-            addresses[::-1],
-            (made.far_address, made.far_address6),
-            (made.near_address, made.near_address6),
-        ),
+        (made.near, near, addresses, own[0], own[1]),
+        (made.far, far, addresses[::-1], own[1], own[0]),
     )
-    for namespace, device, (own_mac, peer_mac), own, peer in ends:
+    for namespace, device, (own_mac, peer_mac), here, there in ends:
         namespace.do(partial(no_offloads, device))
         namespace.ip(
             f"link set {device} address {own_mac} mtu {mtu} txqueuelen 5000 up",
-            f"addr add {own[0]}/24 dev {device}",
-            f"addr add {own[1]}/64 dev {device} nodad",
-            *(f"neigh replace {address} lladdr {peer_mac} dev {device} nud permanent" for address in peer),
+            f"addr add {here[0]}/24 dev {device}",
+            f"addr add {here[1]}/64 dev {device} nodad",
+            *(f"neigh replace {address} lladdr {peer_mac} dev {device} nud permanent" for address in there),
         )
     for direction, shape in made.shapes.items():
         namespace, device = made.sender(direction)

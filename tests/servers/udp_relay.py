@@ -32,11 +32,47 @@ class Relay:
     from_server: list[bytes] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Sockets:
+    """The relay's two ends: `inner` for the client, `outer` connected with the server."""
+
+    relay: Relay
+    inner: socket.socket
+    outer: socket.socket
+    client: tuple[str, int] | None = None
+
+    def there(self) -> None:
+        """Pass on what the client sent."""
+        with contextlib.suppress(OSError):
+            data, self.client = self.inner.recvfrom(65536)
+            self.relay.from_client.append(data)
+            for pause, piece in self.relay.to_server(len(self.relay.from_client) - 1, data):
+                _later(pause, partial(self.outer.send, piece))
+
+    def back(self) -> None:
+        """Pass on what the server sent."""
+        with contextlib.suppress(OSError):
+            data = self.outer.recv(65536)
+            self.relay.from_server.append(data)
+            for pause, piece in self.relay.to_client(len(self.relay.from_server) - 1, data):
+                _later(pause, partial(self.inner.sendto, piece, self.client))
+
+
+def _later(pause: float, send: Callable[[], object]) -> None:
+    def sends() -> None:
+        with contextlib.suppress(OSError):
+            send()
+
+    if pause:
+        asyncio.get_running_loop().call_later(pause, sends)
+    else:
+        sends()
+
+
 @asynccontextmanager
 async def relaying(server_port: int, host: str = "127.0.0.1") -> AsyncIterator[Relay]:
     """Relay for one client."""
     loop, relay = asyncio.get_running_loop(), Relay()
-    client: list[tuple[str, int]] = []
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
         socket.socket(family, socket.SOCK_DGRAM) as inner,
@@ -47,34 +83,9 @@ async def relaying(server_port: int, host: str = "127.0.0.1") -> AsyncIterator[R
             each.bind((host, 0))
         outer.connect((host, server_port))
         relay.port = inner.getsockname()[1]
-
-        def later(pause: float, send: Callable[[], object]) -> None:
-            def sends() -> None:
-                with contextlib.suppress(OSError):
-                    send()
-
-            if pause:
-                loop.call_later(pause, sends)
-            else:
-                sends()
-
-        def there() -> None:
-            with contextlib.suppress(OSError):
-                data, asker = inner.recvfrom(65536)
-                client[:] = [asker]
-                relay.from_client.append(data)
-                for pause, piece in relay.to_server(len(relay.from_client) - 1, data):
-                    later(pause, partial(outer.send, piece))
-
-        def back() -> None:
-            with contextlib.suppress(OSError):
-                data = outer.recv(65536)
-                relay.from_server.append(data)
-                for pause, piece in relay.to_client(len(relay.from_server) - 1, data):
-                    later(pause, partial(inner.sendto, piece, client[0]))
-
-        loop.add_reader(inner.fileno(), there)
-        loop.add_reader(outer.fileno(), back)
+        ends = _Sockets(relay, inner, outer)
+        loop.add_reader(inner.fileno(), ends.there)
+        loop.add_reader(outer.fileno(), ends.back)
         try:
             yield relay
         finally:
