@@ -44,7 +44,7 @@ async def measure_http(
                   ("User-Agent", "muster")]  # fmt: skip
         await connection.send(request("GET", target, fields, b""), until)
         stop = EarlyStop(connection.connect_ms / 1000)
-        await download(body.receive, stop, leave)
+        await download(body.receive, stop, leave, until)
     finally:
         connection.abort()
     return Download(stop.result(), connection.connect_ms, body.response.complete)

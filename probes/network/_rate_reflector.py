@@ -19,7 +19,10 @@ from probes.network._sockets import Poller
 from probes.network._tcp_rate import EarlyStop, Settled
 from probes.network._train_plan import Order
 
-LONGEST_S = 20.0
+LONGEST_S = 15.0
+SPARE_S = 3.0
+"""So much later than we the reflector ends a transfer; and so long is left to ask after one that stalled."""
+UNSETTLED = Settled(0.0, False, 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,17 @@ async def measure_lanes(where: Where, lanes: list[Lane], params: ThroughputParam
             leave.total("down", session.sent_bytes)
             leave.total("up", session.received_bytes)
         rtt_ms = session.rtt_ms
-    for lane in lanes:
+    for number, lane in enumerate(lanes):
         if wants_transfer(lane, params):
-            lane.transfer = await _transfer(where, lane, params, leave)
+            until = _until(where, len(lanes) - number)
+            lane.transfer = await _transfer(where, lane, params, leave, until)
     return rtt_ms
+
+
+def _until(where: Where, lanes: int) -> float:
+    """Return when the next of so many transfers has to end: time to ask after it must be left."""
+    now = time.perf_counter()
+    return now + max(0.0, min(LONGEST_S, (where.until - now) / lanes - SPARE_S))
 
 
 def _share(leave: Leave, max_bytes: int | None, lanes: int) -> int | None:
@@ -76,20 +86,32 @@ def _sender(session: Session, lane: Lane, leave: Leave, until: float) -> Send:
     return send
 
 
-async def _transfer(where: Where, lane: Lane, params: ThroughputParams, leave: Leave) -> Settled:
-    most = transfer_bytes(lane, params, leave)
+async def _transfer(
+    where: Where, lane: Lane, params: ThroughputParams, leave: Leave, until: float
+) -> Settled:
+    """Return what a transfer came to. Where it stalled on a link that still answers, it did not settle.
+
+    Raises what streams and sessions raise: `TimedOut` is of a link that is dead.
+    """
+    try:
+        return await _moved(where, lane, transfer_bytes(lane, params, leave), leave, until)
+    except TimedOut:
+        async with open_session(where.poller, where.address, where.port, where.key, where.until):
+            return UNSETTLED
+
+
+async def _moved(where: Where, lane: Lane, most: int, leave: Leave, until: float) -> Settled:
     mode = SEND if lane.direction == "up" else SINK
-    until = min(where.until, time.perf_counter() + LONGEST_S)
-    seconds = max(0.1, until - time.perf_counter())
+    seconds = max(0.1, until - time.perf_counter()) + SPARE_S
     async with tcp_stream(
         where.poller, where.address, where.port, where.key, mode, most, seconds, until
     ) as stream:
         stop = EarlyStop(stream.rtt_ms / 1000)
         try:
             if lane.direction == "up":
-                await download(stream.receive, stop, leave)
+                await download(stream.receive, stop, leave, until)
             else:
-                await upload(stream, stop, leave, most)
+                await upload(stream, stop, leave, most, until)
         finally:
             stream.connection.abort()
     return stop.result()

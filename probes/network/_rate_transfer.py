@@ -23,7 +23,7 @@ BREATH = 4
 """After so many pieces in a row the loop is given to others."""
 USUAL_S, UNKNOWN_BYTES, MOST_BYTES = 2.0, 2_500_000, 64_000_000
 STALL_S = 5.0
-"""A transfer in which nothing moves for so long has failed."""
+"""A transfer in which nothing moves for so long has stalled."""
 SHORTEST, SHORTEST_S = 0.7, 0.1
 """A receiver's account of a transfer lasts at least this share of our own, less this."""
 SEGMENT_SHARE = MSS / (MSS + 52)
@@ -44,12 +44,21 @@ def transfer_bytes(lane: Lane, params: ThroughputParams, leave: Leave) -> int:
     return leave.bounded(params.transfer_bytes or min(usual, MOST_BYTES))
 
 
-async def download(receive: Callable[[float], Awaitable[Chunk]], stop: EarlyStop, leave: Leave) -> None:
-    """Take what comes until its rate settles or it ends. Raises `Stopped`, `TimedOut` and OSError."""
+def _patience(until: float) -> float:
+    return min(until, time.perf_counter() + STALL_S)
+
+
+async def download(
+    receive: Callable[[float], Awaitable[Chunk]], stop: EarlyStop, leave: Leave, until: float
+) -> None:
+    """Take what comes until its rate settles or it ends.
+
+    Raises `Stopped`, OSError, and `TimedOut` (nothing moved for `STALL_S`, or `until` has passed).
+    """
     pieces = 0
     while True:
         leave.check()
-        data, at = await receive(time.perf_counter() + STALL_S)
+        data, at = await receive(_patience(until))
         leave.spent("up", int(len(data) / SEGMENT_SHARE))
         if not data or stop.feed(at, len(data)):
             return
@@ -58,23 +67,23 @@ async def download(receive: Callable[[float], Awaitable[Chunk]], stop: EarlyStop
             await asyncio.sleep(0)
 
 
-async def upload(stream: TcpStream, stop: EarlyStop, leave: Leave, most: int) -> None:
+async def upload(stream: TcpStream, stop: EarlyStop, leave: Leave, most: int, until: float) -> None:
     """Send until the rate at which a reflector's SINK counts it settles, at most `most` bytes.
 
-    Raises `Stopped`, `TimedOut`, OSError, and `ProtocolViolated` for counts that can't be.
+    Raises what `download` does, and `ProtocolViolated` for counts that can't be.
     """
     stream.connection.limit_unsent(UNSENT)
     data, sent, counted = os.urandom(PIECE), 0, _Counted(stop)
     while sent < most and not stop.done:
         leave.check()
-        gone, counts = await stream.push(data[: most - sent], time.perf_counter() + STALL_S)
+        gone, counts = await stream.push(data[: most - sent], _patience(until))
         sent += gone
         leave.spent("down", int(gone / SEGMENT_SHARE))
         counted.take(counts, sent)
         await asyncio.sleep(0)
     if not stop.done:
         stream.finish()
-    while not stop.done and (counts := await stream.counts(time.perf_counter() + STALL_S)):
+    while not stop.done and (counts := await stream.counts(_patience(until))):
         leave.check()
         counted.take(counts, sent)
     counted.check()
