@@ -21,8 +21,8 @@ import uvloop
 
 from benchmarks.marks import Mark, arguments, judge, table
 from monitor.shared import SharedClients
+from probes._ssh import SshParams, SshPool
 from probes.api import Context, Outcome, ProbeSettings, Target
-from probes.host._ssh import SshParams, SshPool
 from probes.host.host import PROBE
 from probes.measure import measure
 from tests.servers.sshd import Sshd, sshd

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from probes._process import Finished, Processes
+from probes._ssh import SshParams, SshPool
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, SecretRef, Target
 from probes.errors import (
     Ending,
@@ -30,7 +31,6 @@ from probes.errors import (
     TimedOut,
 )
 from probes.host._perfdata import PluginOutput, metric_names, parse
-from probes.host._ssh import SshParams, SshPool
 
 STATES = ("ok", "warning", "critical", "unknown")
 ADDRESS = "{address}"

@@ -15,12 +15,12 @@ from typing import Literal, cast
 
 from pydantic import Field, model_validator
 
+from probes._ssh import Result, SshParams, SshPool
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Shared, Target, clip
 from probes.errors import ProberFault, ProtocolViolated
 from probes.host import _local, _proc, _snapshot
 from probes.host._hardware import HardwareParams, compare
 from probes.host._snapshot import Counters, Snapshot
-from probes.host._ssh import Result, SshParams, SshPool
 
 LOCAL_NAMES = ("local", "localhost")
 SPAN_S = 1.0

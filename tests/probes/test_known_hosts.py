@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.host._known_hosts import HostKey, Trust, host_name, parse, read
+from probes._known_hosts import HostKey, Trust, host_name, parse, read
 from tests.servers.sshd import make_key
 
 KEY = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519" + b"k" * 36)

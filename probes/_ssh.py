@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
+from probes import _known_hosts
 from probes._resolve import Address, resolve
+from probes._ssh_session import Closed, Command, Login, Output, Session
 from probes.api import Context, Params, Secret, Shared, Target
 from probes.errors import NotRun, PermissionMissing, ProtocolViolated, TimedOut
-from probes.host import _known_hosts
-from probes.host._ssh_session import Closed, Command, Login, Output, Session
 
 IDLE_S = 300.0
 """A connection unused for so long is closed."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import paramiko
 
+from probes._known_hosts import HostKey, KnownHosts, Trust, host_name
 from probes.api import clip
 from probes.errors import (
     Ending,
@@ -26,7 +27,6 @@ from probes.errors import (
     TimedOut,
     from_oserror,
 )
-from probes.host._known_hosts import HostKey, KnownHosts, Trust, host_name
 
 LOGIN_BYTES = 256 * 1024
 """What a server may send before it is logged in to: banner, key exchange, the login's own messages."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from probes import _ssh
+from probes._ssh import Result, SshParams, SshPool
 from probes.api import Context, Outcome, ProbeSettings, Reading, Target
 from probes.errors import Ending, NotRun, OwnLoginFailed, PermissionMissing, ProtocolViolated
-from probes.host import _ssh
-from probes.host._ssh import Result, SshParams, SshPool
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.ports import closed_port
 from tests.servers.sshd import Sshd, make_key, sshd
