@@ -46,16 +46,50 @@ class Notice(StrEnum):
 
     OPENED = "opened"
     WORSE = "worse"
+    RESIDUAL = "residual"
+    """The root serves again, some members still do not."""
+    ESCALATED = "escalated"
+    REMINDER = "reminder"
     CLOSED = "closed"
+
+
+class Severity(StrEnum):
+    """How urgent an incident is: of its worst state."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+ISOLATED = "isolated"
+"""Root, and kind, of the incident in which the monitor itself is cut off."""
+MOST_MEMBERS = 200
+"""Members that are listed with an event; `Event.total` counts them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A check in an incident. Times are seconds since the epoch, UTC."""
+
+    check: str
+    state: State
+    kind: str
+    since: float
+    joined_at: float
+    left_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A span in which a check was not OK. Times are seconds since the epoch, UTC."""
+    """A span in which something was not OK. Times are seconds since the epoch, UTC.
+
+    `root` is what it is about: a check (`unit/asset/check`), an asset that does not answer (`unit/asset`), a
+    unit whose channels fail together (`unit`), or `ISOLATED`.
+    """
 
     id: int
     version: int
-    check: str
+    root: str
     kind: str
     detail: str
     state: State
@@ -66,12 +100,35 @@ class Incident:
     closed_at: float | None = None
     notified: bool = False
     previous: int | None = None
-    """The check's incident before this one, if it was closed shortly before."""
+    """The root's incident before this one, if it was closed shortly before."""
+    severity: Severity = Severity.WARNING
+    rule: str = ""
+    """JSON: the rule that opened it, and the readings it was applied to."""
+    recovered_at: float | None = None
+    """Since when all of its members are OK."""
+    absorbed_by: int | None = None
+    """The incident whose root turned out to be the cause of this one."""
+    damped: bool = False
+    """Opened more often than people want to hear; its end is told."""
+    acked_by: str = ""
+    acked_at: float | None = None
+    ack_until: float | None = None
+    ack_comment: str = ""
+    snoozed_until: float | None = None
+    tier: int = 0
+    """The highest tier that was told, 0 for none."""
+    next_at: float | None = None
+    """When it is next looked at whether somebody has to be told."""
 
     @property
     def thread(self) -> str:
         """Names the incident to its messages; unlike the id, never used again after a restored backup."""
         return f"incident:{self.id}:{self.opened_at:.3f}"
+
+    @property
+    def unit(self) -> str:
+        """The unit it is in; empty for `ISOLATED`."""
+        return "" if self.root == ISOLATED else self.root.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +141,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to an incident: the incident as it is now, and the transition that did it."""
+    """What happened to an incident: the incident as it is now, and what did it."""
 
     notice: Notice
     incident: Incident
     transition: Transition
     told: tuple[str, ...] = ()
     """Who was told of this incident before."""
+    members: tuple[Member, ...] = ()
+    """What is in it, worst first, at most `MOST_MEMBERS`."""
+    total: int = 0
+    at: float = 0.0
+    """When it happened, seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +174,9 @@ class Committed:
     dropped: int = 0
 
 
+SEVERITIES = {
+    State.DOWN: Severity.CRITICAL, State.DEGRADED: Severity.WARNING, State.UNKNOWN: Severity.INFO,
+}  # fmt: skip
 NOTIFY = frozenset({State.DOWN, State.DEGRADED})
 """The states that are worth a message, unless the settings say otherwise."""
 NOTHING = Action()

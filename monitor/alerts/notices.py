@@ -66,7 +66,7 @@ class Notices:
         """Return one message for each recipient; none where mail is not set up or nobody is named."""
         if not self.settings.host:
             return []
-        unit = event.incident.check.partition("/")[0]
+        unit = event.incident.root.partition("/")[0]
         card = self.card(unit) or Gone(unit, unit)
         people = dict.fromkeys(self._people(event, card))
         return [self._message(event, card, person) for person in list(people)[:MAX_RECIPIENTS]]
@@ -88,7 +88,7 @@ class Notices:
             thread=thread,
             recipient=recipient,
             subject=subject(event, card, language),
-            body=body(event, card, language, self.target(incident.check)),
+            body=body(event, card, language, self.target(incident.root)),
             message_id=own,
             date=event.transition.at,
             expires_at=event.transition.at + self.settings.lifetime,
@@ -136,7 +136,7 @@ def _values(event: Event, card: Card, language: Language) -> dict[str, str]:
         "state": text(language, f"state.{state}"),
         "worst": text(language, f"state.{incident.worst}"),
         "unit": clip(name(card, language), _NAME),
-        "check": clip(incident.check.partition("/")[2] or incident.check, _NAME),
+        "check": clip(incident.root.partition("/")[2] or incident.root, _NAME),
         "cause": clip(cause(language, incident.kind), _NAME),
         "lasted": _span(incident, event, language),
     }
@@ -159,7 +159,7 @@ def _facts(event: Event, card: Card, language: Language, target: str) -> list[tu
     before = incident.previous
     return [
         ("unit", f"{clip(name(card, language), _NAME)} ({clip(card.id, _NAME)})"),
-        ("check", clip(incident.check, 200)),
+        ("check", clip(incident.root, 200)),
         ("target", clip(target, 200)),
         ("state", text(language, f"state.{incident.state}")),
         ("cause", clip(cause(language, incident.kind), _NAME)),

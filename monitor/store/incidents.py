@@ -8,7 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from monitor.alerts.message import Message
-from monitor.incidents import NOTIFY, REMOVED, Action, Change, Committed, Event, Incident, Step, decide, worse
+from monitor.incidents import (
+    NOTIFY,
+    REMOVED,
+    Action,
+    Change,
+    Committed,
+    Event,
+    Incident,
+    Severity,
+    Step,
+    decide,
+    worse,
+)
 from monitor.state import CheckState, State, Transition
 from monitor.store import outbox, states
 from monitor.store.database import Database
@@ -52,7 +64,7 @@ class IncidentStore:
 
     async def watched(self) -> set[str]:
         """Return the checks that have an open incident."""
-        return {incident.check for incident in await self.open()}
+        return {incident.root for incident in await self.open()}
 
     async def commit(self, changes: Sequence[Change], now: float) -> Committed:
         """Apply changes, all of them or none."""
@@ -123,8 +135,10 @@ class IncidentStore:
 
 
 _FIELDS = (
-    "id", "version", "check", "kind", "detail", "state", "worst",
-    "began_at", "opened_at", "closed_at", "notified", "previous",
+    "id", "version", "root", "kind", "detail", "state", "worst",
+    "began_at", "opened_at", "closed_at", "notified", "previous", "severity", "rule", "recovered_at",
+    "absorbed_by", "damped", "acked_by", "acked_at", "ack_until", "ack_comment", "snoozed_until", "tier",
+    "next_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
 
@@ -141,12 +155,14 @@ def _incident(row: sqlite3.Row) -> Incident:
         state=State(incident.state),
         worst=State(incident.worst),
         notified=bool(incident.notified),
+        severity=Severity(incident.severity),
+        damped=bool(incident.damped),
     )
 
 
 def open_incident(connection: sqlite3.Connection, check: str) -> Incident | None:
     """Return the check's open incident (step 1)."""
-    return next(iter(_select(connection, '"check" = ? AND closed_at IS NULL', check)), None)
+    return next(iter(_select(connection, "root = ? AND closed_at IS NULL", check)), None)
 
 
 def write(
@@ -169,7 +185,7 @@ def write(
 
 def _open(connection: sqlite3.Connection, action: Action, transition: Transition) -> Incident | None:
     before = connection.execute(
-        'SELECT id FROM incident WHERE "check" = ? AND closed_at >= ? ORDER BY id DESC LIMIT 1',
+        "SELECT id FROM incident WHERE root = ? AND closed_at >= ? ORDER BY id DESC LIMIT 1",
         (transition.check, transition.at - REOPENED),
     ).fetchone()
     incident = Incident(
@@ -179,13 +195,13 @@ def _open(connection: sqlite3.Connection, action: Action, transition: Transition
     values = [getattr(incident, name) for name in _FIELDS[1:]]
     inserted = connection.execute(
         f"INSERT INTO incident ({_COLUMNS}) VALUES (NULL, {', '.join('?' * len(values))})"  # noqa: S608
-        ' ON CONFLICT ("check") WHERE closed_at IS NULL DO NOTHING',
+        " ON CONFLICT (root) WHERE closed_at IS NULL DO NOTHING",
         values,
     )
     if not inserted.rowcount or inserted.lastrowid is None:
         return None
     connection.execute(
-        "INSERT INTO incident_member VALUES (?, ?, ?, NULL)",
+        'INSERT INTO incident_member (incident, "check", joined_at) VALUES (?, ?, ?)',
         (inserted.lastrowid, transition.check, transition.at),
     )
     return replace(incident, id=inserted.lastrowid)

@@ -31,7 +31,7 @@ def no_secret(ref: SecretRef) -> str:
 
 async def live(watch: Watch, store: IncidentStore, jobs: list[Job]) -> None:
     """Lead each check once through OK, DOWN and OK."""
-    done = {incident.check for incident in await store.recent(0) if incident.closed_at}
+    done = {incident.root for incident in await store.recent(0) if incident.closed_at}
     for each in jobs:
         if each.id in done:
             continue

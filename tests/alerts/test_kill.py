@@ -56,7 +56,7 @@ def judge(directory: Path, received: list[Received], killed: int) -> None:
     assert sorted(replies.values()) == sorted(["None"] * COUNT + openings)
     with closing(sqlite3.connect(directory / "state.db")) as connection:
         rows = connection.execute(
-            'SELECT "check", count(*), count(closed_at) FROM incident GROUP BY 1'
+            'SELECT root, count(*), count(closed_at) FROM incident GROUP BY 1'
         ).fetchall()
     assert len(rows) == COUNT
     assert all(row[1:] == (1, 1) for row in rows)

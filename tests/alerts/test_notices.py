@@ -28,7 +28,7 @@ INCIDENT = Incident(
     OPENED_AT - 60, OPENED_AT, None, True,
 )  # fmt: skip
 DOWN = Transition(
-    INCIDENT.check, State.OK, State.DOWN, Phase.STEADY, OPENED_AT, OPENED_AT - 60, OPENED_AT - 1,
+    INCIDENT.root, State.OK, State.DOWN, Phase.STEADY, OPENED_AT, OPENED_AT - 60, OPENED_AT - 1,
     Outcome.FAILED, "unreachable", "no echo came back",
 )  # fmt: skip
 BACK = replace(

@@ -117,7 +117,11 @@ async def test_one_incident_from_opening_to_closing(store: IncidentStore) -> Non
 
 async def test_members_join_and_leave(store: IncidentStore) -> None:
     await store.commit([change(moved(DOWN, 100)), change(moved(OK, 300))], 300)
-    rows = await store.database.read(lambda c: [tuple(r) for r in c.execute("SELECT * FROM incident_member")])
+    rows = await store.database.read(
+        lambda c: [
+            tuple(r) for r in c.execute('SELECT incident, "check", joined_at, left_at FROM incident_member')
+        ]
+    )
     assert rows == [(1, CHECK, 100, 300)]
 
 
