@@ -1,0 +1,143 @@
+"""Degradation of a loss series: is a path that lost little now losing much?
+
+A cumulative sum of log-likelihood ratios (Page's CUSUM) of Bernoulli trials: each packet speaks for the
+path's usual loss p0 or for the loss p1 that would be worth an alarm.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from typing import Self
+
+from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
+from monitor.degradation.packing import pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.rules import LAST_EPOCH, Sensitivity, scale_of
+
+LEAST_USUAL = 0.002
+LEAST_BAD = 0.05
+TIMES_USUAL = 6.0
+MOST_USUAL, MOST_BAD = 0.5, 0.95
+"""Beyond these a path has no usual loss to speak of; its requirement judges it."""
+CLIP_A_MINUTE = 4.5
+"""Nor may one sample say more than this, so that no single reading makes an alarm."""
+LIMIT = 9.0
+MEMORY_S = 86400.0
+LONGEST_STEP_S = 600.0
+WARM_SAMPLES = 30
+ADOPT_S = 86400.0
+MOST_SENT = 1_000_000
+_KIND, _VERSION = b"MS", 1
+_STATE = struct.Struct("<7dIB")
+
+
+class LossDetector:
+    """One loss series, as shares from 0 to 1; `packets` were sent for a sample, where `update` is not told.
+
+    The alarm ends when the sum, which rises no further than 1.5 times its limit, is back at nothing; after
+    a day the loss seen in it becomes the usual one.
+    """
+
+    __slots__ = (
+        "_during", "_held", "_last", "_limit", "_onset_score", "_packets", "_recent", "_samples", "_score",
+        "_since", "_usual", "alarm",
+    )  # fmt: skip
+
+    def __init__(self, packets: int = 1, sensitivity: Sensitivity | float = Sensitivity.NORMAL) -> None:
+        if packets < 1:
+            raise ValueError(f"a sample has at least one packet, not {packets}")
+        self._packets, self._limit = packets, LIMIT * scale_of(sensitivity)
+        self._recent = array("f")
+        self._usual = self._during = self._score = self._onset_score = self._since = self._held = 0.0
+        self._last = -math.inf
+        self._samples = 0
+        self.alarm = False
+
+    def update(self, value: float | None, epoch_seconds: float, sent: int | None = None) -> bool:
+        """Take in the share of packets lost, of so many sent; return whether the series is in alarm.
+
+        None, what is no share, nothing sent, and a time that is none, count as nothing measured.
+        """
+        packets = self._packets if sent is None else sent
+        if value is None or not 0.0 <= value <= 1.0 or not 0.0 <= epoch_seconds <= LAST_EPOCH or packets < 1:
+            return self.alarm
+        past = epoch_seconds - self._last
+        step = min(past, LONGEST_STEP_S) if past >= 0 else 0.0
+        self._last = epoch_seconds
+        self._recent.append(value)
+        del self._recent[:-MATTERS_SAMPLES]
+        gain = self._gain(value, min(packets, MOST_SENT), step)
+        if self.alarm:
+            return self._in_alarm(value, gain, step)
+        return self._healthy(value, gain, step, epoch_seconds)
+
+    def _rates(self) -> tuple[float, float]:
+        usual = min(max(self._usual, LEAST_USUAL), MOST_USUAL)
+        return usual, min(max(LEAST_BAD, TIMES_USUAL * usual), MOST_BAD)
+
+    def _gain(self, share: float, packets: int, step: float) -> float:
+        usual, bad = self._rates()
+        lost = share * packets
+        gain = lost * math.log(bad / usual) + (packets - lost) * math.log((1 - bad) / (1 - usual))
+        clip = CLIP_A_MINUTE * min(1.0, step / 60.0)
+        return max(-clip, min(clip, gain))
+
+    def _healthy(self, share: float, gain: float, step: float, epoch: float) -> bool:
+        self._samples += 1
+        if self._samples > WARM_SAMPLES:
+            self._score = max(0.0, self._score + gain)
+        self._usual += (share - self._usual) * max(1 / self._samples, step / MEMORY_S)
+        if self._score >= self._limit:
+            self.alarm, self._since, self._onset_score = True, epoch, self._score
+            self._during = share
+        return self.alarm
+
+    def _in_alarm(self, share: float, gain: float, step: float) -> bool:
+        self._score = min(max(0.0, self._score + gain), 1.5 * self._limit)
+        self._during += (share - self._during) * min(1.0, step / 3600.0)
+        self._held += step
+        if self._held >= ADOPT_S:
+            self._usual = self._during
+        if self._score == 0.0 or self._held >= ADOPT_S:
+            self.alarm, self._score, self._held = False, 0.0, 0.0
+        return self.alarm
+
+    def explain(self) -> Explanation:
+        """Return what the last answer rests on; `threshold` takes the baseline to the bad loss."""
+        usual, bad = self._rates()
+        return Explanation(
+            alarm=self.alarm,
+            rule=Rule.LOSS,
+            since=self._since if self.alarm else None,
+            value=self._recent[-1] if self._recent else None,
+            baseline=usual if self._samples else None,
+            threshold=bad - usual if self._samples else None,
+            score=self._onset_score if self.alarm else self._score,
+            limit=self._limit,
+            recent=tuple(self._recent),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the state, from which `from_bytes` goes on exactly."""
+        scalars = _STATE.pack(
+            self._usual, self._during, self._score, self._onset_score, self._since, self._held,
+            self._last, min(self._samples, 0xFFFFFFFF), self.alarm,
+        )  # fmt: skip
+        return seal(_KIND, _VERSION, scalars + pack_arrays([self._recent]))
+
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, packets: int = 1, sensitivity: Sensitivity | float = Sensitivity.NORMAL
+    ) -> Self:
+        """Return the detector of that state; a fresh one where the data is damaged or of another version."""
+        detector = cls(packets, sensitivity)
+        content = unseal(_KIND, _VERSION, data)
+        if content is not None:
+            (detector._recent,) = unpack_arrays("f", content, _STATE.size)
+            (
+                detector._usual, detector._during, detector._score, detector._onset_score, detector._since,
+                detector._held, detector._last, detector._samples, alarm,
+            ) = _STATE.unpack_from(content)  # fmt: skip
+            detector.alarm = bool(alarm)
+        return detector
