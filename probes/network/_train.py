@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.network._loss import loss_events
-from probes.network._train_fit import Line, steady
+from probes.network._train_fit import Line, local_slope, steady
 
 SLOWED = 0.93
 """A train that arrives at less than this share of the pace it was sent at was slowed by the link."""
@@ -88,6 +88,9 @@ class Answer:
     """Bytes that arrived in the part that `rate_bps` is of."""
     queue_ms: float = 0.0
     """By how much the longest delay exceeded the shortest."""
+    alone_bps: float = 0.0
+    """Of an unpaced train: the rate by the median of its parts, which other traffic in it hardly changes.
+    0 where they came too unevenly; a link that serves in turns, with pauses, shows the pace of its turns."""
 
     @property
     def loss(self) -> float:
@@ -128,7 +131,9 @@ def _measured(train: Train, counted: Answer, first: dict[int, int]) -> Answer:
     _check_span(float(times.max()), float(sent[-1]))
     bits = train.size * 8e9
     pace = float(sent[-1] / (sequences[-1] - sequences[0]))
-    line, policed = _line(sequences, times, sent, unpaced=train.unpaced)
+    line, policed = _line(sequences, times, sent)
+    local = train.unpaced and not policed
+    alone = local_slope(sequences[line.start :], times[line.start :]) if local else 0.0
     sent_bps = bits / max(pace, 1.0)
     rate = min(bits / line.slope, sent_bps) if line.slope > 0 else 0.0
     delays = times - sent
@@ -141,16 +146,17 @@ def _measured(train: Train, counted: Answer, first: dict[int, int]) -> Answer:
         span_s=float(times.max()) / 1e9,
         steady_bytes=line.points * train.size,
         queue_ms=float(delays.max() - delays.min()) / 1e6,
+        alone_bps=min(bits / alone, sent_bps) if alone > 0 else 0.0,
     )  # fmt: skip
 
 
-def _line(sequences: Floats, times: Floats, sent: Floats, *, unpaced: bool) -> tuple[Line, bool]:
+def _line(sequences: Floats, times: Floats, sent: Floats) -> tuple[Line, bool]:
     """Return the line through the steady part, and whether a policer dropped what is missing."""
-    spanned = steady(sequences, times, sent, regular=unpaced)
+    spanned = steady(sequences, times, sent)
     span = sequences[-1] - sequences[0] + 1
     if 1 - len(sequences) / span <= HEAVY:
         return spanned, False
-    came = steady(np.arange(len(sequences), dtype=np.float64), np.sort(times), regular=unpaced)
+    came = steady(np.arange(len(sequences), dtype=np.float64), np.sort(times))
     if spanned.slope * SLOWED <= sent[-1] / (span - 1):
         return came, True
     return (came if came.roughness < spanned.roughness else spanned), False

@@ -23,10 +23,11 @@ OWN_KNEE = 1.07
 """A tail that took at most so much longer to arrive than to be sent was slowed by its sender."""
 LEAST_TAIL, TAIL_SHARE = 6, 0.15
 """The tail must be at least that many packets, and that share of the packets or of the time."""
-REGULAR, WITHIN, OUTLIER = 0.75, 0.15, 1.6
-"""Service is regular where this share of the gaps is within so much of the median; a gap beyond `OUTLIER`
-medians then holds another's packet."""
-MOST_OUTLIERS = 0.15
+LAG, REGULAR, WITHIN = 5, 0.6, 0.15
+"""Service is regular where this share of the slopes over so many packets is within so much of the median."""
+LEAST_LOCAL = 4 * LAG
+LOWER = 0.3
+"""Slopes with others' packets are the largest: so much of their share the quantile is below the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,31 @@ class Line:
     start: int = 0
 
 
-def steady(x: Floats, times: Floats, sent: Floats | None = None, *, regular: bool = False) -> Line:
+def steady(x: Floats, times: Floats, sent: Floats | None = None) -> Line:
     """Return the line through the part after the knee, or through all where there is none.
 
     `x` counts packets (rising), `times` and `sent` are ns of arrival and of sending. A knee that the sender
-    made itself is none, where `sent` is given. `regular`: the sender left no gaps, so that a gap beyond the
-    usual one holds somebody else's packet and is shortened to the usual.
+    made itself is none, where `sent` is given.
     """
     start = _knee(x, times)
     if start and sent is not None and times[-1] - times[start] < OWN_KNEE * (sent[-1] - sent[start]):
         start = 0
-    x, times = x[start:], times[start:]
-    if regular:
-        times = _without_others(x, times)
-    return replace(_fit(x, times), start=start)
+    return replace(_fit(x[start:], times[start:]), start=start)
+
+
+def local_slope(x: Floats, times: Floats) -> float:
+    """Return the usual slope over `LAG` packets, in ns a packet; 0 where service was not regular.
+
+    Other traffic that got in between lengthens a few of these slopes and the whole, but hardly the median.
+    """
+    if len(x) < LEAST_LOCAL:
+        return 0.0
+    slopes = (times[LAG:] - times[:-LAG]) / (x[LAG:] - x[:-LAG])
+    usual = float(np.median(slopes))
+    if np.mean(np.abs(slopes - usual) <= WITHIN * usual) < REGULAR or usual <= 0:
+        return 0.0
+    others = min(0.5, max(0.0, _fit(x, times).slope / usual - 1))
+    return float(np.quantile(slopes, 0.5 - LOWER * (1 - (1 - others) ** LAG)))
 
 
 def _knee(x: Floats, times: Floats) -> int:
@@ -104,18 +116,3 @@ def _fit(x: Floats, times: Floats) -> Line:
     deviation = float(np.sqrt(residuals @ residuals / (count - 2)))
     together = count / max(1, int(np.sum(np.diff(times) > 0.2 * slope)))
     return Line(slope, deviation / math.sqrt(sxx / together) / slope, count, deviation / slope)
-
-
-def _without_others(x: Floats, times: Floats) -> Floats:
-    """Return the times as they would be without other traffic's packets in between."""
-    if len(x) < 8:
-        return times
-    steps = np.diff(x)
-    gaps = np.diff(times) / steps
-    usual = float(np.median(gaps))
-    near = np.abs(gaps - usual) <= WITHIN * usual
-    foreign = gaps > OUTLIER * usual
-    if near.mean() < REGULAR or foreign.mean() > MOST_OUTLIERS:
-        return times
-    mean = float(gaps[near].mean())
-    return np.concatenate(([0.0], np.cumsum(np.where(foreign, mean, gaps) * steps)))

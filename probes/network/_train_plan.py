@@ -13,12 +13,12 @@ whose peak rate is the nominal one, or below it, looks like a link of that rate:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from probes.network._train import HEAVY, Answer
+from probes.network._train_cross import AGREE, BUSY, most_alike, near, without_cross
 
 OVER, OVER_S = 2.5, 0.032
 """Overdriving: this multiple of the nominal rate, for so long, queues 48 ms."""
@@ -30,7 +30,6 @@ ABOVE, BELOW = 1.1, 0.95
 """An answer is the nominal rate within these multiples of it."""
 GENEROUS = 1.5
 """Up to this multiple a line that slows two trains alike is believed: no bucket's peak rate is so near."""
-AGREE = 0.03
 CREDIT = 256_000
 """Bytes of burst credit that are looked through."""
 START_BPS = 1e6
@@ -161,7 +160,7 @@ class _Decision:
             guess = max(answer.rate_bps, guess / 2)
             if answer.slowed or answer.policed:
                 high = self._nominal is None or answer.rate_bps > ABOVE * self._nominal
-                if not high or (before is not None and _near(before, answer.rate_bps)):
+                if not high or (before is not None and near(before, answer.rate_bps)):
                     return answer
                 before = answer.rate_bps
             elif answer.sent_bps < KEPT_PACE * asked:
@@ -182,7 +181,7 @@ class _Decision:
     def _repeated(self, over: Answer) -> Generator[Order, Answer, None]:
         """Send the same train again: a bottleneck without a queue makes up for no pause."""
         again = yield from self._sent("over", over.packets * over.size * 8 / over.sent_bps, over.sent_bps)
-        if not _near(again.rate_bps, over.rate_bps):
+        if not near(again.rate_bps, over.rate_bps):
             raise _Undecided("of two trains alike, different shares were dropped")
 
     def _holds(self, over: Answer) -> Generator[Order, Answer, bool]:
@@ -211,21 +210,21 @@ class _Decision:
         if any(burst.loss > max(DROPPING, 3 * over.loss) for burst in bursts):
             yield from self._eased(over)
             return self._exact(over.rate_bps, "the link set the pace; its queue has no room for a burst")
-        if not _near(bursts[0].rate_bps, bursts[1].rate_bps):
+        if most_alike(bursts) is None:
             bursts.append((yield from self._burst(seconds, usual)))
-        pair = min(combinations(bursts, 2), key=lambda two: abs(two[0].rate_bps / two[1].rate_bps - 1))
-        if not _near(pair[0].rate_bps, pair[1].rate_bps):
+        pair = most_alike(bursts)
+        if pair is None:
             raise _Undecided("no two bursts came at the same rate")
         return self._confirmed(over, pair)
 
     def _confirmed(self, over: Answer, bursts: tuple[Answer, Answer]) -> Verdict:
         assert self._nominal is not None
-        rate, cross = _without_cross(over, bursts)
+        rate, cross = without_cross(over, bursts)
         if rate > ABOVE * self._nominal:
             raise _Undecided("bursts came faster than the nominal rate, trains slower: burst credit")
         if rate < (1 - 2 * AGREE) * over.rate_bps:
             raise _Undecided("bursts came slower than paced trains")
-        busy = cross > 0.05 * rate
+        busy = cross > BUSY * rate
         why = "confirmed by bursts" + (f", beside {cross / 1e6:.1f} Mbit/s of other traffic" if busy else "")
         return replace(self._exact(rate, why), cross_bps=cross if busy else 0.0)
 
@@ -315,22 +314,3 @@ def sustained_bps(received: int, seconds: float) -> float:
 def _exceeds_credit(answer: Answer, reference: float) -> bool:
     """Return whether more came than a link of the reference rate could have, with all its credit."""
     return answer.received_bytes - reference / 8 * answer.span_s >= CREDIT
-
-
-def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= AGREE * max(one, other)
-
-
-def _without_cross(over: Answer, bursts: Sequence[Answer]) -> tuple[float, float]:
-    """Return the capacity and the other traffic's rate, from shares of a queue at two rates of sending.
-
-    Served first come, first served, a train sent at r beside traffic x gets C r / (r + x).
-    """
-    rate = sum(burst.rate_bps for burst in bursts) / len(bursts)
-    fast = min(burst.sent_bps for burst in bursts)
-    slow, share = over.sent_bps, over.rate_bps
-    k = rate * slow / (share * fast)
-    if fast < 2 * slow or rate <= share or k >= 1:
-        return rate, 0.0
-    cross = max(0.0, (k * fast - slow) / (1 - k))
-    return rate * min(1.1, (fast + cross) / fast), cross

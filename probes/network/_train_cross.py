@@ -1,0 +1,71 @@
+"""What a link carries beside other traffic, from trains sent at once and one sent at a pace (pure).
+
+Served first come, first served, a train sent at r beside traffic x gets C r / (r + x). Sent at once it leaves
+room for few other packets, but for some: how many can be told from their share of the paced train, and from
+the train's own parts, most of which nobody else got into.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+from probes.network._train import Answer
+
+AGREE = 0.03
+APART = 2.0
+"""Trains tell other traffic apart where one was sent at least so many times as fast as the other."""
+MOST_MORE = 1.1
+"""More than this is not made of what a train got."""
+ROUNDS = 12
+BUSY = 0.05
+"""Less other traffic, as a share of the capacity, is not told from noise."""
+CHANCE, ONE, ERROR = 4.0, 1.1, 0.01
+"""A train's packets have those of others between them: as many as expected, within so many standard
+deviations and one packet of so many times the size; and times have errors."""
+
+
+def near(one: float, other: float) -> bool:
+    """Return whether two rates are the same."""
+    return abs(one - other) <= AGREE * max(one, other)
+
+
+def most_alike(bursts: Sequence[Answer]) -> tuple[Answer, Answer] | None:
+    """Return the two whose rates are nearest to each other, None where they are not the same."""
+    one, two = min(combinations(bursts, 2), key=lambda two: abs(_own(two[0]) / _own(two[1]) - 1))
+    return (one, two) if near(_own(one), _own(two)) else None
+
+
+def without_cross(over: Answer, bursts: Sequence[Answer]) -> tuple[float, float]:
+    """Return the capacity and the other traffic's rate in bit/s, from a paced train and trains sent at once.
+
+    The rates must be positive.
+    """
+    fast = [burst for burst in bursts if burst.sent_bps >= APART * over.sent_bps]
+    plain = rate = sum(burst.rate_bps for burst in fast or bursts) / len(fast or bursts)
+    cross = 0.0
+    if not fast:
+        return plain, cross
+    for _ in range(ROUNDS):
+        cross = max(0.0, over.sent_bps * (rate / over.rate_bps - 1))
+        others = cross if cross > BUSY * rate else 0.0
+        rate = min(MOST_MORE * plain, sum(_freed(burst, others) for burst in fast) / len(fast))
+    return rate, cross
+
+
+def _own(burst: Answer) -> float:
+    return burst.alone_bps or burst.rate_bps
+
+
+def _freed(burst: Answer, cross: float) -> float:
+    """Return what a burst would have got alone.
+
+    Its parts are believed only where other traffic explains that the whole was slower: some links serve in
+    turns, and pause in between.
+    """
+    share, packets = cross / burst.sent_bps, max(1, burst.received)
+    most = share + CHANCE * math.sqrt(share / packets) + (ONE / packets if cross else 0.0) + ERROR
+    if -ERROR <= burst.alone_bps / burst.rate_bps - 1 <= most:
+        return burst.alone_bps
+    return burst.rate_bps * (1 + share)
