@@ -222,6 +222,13 @@ class Link(Protocol):
     def spent(self, up: int, down: int) -> None:
         """Tell what was put on the link (bytes at the IP layer) since the last call."""
 
+    def fill(self) -> None:
+        """Tell that from now on the run fills the queue of its own line, since that is what it measures.
+
+        Round trips that grow on that line end it no more. Its bytes and its time do, as before, and so do
+        others who suffer on lines that it shares.
+        """
+
     def hurt(self) -> str:
         """Return why the run must stop at once (others suffer, or its time is over), or an empty text."""
 

@@ -48,6 +48,8 @@ class Grant:
         """Whether somebody measures how much of each line is in use."""
         self.abort: Callable[[str], None] | None = None
         """Ends the run, with the reason; to be called on the loop."""
+        self.fills = False
+        """Whether the run fills the queue of its own line (the first) on purpose."""
         self.up_bytes = self.down_bytes = 0
         self.why = ""
         """Why the run had to stop; empty as long as it need not."""
@@ -68,6 +70,10 @@ class Grant:
         if over:
             self._stop("bytes", f"all {self._bytes} bytes of this run are spent")
 
+    def fill(self) -> None:
+        """The run fills the queue of its own line from now on: that round trips grow there ends it not."""
+        self.fills = True
+
     def hurt(self) -> str:
         """Return why the run must stop at once, or an empty text."""
         if not self.why and self._clock() - self.began >= self.seconds:
@@ -81,6 +87,7 @@ class Grant:
     def renew(self) -> None:
         """Begin another attempt of the same run, with what is left."""
         self.max_bytes = max(0, self._bytes - self.total)
+        self.fills = False
 
     def close(self) -> None:
         """The run is over: nobody is to be told any more."""

@@ -39,11 +39,13 @@ def risen(rtt_ms: float, usual_ms: float) -> bool:
 class Pulse:
     """The last readings of one check: a ring of (when, rtt_ms, sent, lost); `when` is monotonic seconds."""
 
-    __slots__ = ("_next", "_ring", "job", "lines", "silent")
+    __slots__ = ("_next", "_ring", "job", "lines", "near", "silent")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.lines = frozenset(line.id for line in job.route.lines) if job.route else frozenset()
+        self.near = job.route.lines[0].id if job.route else ""
+        """The line of the channel itself."""
         self.silent = True
         """Whether the last measurement was that nobody answers (or there was none)."""
         self._ring = array("d")
@@ -127,7 +129,7 @@ class Vitals:
         if job.spec.name in LISTENERS and any(line.id in loaded for line in job.route.lines):
             pulse, known = Pulse(job), old.get(job.id)
             if known is not None and known.job.target == job.target:
-                known.job, known.lines = job, pulse.lines
+                known.job, known.lines, known.near = job, pulse.lines, pulse.near
                 pulse = known
             self._pulses[job.id] = pulse
             self._near.setdefault(near, []).append(pulse)
@@ -182,9 +184,8 @@ class Vitals:
         began = now - reading.duration_ms / 1000
         tests = {id(test): test for line in pulse.lines if (test := self._tests.get(line))}
         disturbed = bool(tests) or any(self._ended.get(line, 0.0) > began for line in pulse.lines)
-        trouble = _trouble(pulse, reading, now) if tests else ""
         for test in tests.values():
-            if trouble and began >= test.began:
+            if began >= test.began and (trouble := _trouble(pulse, reading, now, test)):
                 test.stop(trouble)
         if not disturbed:
             pulse.silent = reading.outcome is Outcome.FAILED
@@ -192,10 +193,12 @@ class Vitals:
             pulse.add(now, reading.metrics.get("rtt_ms", math.nan), sent, max(0.0, sent - received))
 
 
-def _trouble(pulse: Pulse, reading: Reading, now: float) -> str:
-    """Return how a reading shows that others suffer, or an empty text."""
+def _trouble(pulse: Pulse, reading: Reading, now: float, test: Grant) -> str:
+    """Return how a reading shows that others suffer by a test, or an empty text."""
     if reading.outcome is Outcome.FAILED:
         return "" if pulse.silent else f"{pulse.job.id} has lost its target ({reading.kind})"
+    if test.fills and pulse.near == test.lines[0]:
+        return ""
     rtt, usual = reading.metrics.get("rtt_ms"), pulse.usual(now)
     if rtt is None or usual is None or not risen(rtt, usual):
         return ""

@@ -17,11 +17,11 @@ from monitor.reflector.endpoint import Busy
 from monitor.reflector.session import Peer
 from probes.network import _reflect_bodies as bodies
 from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
-from probes.network._reflect_bodies import NONCE_SIZE, SEND, SINK, Reason, WireError, unpack
+from probes.network._reflect_bodies import FILL, NONCE_SIZE, SEND, SINK, Reason, WireError, unpack
 from probes.network._reflect_keys import SessionKeys, session_keys
 from probes.network._reflect_stream import Frames, framed
 from probes.network._reflect_wire import Kind, opened, plain, sealed, unsigned
-from probes.network._sockets import CONTROL_ROOM
+from probes.network._sockets import CONTROL_ROOM, fill_queues
 
 HANDSHAKE_S = 5.0
 COUNT_EVERY_S = 0.010
@@ -118,7 +118,8 @@ class Streams:
     async def _admit(self, wire: Wire, peer: Peer, asked: bodies.Stream, keys: SessionKeys) -> Granted | None:
         limits, now = self._core.limits, time.monotonic()
         seconds = asked.milliseconds / 1000
-        if asked.mode not in (SEND, SINK) or asked.bytes > limits.stream_bytes or seconds > limits.stream_s:
+        known = asked.mode in (SEND, SINK, FILL)
+        if not known or asked.bytes > limits.stream_bytes or seconds > limits.stream_s:
             await self._refuse(wire, keys.reflector, Reason.LIMIT)
             return None
         if not self._busy.take():
@@ -147,7 +148,7 @@ class Streams:
         try:
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(granted.seconds):
-                    await (_send(granted) if granted.mode == SEND else _sink(granted))
+                    await (_sink(granted) if granted.mode == SINK else _send(granted))
         finally:
             self._release(granted)
 
@@ -215,6 +216,8 @@ async def _send(granted: Granted) -> None:
     loop, connection = asyncio.get_running_loop(), granted.wire.connection
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+        if granted.mode == FILL:
+            fill_queues(connection)
     while granted.moved < granted.bytes:
         piece = BLOCK[: granted.bytes - granted.moved]
         await loop.sock_sendall(connection, piece)

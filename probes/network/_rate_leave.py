@@ -52,6 +52,11 @@ class Leave:
         """Return what was put on the link so far."""
         return self._sent[direction]
 
+    def fill(self) -> None:
+        """Tell that from now on the line's queue is filled on purpose."""
+        if self._link is not None:
+            self._link.fill()
+
     def hurt(self) -> str:
         """Return why the run must stop, or an empty text."""
         now = time.perf_counter_ns()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from probes.api import BitsPerSecond, Bytes, FactDef, MetricDef, Params, Secret
+from probes.api import BitsPerSecond, Bytes, FactDef, MetricDef, Params, Seconds, Secret
 from probes.network._reflect_wire import PORT
 
 Method = Literal["reflector", "http", "icmp"]
@@ -38,6 +38,9 @@ class ThroughputParams(Params):
     transfer_bytes: Annotated[Bytes, Field(ge=100_000, le=1_000_000_000)] | None = None
     """Most that such a transfer may put on the link; 2 s at the nominal rate where not given, 2.5 MB without
     one."""
+    loaded: Annotated[Seconds, Field(ge=1, le=10)] | None = None
+    """Hold each transfer (`transfer: always`, by Reno, so that the queue fills) for at least this long, with
+    echoes beside it: the round trip time under load. A second of echoes at rest comes before."""
     dscp: Annotated[int, Field(ge=0, le=63)] = LOW_PRIORITY
     """Differentiated services code point of trains (the reflector answers with the same); 8 is CS1, lower
     than best effort."""
@@ -61,6 +64,8 @@ class ThroughputParams(Params):
             raise ValueError("method http needs the url of something large")
         if self.how != "reflector" and self.directions == "down":
             raise ValueError(f"method {self.how} can't measure down alone; a reflector can")
+        if self.loaded is not None and (self.how != "reflector" or self.transfer != "always"):
+            raise ValueError("loaded needs a reflector (its secret) and transfer: always")
         return self
 
     @property
@@ -103,6 +108,13 @@ METRICS = (
     MetricDef("loss_down_pct", "%", "lower", 0.01, "The same down."),
     MetricDef("loss_events_up", "count", "lower", 1, "Spans of loss up in those trains, a round trip apart."),
     MetricDef("loss_events_down", "count", "lower", 1, "The same down."),
+    *_directions("rtt_loaded_{}_ms", "ms", "lower",
+                 "Median round trip of the echoes beside a transfer {} that filled the line; a lost echo is "
+                 "slower than all."),
+    MetricDef("rtt_loaded_ms", "ms", "lower", 0.001, "The worse of them, where all asked for are known."),
+    MetricDef("rtt_idle_ms", "ms", "lower", 0.001, "Median of the same line at rest, right before."),
+    MetricDef("rtt_load_ratio", "count", "lower", 0.001, "`rtt_loaded_ms` / `rtt_idle_ms`."),
+    MetricDef("loss_loaded_pct", "%", "lower", 0.01, "Echoes lost beside the transfers, both ways."),
     MetricDef("rtt_ms", "ms", "lower", 0.001, "Round trip time of the run's own questions."),
     MetricDef("sent_bytes", "bytes", "none", 1, "Sent by the run in all, at the IP layer."),
     MetricDef("received_bytes", "bytes", "none", 1, "Sent to the run in all, at the IP layer."),
@@ -114,6 +126,7 @@ FACTS = (
     FactDef("decided_down", help="The same down."),
     FactDef("why_up", help="What decided it, or what kept it from being decided."),
     FactDef("why_down", help="The same down."),
+    FactDef("under_load", help="How full transfers held the line, or why no round trip under load is given."),
     FactDef("tcp", help="Why no expected TCP rate is given: without a known loss it would be a guess."),
     FactDef("address", help="The address that was asked."),
     FactDef("family", help="4 or 6."),

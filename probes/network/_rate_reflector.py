@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -10,9 +12,19 @@ from probes.errors import ProtocolViolated, TimedOut
 from probes.network import _reflect_train as reflect
 from probes.network._rate_course import Lane, Send, follow
 from probes.network._rate_leave import Leave
+from probes.network._rate_loaded import (
+    RAMP_RTTS,
+    RAMP_S,
+    REST_S,
+    Company,
+    Load,
+    UnderLoad,
+    interval_s,
+    share_of,
+)
 from probes.network._rate_params import ThroughputParams
-from probes.network._rate_transfer import download, transfer_bytes, upload, wants_transfer
-from probes.network._reflect_bodies import SEND, SINK
+from probes.network._rate_transfer import SEGMENT_SHARE, download, transfer_bytes, upload, wants_transfer
+from probes.network._reflect_bodies import FILL, SEND, SINK
 from probes.network._reflect_session import Session, open_session
 from probes.network._reflect_stream import tcp_stream
 from probes.network._sockets import Poller
@@ -22,6 +34,7 @@ from probes.network._train_plan import Order
 LONGEST_S = 15.0
 SPARE_S = 3.0
 """So much later than we the reflector ends a transfer; and so long is left to ask after one that stalled."""
+REST_INTERVAL_S = 0.050
 UNSETTLED = Settled(0.0, False, 0, 0.0)
 
 
@@ -36,7 +49,9 @@ class Where:
     until: float
 
 
-async def measure_lanes(where: Where, lanes: list[Lane], params: ThroughputParams, leave: Leave) -> float:
+async def measure_lanes(
+    where: Where, lanes: list[Lane], params: ThroughputParams, leave: Leave, under_load: UnderLoad
+) -> float:
     """Fill the lanes; return the round trip time in ms. Raises what sessions and streams raise."""
     async with open_session(
         where.poller, where.address, where.port, where.key, where.until, params.dscp
@@ -53,11 +68,45 @@ async def measure_lanes(where: Where, lanes: list[Lane], params: ThroughputParam
             leave.total("down", session.sent_bytes)
             leave.total("up", session.received_bytes)
         rtt_ms = session.rtt_ms
+    if params.loaded is not None:
+        await _load(where, lanes, params, leave, under_load)
+        return rtt_ms
     for number, lane in enumerate(lanes):
         if wants_transfer(lane, params):
-            until = _until(where, len(lanes) - number)
-            lane.transfer = await _transfer(where, lane, params, leave, until)
+            move = Move(lane, transfer_bytes(lane, params, leave), _until(where, len(lanes) - number))
+            lane.transfer = await _transfer(where, move, leave)
     return rtt_ms
+
+
+async def _load(
+    where: Where, lanes: list[Lane], params: ThroughputParams, leave: Leave, found: UnderLoad
+) -> None:
+    """Look at the line at rest, then fill it by transfers, with echoes beside them."""
+    leave.fill()
+    found.wanted = tuple(lane.direction for lane in lanes)
+    async with open_session(where.poller, where.address, where.port, where.key, where.until) as session:
+        try:
+            with Company(session, REST_INTERVAL_S) as company:
+                await asyncio.sleep(REST_S)
+            found.rest = await company.burst(where.until)
+            for number, lane in enumerate(lanes):
+                most = transfer_bytes(lane, params, leave)
+                if leave.left is not None:
+                    most = min(most, leave.left // (len(lanes) - number))
+                company = Company(session, interval_s(most, _carries(lane)))
+                move = Move(lane, most, _until(where, len(lanes) - number), params.loaded or 0.0, company)
+                lane.transfer = await _transfer(where, move, leave)
+                burst = await company.burst(where.until, max(RAMP_S, RAMP_RTTS * session.rtt_ms / 1000))
+                share = share_of(lane.transfer, _carries(lane), SEGMENT_SHARE)
+                found.loads[lane.direction] = Load(burst, share)
+        finally:
+            leave.spent("down", session.sent_bytes)
+            leave.spent("up", session.received_bytes)
+
+
+def _carries(lane: Lane) -> float | None:
+    """Return what a lane is known to carry, or said to."""
+    return lane.verdict.bps if lane.verdict.decided == "exact" else lane.nominal
 
 
 def _until(where: Where, lanes: int) -> float:
@@ -86,32 +135,45 @@ def _sender(session: Session, lane: Lane, leave: Leave, until: float) -> Send:
     return send
 
 
-async def _transfer(
-    where: Where, lane: Lane, params: ThroughputParams, leave: Leave, until: float
-) -> Settled:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One transfer: at most so many bytes until then, held for so many seconds with echoes beside it."""
+
+    lane: Lane
+    most: int
+    until: float
+    held_s: float = 0.0
+    company: Company | None = None
+
+
+async def _transfer(where: Where, move: Move, leave: Leave) -> Settled:
     """Return what a transfer came to. Where it stalled on a link that still answers, it did not settle.
 
     Raises what streams and sessions raise: `TimedOut` is of a link that is dead.
     """
     try:
-        return await _moved(where, lane, transfer_bytes(lane, params, leave), leave, until)
+        return await _moved(where, move, leave)
     except TimedOut:
         async with open_session(where.poller, where.address, where.port, where.key, where.until):
             return UNSETTLED
 
 
-async def _moved(where: Where, lane: Lane, most: int, leave: Leave, until: float) -> Settled:
-    mode = SEND if lane.direction == "up" else SINK
+async def _moved(where: Where, move: Move, leave: Leave) -> Settled:
+    up, most, until = move.lane.direction == "up", move.most, move.until
+    mode = SINK if not up else FILL if move.held_s else SEND
     seconds = max(0.1, until - time.perf_counter()) + SPARE_S
     async with tcp_stream(
         where.poller, where.address, where.port, where.key, mode, most, seconds, until
     ) as stream:
-        stop = EarlyStop(stream.rtt_ms / 1000)
+        stop = EarlyStop(stream.rtt_ms / 1000, move.held_s)
+        if move.held_s:
+            stream.connection.fill_queues()
         try:
-            if lane.direction == "up":
-                await download(stream.receive, stop, leave, until)
-            else:
-                await upload(stream, stop, leave, most, until)
+            with move.company or contextlib.nullcontext():
+                if up:
+                    await download(stream.receive, stop, leave, until)
+                else:
+                    await upload(stream, stop, leave, most, until)
         finally:
             stream.connection.abort()
     return stop.result()

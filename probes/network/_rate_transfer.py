@@ -22,6 +22,8 @@ PIECE, UNSENT = 16_384, 65_536
 BREATH = 4
 """After so many pieces in a row the loop is given to others."""
 USUAL_S, UNKNOWN_BYTES, MOST_BYTES = 2.0, 2_500_000, 64_000_000
+LOADED_MORE_S = 1.0
+"""A transfer that is held for some time may put so much more on the link, for what is lost and repeated."""
 STALL_S = 5.0
 """A transfer in which nothing moves for so long has stalled."""
 SHORTEST, SHORTEST_S = 0.7, 0.1
@@ -40,7 +42,9 @@ def wants_transfer(lane: Lane, params: ThroughputParams) -> bool:
 
 def transfer_bytes(lane: Lane, params: ThroughputParams, leave: Leave) -> int:
     """Return how many bytes a transfer may put on the link."""
-    usual = int(lane.nominal / 8 * USUAL_S) if lane.nominal else UNKNOWN_BYTES
+    seconds = USUAL_S if params.loaded is None else max(USUAL_S, params.loaded + LOADED_MORE_S)
+    rate = lane.nominal or (lane.verdict.bps if params.loaded else None)
+    usual = int(rate / 8 * seconds) if rate else UNKNOWN_BYTES
     return leave.bounded(params.transfer_bytes or min(usual, MOST_BYTES))
 
 

@@ -202,7 +202,7 @@ class Stop(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """STREAM, the request of a TCP connection: SEND (the reflector sends) or SINK (it counts)."""
+    """STREAM, the request of a TCP connection: SEND or FILL (the reflector sends), or SINK (it counts)."""
 
     nonce: bytes
     reflector_nonce: bytes
@@ -211,7 +211,8 @@ class Stream(NamedTuple):
     milliseconds: int
 
 
-SEND, SINK = 1, 2
+SEND, SINK, FILL = 1, 2, 3
+"""FILL is SEND by a congestion control that fills the queue on the way (`_sockets.fill_queues`)."""
 
 
 class Count(NamedTuple):

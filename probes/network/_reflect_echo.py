@@ -30,6 +30,8 @@ class EchoSent:
     size: int
     sure: bool
     """Whether `sent_ns` is exact: by the kernel, or taken close around the sending."""
+    given_ns: int = 0
+    """When it was given to our kernel, 0 where that is not exact."""
     answer: Echoed | None = None
     arrived_ns: int = 0
     """When the answer came, 0 where that is not known."""
@@ -57,6 +59,20 @@ class EchoSent:
         if self.answer is None or not self.arrived_ns or not self.sure or self.answer.clock & CLOCK_STEPPED:
             return None
         return max(0, self.arrived_ns - self.sent_ns - max(0, self.held_ns)) / MILLION
+
+    @property
+    def queued_rtt_ms(self) -> float | None:
+        """Round trip from kernel to kernel, with what it waited before a device; None where not known.
+
+        `rtt_ms` leaves the queues of both ends' own devices out. Where the reflector runs on the very router
+        whose queue is in question, the queue is there.
+        """
+        if self.answer is None or not (self.arrived_ns and self.given_ns):
+            return None
+        if self.answer.clock & CLOCK_STEPPED:
+            return None
+        held_ns = max(0, self.answer.sent_ns - self.answer.received_ns)
+        return max(0, self.arrived_ns - self.given_ns - held_ns) / MILLION
 
     @property
     def impossible(self) -> str:
@@ -97,7 +113,7 @@ class Echoes:
             self._timed.clear()
         sure = after_ns - before_ns <= UNSURE_NS
         real_ns -= max(0, after_ns - before_ns)
-        echo = EchoSent(sequence, number, before_ns, real_ns, size, sure)
+        echo = EchoSent(sequence, number, before_ns, real_ns, size, sure, before_ns if sure else 0)
         self._sent[sequence] = self._numbers[number] = self._timed[timed] = echo
         self.next = sequence + 1
         return echo

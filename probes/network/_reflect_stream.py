@@ -20,7 +20,7 @@ from probes._resolve import Address
 from probes.errors import OwnLoginFailed, ProtocolViolated
 from probes.network._reflect_bodies import (
     NONCE_SIZE,
-    SEND,
+    SINK,
     Cookie,
     Count,
     Hello,
@@ -82,7 +82,7 @@ class TcpStream:
         self.connection = connection
         self._keys, self._frames, self._mode = keys, frames, mode
         self._number = 1
-        self._first = frames.rest() if mode == SEND else b""
+        self._first = b"" if mode == SINK else frames.rest()
 
     @property
     def rtt_ms(self) -> float:
@@ -90,7 +90,7 @@ class TcpStream:
         return self.connection.connect_ms
 
     async def receive(self, until: float, limit: int = READ) -> Chunk:
-        """Return what arrived next of a SEND stream; no data means that it is over.
+        """Return what arrived next of a SEND or FILL stream; no data means that it is over.
 
         Raises OSError and `TimedOut`.
         """
@@ -154,7 +154,7 @@ async def tcp_stream(
     seconds: float,
     until: float,
 ) -> AsyncIterator[TcpStream]:
-    """Open a stream (`SEND` or `SINK`) of at most so many bytes and seconds; closing it ends it.
+    """Open a stream (`SEND`, `FILL` or `SINK`) of at most so many bytes and seconds; closing it ends it.
 
     Raises OSError, `TimedOut`, `ProtocolViolated`, `OwnLoginFailed` (the key was refused), `NotRun` (the
     reflector's budget).

@@ -43,6 +43,15 @@ SYN_SENT, CLOSED = 2, 7
 U32 = struct.Struct("@I")
 
 
+def fill_queues(sock: socket.socket) -> None:
+    """Have a TCP socket send by Reno (RFC 5681): it speeds up until packets are lost.
+
+    So it fills the queue on the way within some round trips, which BBR avoids and CUBIC takes long for
+    (HyStart). It is the one congestion control that every Linux lets every user choose. Raises OSError.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+
+
 def own_deadline(context: Context) -> float:
     """Return the `until` of a run: shortly before the runner's deadline, so that the probe has the word."""
     return context.started + context.timeout - min(0.1, context.timeout * 0.1)
@@ -220,6 +229,10 @@ class Connection:
     def limit_unsent(self, size: int) -> None:
         """Let at most so many bytes wait to be sent, so that little is under way when a transfer stops."""
         self._socket.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, size)
+
+    def fill_queues(self) -> None:
+        """Send so that the queue on the way fills (`fill_queues`)."""
+        fill_queues(self._socket)
 
     def abort(self) -> None:
         """Close at once (RST): what waits to be sent is not sent any more."""

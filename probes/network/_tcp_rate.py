@@ -32,10 +32,12 @@ class Settled:
 class EarlyStop:
     """Watches one transfer. Feed it what arrived, in order, until `done`."""
 
-    def __init__(self, rtt_s: float) -> None:
-        """`rtt_s` is the connection's round trip time in seconds."""
+    def __init__(self, rtt_s: float, held_s: float = 0.0) -> None:
+        """`rtt_s` is the connection's round trip time; `held_s`: it is not done before it took so long."""
         self._least_s = max(LEAST_S, LEAST_RTTS * rtt_s)
+        self._held_s = held_s
         self._windows: deque[tuple[int, float]] = deque(maxlen=WINDOWS)
+        self._agreed: tuple[tuple[int, float], ...] = ()
         self._begin = self._at = self._window_at = -math.inf
         self._bytes = self._in_window = 0
         self.done = False
@@ -52,23 +54,23 @@ class EarlyStop:
         self._bytes += received
         self._in_window += received
         lasted = self._at - self._window_at
-        if not self.done and lasted >= self._least_s and self._in_window >= LEAST_SEGMENTS * MSS:
+        if not self._agreed and lasted >= self._least_s and self._in_window >= LEAST_SEGMENTS * MSS:
             self._windows.append((self._in_window, lasted))
             self._window_at, self._in_window = self._at, 0
-            self.done = self._agree()
+            self._look()
+        self.done = bool(self._agreed) and self._at - self._begin >= self._held_s
         return self.done
 
-    def _agree(self) -> bool:
-        if len(self._windows) < WINDOWS:
-            return False
+    def _look(self) -> None:
         rates = [received / seconds for received, seconds in self._windows]
-        return max(rates) - min(rates) <= AGREE * sum(rates) / WINDOWS
+        if len(rates) == WINDOWS and max(rates) - min(rates) <= AGREE * sum(rates) / WINDOWS:
+            self._agreed = tuple(self._windows)
 
     def result(self) -> Settled:
         """Return the rate of the windows that agreed, or of the whole where they did not."""
         seconds = self._at - self._begin if self._begin != -math.inf else 0.0
-        if self.done:
-            received, lasted = (sum(column) for column in zip(*self._windows, strict=True))
+        if self._agreed:
+            received, lasted = (sum(column) for column in zip(*self._agreed, strict=True))
             return Settled(received * 8 / lasted, True, self._bytes, seconds)
         return Settled(self._bytes * 8 / seconds if seconds >= LEAST_S else 0.0, False, self._bytes, seconds)
 

@@ -13,11 +13,12 @@ import math
 
 from probes._resolve import Address, resolve
 from probes.api import Context, ProbeSpec, Reading, Target
-from probes.errors import Ending, Inconclusive, TimedOut, from_oserror
+from probes.errors import Ending, Inconclusive, ProberFault, TimedOut, from_oserror
 from probes.network._rate_course import Lane, follow
 from probes.network._rate_http import measure_http
 from probes.network._rate_icmp import open_echoes
 from probes.network._rate_leave import Leave
+from probes.network._rate_loaded import REST_S, UnderLoad
 from probes.network._rate_params import FACTS, METRICS, Direction, ThroughputParams
 from probes.network._rate_reading import facts_of, metrics_of
 from probes.network._rate_reflector import Where, measure_lanes
@@ -25,6 +26,9 @@ from probes.network._rate_transfer import transfer_bytes, weighed
 from probes.network._reflect_params import ReflectParams, key_for
 from probes.network._sockets import Poller, own_deadline
 from probes.network._train_plan import Verdict
+
+LOADED_SPARE_S = 6.0
+"""What the trains, the end and the last echoes of a held transfer may take beside it."""
 
 
 async def probe_throughput(target: Target, params: ThroughputParams, context: Context) -> Reading:
@@ -59,6 +63,7 @@ class _Run:
         self._poller, self._until = context.shared.get(Poller), own_deadline(context)
         self._leave = Leave(context)
         self._rtt_ms = 0.0
+        self._under_load = UnderLoad()
         self.phases: dict[str, float] = {}
         ways = params.wanted if params.how == "reflector" else ("up",)
         self.lanes = [Lane(way, self._nominal(way)) for way in ways]
@@ -85,13 +90,20 @@ class _Run:
     async def _by_reflector(self) -> None:
         self._context.phase = "trains"
         params = self._params
+        self._have_time(params.loaded)
         reflect = ReflectParams(secret=params.secret, derived=params.derived, key_of=params.key_of)
         key = key_for(self._target, reflect, self._context)
-        where = Where(self._poller, self._address, self._params.port, key, self._until)
-        self._rtt_ms = await measure_lanes(where, self.lanes, self._params, self._leave)
+        where = Where(self._poller, self._address, params.port, key, self._until)
+        self._rtt_ms = await measure_lanes(where, self.lanes, params, self._leave, self._under_load)
         for lane in self.lanes:
             if lane.transfer is not None:
                 lane.verdict = weighed(lane.verdict, lane.transfer, lane.nominal)
+
+    def _have_time(self, loaded: float | None) -> None:
+        needed = REST_S + len(self.lanes) * ((loaded or 0.0) + LOADED_SPARE_S)
+        if loaded is not None and needed > self._context.timeout:
+            held = f"{len(self.lanes)} transfers held for {loaded:g} s"
+            raise ProberFault(f"{held} need a timeout of {needed:g} s; it is {self._context.timeout:g} s")
 
     async def _by_http(self) -> None:
         self._context.phase = "transfer"
@@ -131,6 +143,7 @@ class _Run:
         found = metrics_of(self.lanes, self._rtt_ms, loss)
         if self._params.how == "icmp":
             found = _both(self.lanes[0], found)
+        found |= self._under_load.metrics()
         found["sent_bytes"] = float(self._leave.sent("down"))
         found["received_bytes"] = float(self._leave.sent("up"))
         found["trains"] = float(sum(len(lane.answers) for lane in self.lanes))
@@ -139,7 +152,7 @@ class _Run:
     def facts(self) -> dict[str, str]:
         """Return all facts."""
         loss = self._context.link.loss if self._context.link else None
-        return facts_of(self.lanes, self._rtt_ms, loss) | {
+        return facts_of(self.lanes, self._rtt_ms, loss) | self._under_load.facts() | {
             "method": self._params.how, "address": self._address.host, "family": self._address.family,
         }  # fmt: skip
 

@@ -122,6 +122,39 @@ async def test_loss_counts_packets_and_not_readings() -> None:
     assert vitals.lately(test) == (None, None)
 
 
+async def test_a_test_that_fills_its_own_line_ends_by_others_only() -> None:
+    """Round trips that grow on the line itself are what it measures; behind the core others would suffer."""
+    clock, test = Clock(), job(LOAD, "h1/up", route("h1"))
+    vitals = await listening(clock, ears("h1"), ears("h2"), test)
+    for _ in range(LEAST_USUAL):
+        for ear in ("h1", "h2"):
+            vitals.on_reading(ears(ear), echo(20.0))
+    running = grant(clock, "h1/up", "gz/core")
+    running.fill()
+    vitals.begin(running)
+    clock.now += 2
+    vitals.on_reading(ears("h1"), echo(900.0))
+    assert not running.hurt()
+    vitals.on_reading(ears("h2"), echo(900.0))
+    assert running.hurt() == "h2/up/icmp: rtt 900.0 ms, usually 20.0 ms"
+    again = grant(clock, "h1/up", "gz/core")
+    again.fill()
+    again.renew()
+    assert not again.fills, "the next try has trains first"
+
+
+async def test_a_line_that_goes_dead_ends_even_a_test_that_fills_it() -> None:
+    clock, test = Clock(), job(LOAD, "h1/up", route("h1"))
+    vitals = await listening(clock, ears("h1"), test)
+    vitals.on_reading(ears("h1"), echo(20.0))
+    running = grant(clock, "h1/up", "gz/core")
+    running.fill()
+    vitals.begin(running)
+    clock.now += 2
+    vitals.on_reading(ears("h1"), Reading(Outcome.FAILED, "timeout"))
+    assert "has lost its target" in running.why
+
+
 async def test_what_was_measured_beside_a_test_is_not_kept() -> None:
     clock, test = Clock(), job(LOAD, "h1/up", route("h1"))
     vitals = await listening(clock, ears("h1"), test)

@@ -88,6 +88,9 @@ class Shape:
         return f"tbf rate {self.rate:.0f}bit burst {burst} limit {limit}{peak}"
 
 
+Rate = float | Shape | None
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """What a direction's sending device saw: bytes (layer 2) and packets sent, and dropped before that."""
@@ -211,8 +214,8 @@ class Link:
 @asynccontextmanager
 async def link(
     *,
-    up: float | Shape | None = None,
-    down: float | Shape | None = None,
+    up: Rate = None,
+    down: Rate = None,
     rtt_ms: float = 0.0,
     loss: float = 0.0,
     jitter_ms: float = 0.0,
@@ -249,9 +252,9 @@ async def link(
 async def halls(
     number: int,
     *,
-    up: float | None = None,
-    down: float | None = None,
-    shared: float | Shape | None = None,
+    up: Rate = None,
+    down: Rate = None,
+    shared: Rate = None,
     relay: bool = False,
     rtt_ms: float = 0.0,
     loss: float = 0.0,
@@ -277,13 +280,14 @@ async def halls(
         yield [*made, uplink]
 
 
-def _hall(
-    number: int, core: Namespace, unit: Namespace, up: float | None, down: float | None, relay: Relay | None
-) -> Link:
+def _hall(number: int, core: Namespace, unit: Namespace, up: Rate, down: Rate, relay: Relay | None) -> Link:
+    shapes: dict[Direction, Shape] = {
+        "up": _shape(up, None, False, None, 200.0), "down": _shape(down, None, False, None, 200.0),
+    }  # fmt: skip
     block, block6 = f"10.89.{number}", f"fd89:{number:x}:"
     return Link(
         core, unit, f"{block}.1", f"{block}.2", f"{block6}:1", f"{block6}:2",
-        {"up": Shape(up), "down": Shape(down)}, relay, number, (f"hall{number}", DEVICE),
+        shapes, relay, number, (f"hall{number}", DEVICE),
     )  # fmt: skip
 
 
@@ -316,9 +320,7 @@ async def started_relay(stack: AsyncExitStack) -> Relay:
     return relay
 
 
-def _shape(
-    rate: float | Shape | None, burst_kb: float | None, policer: bool, peak: float | None, queue_ms: float
-) -> Shape:
+def _shape(rate: Rate, burst_kb: float | None, policer: bool, peak: float | None, queue_ms: float) -> Shape:
     if isinstance(rate, Shape):
         return rate
     burst = None if burst_kb is None else int(burst_kb * 1000)

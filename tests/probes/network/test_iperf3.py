@@ -41,6 +41,9 @@ class Leave:
     def hurt(self) -> str:
         return self.why
 
+    def fill(self) -> None:
+        raise AssertionError("not asked for")
+
 
 async def measured(line: Link, port: int, leave: Leave | None = None, **params: Any) -> Reading:
     async def work() -> Reading:

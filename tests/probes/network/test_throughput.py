@@ -48,6 +48,11 @@ class Allowed:
         self.used["up"] += up
         self.used["down"] += down
 
+    filled: bool = False
+
+    def fill(self) -> None:
+        self.filled = True
+
     def hurt(self) -> str:
         return "others suffer" if sum(self.used.values()) >= self.stop_after else ""
 
