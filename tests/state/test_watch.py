@@ -134,7 +134,7 @@ async def test_states_and_incidents_survive_a_restart(bench: Bench) -> None:
     bench.feed(one, "f")
     bench.feed(two, "f")
     await bench.watch.flush()
-    assert [i.check for i in await bench.store.open()] == [one.id, two.id]
+    assert [i.root for i in await bench.store.open()] == [one.id, two.id]
     assert bench.told == [(1, 0), (1, 0)]
 
 
@@ -147,7 +147,7 @@ async def test_a_reload_keeps_what_is_known_and_closes_what_is_gone(bench: Bench
     await bench.watch.flush()
     assert bench.believed("u/a/stays") is State.DOWN
     assert bench.watch.state("u/a/goes") is None
-    assert [i.check for i in await bench.store.open()] == ["u/a/stays"]
+    assert [i.root for i in await bench.store.open()] == ["u/a/stays"]
     assert [s.check for s in await bench.store.load()] == ["u/a/stays"]
     assert bench.told == [(3, 0)]
     bench.watch.on_reading(goes, failed(bench.clock.now))
