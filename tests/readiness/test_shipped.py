@@ -155,7 +155,7 @@ REFLECTED = INVENTORY.replace(
 )
 CHANNEL = {
     "network.channel-answers", "network.rate", "network.transfer", "network.rtt", "network.loss",
-    "network.route",
+    "network.route", "network.rtt-under-load",
 }  # fmt: skip
 
 
@@ -164,14 +164,14 @@ def measured(check: str, every: float, days: int, **metrics: float) -> list[Read
     return [Reading(Outcome.OK, metrics=metrics, check=f"hall/uplink/{check}", at=at) for at in times]
 
 
-def a_week(rate: float, rtt: float = 9.0) -> list[Reading]:
+def a_week(rate: float, rtt: float = 9.0, **night: float) -> list[Reading]:
     ways = {f"{kind}_{way}_bps": rate for kind in ("capacity", "tcp") for way in ("up", "down")}
     several = [
         *measured("icmp", 60, 6, rtt_ms=rtt, sent=20, received=20, loss_pct=0, jitter_ms=1),
         *measured("echo", 60, 1, rtt_ms=rtt, sent=10, received=10, loss_pct=0),
         *measured("path", 900, 1, hops=4, rtt_ms=rtt),
         *measured("throughput", 900, 6, **ways),
-        *measured("transfer", 86400, 6, transfer_up_bps=rate, transfer_down_bps=rate),
+        *measured("transfer", 86400, 6, transfer_up_bps=rate, transfer_down_bps=rate, **night),
     ]
     return sorted(several, key=lambda each: each.at)
 
@@ -182,12 +182,23 @@ def channel_rows(directory: Path, readings: list[Reading]) -> dict[str, ItemResu
 
 
 def test_a_channel_that_was_measured_for_a_week_passes_what_is_asked_of_it(tmp_path: Path) -> None:
-    rows = channel_rows(tmp_path, a_week(20e6))
+    rows = channel_rows(tmp_path, a_week(20e6, rtt_load_ratio=1.4))
     assert {key for key, row in rows.items() if row.status is Status.PASS} == CHANNEL
     assert rows["network.rate"].expected.startswith("tcp_up_bps q05 >= 6.75 Mbit/s over 24h of counter-hours")
     assert rows["network.transfer"].severity == "minor"
-    lacking = {key: row.reason for key, row in rows.items() if row.status is Status.UNKNOWN}
-    assert lacking == {"network.rtt-under-load": "not_measured"}
+    assert not [key for key, row in rows.items() if row.status is Status.UNKNOWN]
+
+
+def test_a_deep_queue_fails_and_a_transfer_that_did_not_fill_the_line_passes_nothing(tmp_path: Path) -> None:
+    deep = channel_rows(tmp_path, a_week(20e6, rtt_load_ratio=13.4))["network.rtt-under-load"]
+    assert (deep.severity, deep.status, deep.reason) == ("major", Status.FAIL, "expectation")
+    assert "13.4" in deep.actual
+    without = channel_rows(tmp_path, a_week(20e6, rtt_idle_ms=9.0))["network.rtt-under-load"]
+    assert (without.status, without.reason) == (Status.UNKNOWN, "not_measured")
+    week = a_week(20e6, rtt_load_ratio=1.4)
+    old = [each for each in week if "transfer" not in each.check or each.at < NOW - 3 * 86400]
+    row = channel_rows(tmp_path, old)["network.rtt-under-load"]
+    assert (row.status, row.reason) == (Status.UNKNOWN, "stale")
 
 
 def test_a_slow_one_fails_by_its_rate_and_not_by_its_round_trip(tmp_path: Path) -> None:
