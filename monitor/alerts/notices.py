@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from monitor.alerts.mail_settings import Language, MailSettings
 from monitor.alerts.message import Message, message_id
+from monitor.alerts.people import Card, Gone
 from monitor.alerts.texts import SIGNS, cause, lasted, text
 from monitor.incidents import REMOVED, Event, Incident, Notice
 from probes.api import clip
@@ -17,41 +17,6 @@ from probes.api import clip
 _NAME = 60
 _DETAIL = 500
 MAX_RECIPIENTS = 50
-
-
-class Card(Protocol):
-    """What a mail needs to know of a unit; `monitor.wire.UnitCard` is one."""
-
-    @property
-    def id(self) -> str:
-        """The unit's id."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def name_zh(self) -> str:
-        """Its Chinese name, may be empty."""
-
-    @property
-    def timezone(self) -> str:
-        """Its zone's name."""
-
-    @property
-    def contacts(self) -> Mapping[str, tuple[str, ...]]:
-        """Mail addresses by tier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The card of a unit that is no longer in the inventory."""
-
-    id: str
-    name: str
-    name_zh: str = ""
-    timezone: str = "UTC"
-    contacts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

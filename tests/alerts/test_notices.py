@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.notices import Card, Notices, moment
+from monitor.alerts.notices import Notices, moment
+from monitor.alerts.people import Card
 from monitor.alerts.texts import TEXTS, cause, lasted
 from monitor.incidents import REMOVED, Event, Incident, Notice
 from monitor.state import Phase, State, Transition
