@@ -22,6 +22,8 @@ class Recipient:
     """`mail`, or the name of a `[notify.channels.NAME]`."""
     language: Language = "en"
     tier: int = 1
+    not_before: float = 0.0
+    """Not sent before this time, seconds since the epoch: quiet hours hold what need not wake anybody."""
 
 
 class Card(Protocol):
