@@ -24,6 +24,12 @@ class Message:
     """When it is too old to be worth sending."""
     in_reply_to: str = ""
     language: str = "en"
+    channel: str = "mail"
+    """`mail`, or the name of a `[notify.channels.NAME]`, which is then the recipient, too."""
+    html: str = ""
+    """The same as `body` as a page; empty where only text is sent."""
+    picture: str = ""
+    """JSON of what is drawn when it is delivered (`monitor.alerts.affected.Sketch`); empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
