@@ -43,29 +43,36 @@ def without_cross(over: Answer, bursts: Sequence[Answer]) -> tuple[float, float]
     The rates must be positive.
     """
     fast = [burst for burst in bursts if burst.sent_bps >= APART * over.sent_bps]
-    plain = rate = sum(burst.rate_bps for burst in fast or bursts) / len(fast or bursts)
+    plain = _mean([burst.rate_bps for burst in fast or bursts])
     cross = 0.0
     if not fast:
         return plain, cross
+    rate = _mean([_own(burst) for burst in fast])
     for _ in range(ROUNDS):
         cross = max(0.0, over.sent_bps * (rate / over.rate_bps - 1))
-        others = cross if cross > BUSY * rate else 0.0
-        rate = min(MOST_MORE * plain, sum(_freed(burst, others) for burst in fast) / len(fast))
+        rate = min(MOST_MORE * plain, _freed(fast, cross if cross > BUSY * rate else 0.0))
     return rate, cross
+
+
+def _mean(rates: Sequence[float]) -> float:
+    return sum(rates) / len(rates)
 
 
 def _own(burst: Answer) -> float:
     return burst.alone_bps or burst.rate_bps
 
 
-def _freed(burst: Answer, cross: float) -> float:
-    """Return what a burst would have got alone.
+def _freed(bursts: Sequence[Answer], cross: float) -> float:
+    """Return what bursts would have got alone: by those whose parts are believed, if there are any."""
+    parts = [burst.alone_bps for burst in bursts if _explained(burst, cross)]
+    return _mean(parts or [burst.rate_bps * (1 + cross / burst.sent_bps) for burst in bursts])
 
-    Its parts are believed only where other traffic explains that the whole was slower: some links serve in
-    turns, and pause in between.
+
+def _explained(burst: Answer, cross: float) -> bool:
+    """Return whether other traffic explains that the whole of a burst was slower than its parts.
+
+    Else its parts are not believed: some links serve in turns, and pause in between.
     """
     share, packets = cross / burst.sent_bps, max(1, burst.received)
     most = share + CHANCE * math.sqrt(share / packets) + (ONE / packets if cross else 0.0) + ERROR
-    if -ERROR <= burst.alone_bps / burst.rate_bps - 1 <= most:
-        return burst.alone_bps
-    return burst.rate_bps * (1 + share)
+    return -ERROR <= burst.alone_bps / burst.rate_bps - 1 <= most

@@ -25,9 +25,14 @@ LEAST_TAIL, TAIL_SHARE = 6, 0.15
 """The tail must be at least that many packets, and that share of the packets or of the time."""
 LAG, REGULAR, WITHIN = 5, 0.6, 0.15
 """Service is regular where this share of the slopes over so many packets is within so much of the median."""
-LEAST_LOCAL = 4 * LAG
+LEAST_LOCAL, LOCAL_SHARE = 6, 8
+"""Fewer packets have no usual slope; slopes are over at most one in so many of them."""
 LOWER = 0.3
 """Slopes with others' packets are the largest: so much of their share the quantile is below the median."""
+TOGETHER, MOST_TOGETHER = 0.25, 0.2
+"""Packets nearer than that share of the usual came at once; a receiver that hands over batches has many."""
+BAND = 0.15
+"""Slopes of quantiles within so much of it are averaged: receivers' clocks tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +62,23 @@ def steady(x: Floats, times: Floats, sent: Floats | None = None) -> Line:
 
 
 def local_slope(x: Floats, times: Floats) -> float:
-    """Return the usual slope over `LAG` packets, in ns a packet; 0 where service was not regular.
+    """Return the usual slope over up to `LAG` packets, in ns a packet; 0 where service was not regular.
 
     Other traffic that got in between lengthens a few of these slopes and the whole, but hardly the median.
     """
     if len(x) < LEAST_LOCAL:
         return 0.0
-    slopes = (times[LAG:] - times[:-LAG]) / (x[LAG:] - x[:-LAG])
+    lag = max(1, min(LAG, len(x) // LOCAL_SHARE))
+    slopes = (times[lag:] - times[:-lag]) / (x[lag:] - x[:-lag])
     usual = float(np.median(slopes))
-    if np.mean(np.abs(slopes - usual) <= WITHIN * usual) < REGULAR or usual <= 0:
+    regular = np.mean(np.abs(slopes - usual) <= WITHIN * usual) >= REGULAR
+    batches = np.mean(np.diff(times) < TOGETHER * usual) > MOST_TOGETHER
+    if usual <= 0 or batches or not regular:
         return 0.0
     others = min(0.5, max(0.0, _fit(x, times).slope / usual - 1))
-    return float(np.quantile(slopes, 0.5 - LOWER * (1 - (1 - others) ** LAG)))
+    middle = 0.5 - LOWER * (1 - (1 - others) ** lag)
+    low, high = np.quantile(slopes, (middle - BAND, middle + BAND))
+    return float(slopes[(slopes >= low) & (slopes <= high)].mean())
 
 
 def _knee(x: Floats, times: Floats) -> int:

@@ -136,7 +136,8 @@ class _Decision:
             return (yield from self._above(over))
         if dropping:
             return self._exact(over.rate_bps, "what exceeds it is dropped, not queued")
-        if over.rate_bps >= BELOW * self._nominal and (yield from self._holds(over)):
+        smooth = over.spread <= ROUGH and over.rate_bps >= BELOW * self._nominal
+        if smooth and (yield from self._holds(over)):
             return self._exact(over.rate_bps, "the link set the pace of a train above its nominal rate")
         return (yield from self._below(over))
 
@@ -169,14 +170,17 @@ class _Decision:
                     raise _Undecided(f"the sender kept to {answer.sent_bps / 1e6:.1f} Mbit/s, below the link")
 
     def _smooth(self, over: Answer) -> Generator[Order, Answer, Answer]:
-        """Return an answer that is not rough, sending the same train again for it."""
-        low = self._nominal is not None and over.rate_bps < BELOW * self._nominal
-        if over.spread <= ROUGH or (low and not over.policed):
+        """Return an answer that is not rough, or that bursts can confirm; send the same train again for it."""
+        if over.spread <= ROUGH or self._confirmable(over, BELOW):
             return over
         again = yield from self._sent("over", over.packets * over.size * 8 / over.sent_bps, over.sent_bps)
-        if again.spread <= ROUGH and (again.slowed or again.policed):
+        if (again.spread <= ROUGH and (again.slowed or again.policed)) or self._confirmable(again, ABOVE):
             return again
         raise _Undecided("the packets came too unevenly")
+
+    def _confirmable(self, over: Answer, most: float) -> bool:
+        below = self._nominal is not None and over.rate_bps < most * self._nominal
+        return below and over.slowed and over.loss <= DROPPING
 
     def _repeated(self, over: Answer) -> Generator[Order, Answer, None]:
         """Send the same train again: a bottleneck without a queue makes up for no pause."""

@@ -43,6 +43,17 @@ def test_loss_behind_the_bottleneck_changes_nothing(rate: float, seed: int, loss
     assert without_cross(_over(link), [_burst(link), _burst(link)])[0] == pytest.approx(rate, rel=0.012)
 
 
+@given(RATES, SEEDS, st.integers(1, 40), st.booleans())
+def test_batches_of_a_receiver_hardly_matter(rate: float, seed: int, batch: int, busy: bool) -> None:
+    link = SimulatedLink(
+        rate, max(4542, int(rate / 320)), batch_ns=batch * MS // 10, seed=seed, cross=rate / 2 * busy
+    )
+    found, _ = without_cross(_over(link), [_burst(link), _burst(link)])
+    assert 0.85 * rate <= found <= 1.04 * rate
+    if not busy:
+        assert found >= 0.97 * rate
+
+
 def _in_turns(packets: int, gap_ns: int, rate: float, turn_ms: float, share: float, seed: int) -> Answer:
     """Return a train's answer from a link that serves only a share of each turn, of `rate` on average."""
     size, turn = 1400, turn_ms * 1e6
