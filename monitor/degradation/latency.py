@@ -135,9 +135,10 @@ class Detector:
         if self._calm >= rules.calm_samples:
             self._end(epoch)
             return False
-        if len(self._alarm_blocks) < rules.warm_blocks:
+        if len(self._alarm_blocks) < rules.again_lag:
             return True
-        second = value > median(self._alarm_blocks) + self._threshold
+        level = max(median(self._alarm_blocks), self._alarm_blocks[-rules.again_lag])
+        second = value > level + max(self._threshold, rules.again_share * (level - self._blocks.base))
         self._again = self._counted(self._again, second)
         return not (self._again >= rules.jump_limit) or self._raise(Rule.AGAIN, epoch, self._again)
 

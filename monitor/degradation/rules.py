@@ -41,16 +41,16 @@ def scale_of(sensitivity: Sensitivity | float) -> float:
 class LatencyRules:
     """What `Detector` goes by; times in seconds, latencies in ms, shares of 1."""
 
-    block_s: float = 1200.0
-    """A block's value is the median of its samples (designed)."""
-    reference_blocks: int = 5
-    """The base is the median of so many healthy blocks (designed with 9; 5 validated: returns from dips and
-    rises soon after another are no longer hidden behind an old base)."""
-    relative: float = 0.08
-    """Jump threshold as a share of the base (designed with 0.07, validated)."""
+    block_s: float = 900.0
+    """A block's value is the median of its samples (designed with 1,200; validated)."""
+    reference_blocks: int = 6
+    """The base is the median of so many healthy blocks (designed with 9; validated: after a dip, or soon
+    after another rise, an old base no longer hides the next one)."""
+    relative: float = 0.06
+    """Jump threshold as a share of the base (designed with 0.07, validated together with `jump_limit`)."""
     absolute: float = 1.0
     """Jump threshold at least, ms (designed)."""
-    restless: float = 8.0
+    restless: float = 5.0
     """Jump threshold as a multiple of the path's own restlessness (designed with 12, validated)."""
     restless_quantile: float = 0.85
     """Which of a day's moves from block to block stands for its restlessness (designed)."""
@@ -58,6 +58,11 @@ class LatencyRules:
     """So many samples over the threshold make a jump (designed with 5, validated)."""
     jump_forgives: float = 0.75
     """What a sample below takes off the count (designed with 0.5, validated)."""
+    again_share: float = 0.66
+    """Within an alarm a second rise is one by this share of the first, and the threshold (from the generator:
+    a long ramp is one event)."""
+    again_lag: int = 3
+    """Above the alarm's median block and above the block so many back (from the generator)."""
     level_floor: float = 0.10
     """The level rule's scale is at least this share of the hour's median (designed)."""
     level_floor_ms: float = 1.5
