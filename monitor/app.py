@@ -25,6 +25,7 @@ from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
+from monitor.gatekeeper import Gatekeeper
 from monitor.health import Health, LoopWatch
 from monitor.job import Job
 from monitor.lock import StateLock
@@ -97,9 +98,11 @@ class App:
         self.watch = Watch(ledger, told=self.outbox.noticed)
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
+        self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
         self.runner = Runner(
-            self.shared, self.pipeline, settings.run_limits(), settings.daemon.vantage, self.tests
+            self.shared, self.gate, settings.run_limits(), settings.daemon.vantage, self.tests
         )
+        self.gate.on_connected = lambda _: self.runner.breaker.reset()
         self.schedule = Schedule(self.runner.start_batch)
         self.loop_watch = LoopWatch()
         self.clerk = Clerk(place)
@@ -156,7 +159,7 @@ class App:
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
-        works = [self.watch.run(), self._judging(), self._follow_files(), self._beat()]
+        works = [self.watch.run(), self._judging(), self._follow_files(), self._beat(), self.gate.run()]
         return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
 
     @contextlib.asynccontextmanager
@@ -177,6 +180,7 @@ class App:
         """Release no more checks, let runs in flight finish, write down what there is."""
         self.schedule.stop()
         await self.runner.drain(GRACE_S)
+        self.gate.close()
         await self.tests.aclose()
         self.runner.wheel.stop()
         await self.store.flush()

@@ -75,6 +75,10 @@ class Breaker:
         elif reading.outcome.measured and self._circuits:
             self._circuits.pop(job.target.address, None)
 
+    def reset(self) -> None:
+        """Forget all: what was silent while the monitor itself was cut off says nothing of the targets."""
+        self._circuits.clear()
+
     def forget(self, target: str) -> None:
         """Forget a target whose checks have changed: its pilot may be gone."""
         self._circuits.pop(target, None)

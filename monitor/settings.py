@@ -18,6 +18,7 @@ from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
 from monitor.runner import MOST_SLIP, Limits
 from monitor.store.paths import Bounds
+from monitor.witness_settings import WitnessSettings
 from probes.api import Bytes, ProbeSettings, Quantity, Seconds
 
 Percent = Annotated[float, BeforeValidator(Quantity("%").__call__)]
@@ -132,6 +133,7 @@ class Settings(Section):
     mail: MailSettings = Field(default_factory=MailSettings)
     retention: Retention = Field(default_factory=Retention)
     tests: Tests = Field(default_factory=Tests)
+    witnesses: WitnessSettings = Field(default_factory=WitnessSettings)
 
     def probe_settings(self) -> ProbeSettings:
         """Return what the probes are told."""

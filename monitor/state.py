@@ -135,8 +135,8 @@ _RUN_OK, _RUN_FAILED, _NOT_RUN = Outcome.OK, Outcome.FAILED, Outcome.NOT_RUN
 _PASS, _FAIL = Truth.PASS, Truth.FAIL
 _OK, _DEGRADED, _DOWN = State.OK, State.DEGRADED, State.DOWN
 _UNKNOWN, _SHADOWED = State.UNKNOWN, State.SHADOWED
-_CONSEQUENCES = frozenset({"circuit_open", "blocked"})
-"""Reasons not to run that follow from the failure itself: they are no evidence against DOWN."""
+_CONSEQUENCES = frozenset({"circuit_open", "blocked", "isolated"})
+"""Reasons not to run (or not to count) that leave a known failure known: no evidence against DOWN."""
 
 
 def advance(

@@ -1,0 +1,175 @@
+"""Asks the witnesses, and lets readings through the gate (`monitor.gate` decides): the part that waits.
+
+While nothing fails a round of questions goes out every `every` seconds; for readings that wait at once, two a
+second at most; while isolated every two seconds. What is asked is an ordinary `icmp` or `tcp` probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from monitor.gate import Answer, Gate, View, answer_of, view
+from monitor.job import Job
+from monitor.witness_settings import Endpoint, WitnessSettings
+from probes import registry
+from probes.api import Context, Outcome, Reading, Shared, Target
+from probes.measure import measure_within
+
+log = structlog.get_logger("witnesses")
+PACE_S = 0.5
+"""From one round to the next, at least."""
+AGAIN_S = 2.0
+"""The same while isolated."""
+TIMEOUT_S = 2.0
+ECHOES: dict[str, Any] = {"count": 3, "interval": 0.2, "wait": 1.5}
+SLICE = 100
+"""Readings let through before others have the loop."""
+Emit = Callable[[Job, Reading], None]
+Told = Callable[[float], None]
+
+
+@dataclass(slots=True)
+class Witness:
+    """One witness and what it last said. Times are monotonic seconds."""
+
+    name: str
+    """As the settings write it."""
+    endpoint: Endpoint
+    answer: Answer | None = None
+    """None until it was asked."""
+    detail: str = ""
+    answered_at: float | None = None
+    unasked: int = 0
+    """How often we could not ask it, for reasons of our own."""
+    known: str = ""
+    """The address behind its name, when that was last found."""
+
+    async def ask(self, shared: Shared) -> Answer:
+        """Probe it once, where its name gives no address at the one known before."""
+        asked_at = time.monotonic()
+        reading = await self._probe(shared, self.endpoint.host)
+        if reading.phase == "resolve" and self.known:
+            reading = await self._probe(shared, self.known)
+        self.answer, self.detail = answer_of(reading), reading.detail
+        self.unasked += self.answer is Answer.UNASKED
+        if self.answer is Answer.ANSWERED:
+            self.answered_at = asked_at
+            self.known = reading.facts.get("address", self.known)
+        return self.answer
+
+    async def _probe(self, shared: Shared, host: str) -> Reading:
+        port = self.endpoint.port
+        spec = registry.get("icmp" if port is None else "tcp")
+        params = spec.params.model_validate(ECHOES if port is None else {"port": port})
+        return await measure_within(spec, Target(host), params, Context(shared, TIMEOUT_S))
+
+
+def witnesses(settings: WitnessSettings) -> list[Witness]:
+    """Return the witnesses of the settings, not asked yet."""
+    return [Witness(name, where) for name, where in settings.endpoints.items()]
+
+
+class Gatekeeper:
+    """What the runner gives readings to; `forward` is the pipeline. Used from one loop.
+
+    `on_isolated` and `on_connected` are told of the beginning and the end of a span (seconds since the epoch,
+    UTC). `on_connected` is also told of the first answer after the start: a span that was open when an
+    earlier process ended is over then.
+    """
+
+    def __init__(self, settings: WitnessSettings, shared: Shared, forward: Emit) -> None:
+        self.gate = Gate()
+        self.witnesses = witnesses(settings)
+        self.rounds = 0
+        self.on_isolated: Told = _nobody
+        self.on_connected: Told = _nobody
+        self._every, self._shared, self._forward = settings.every, shared, forward
+        self._wake = asyncio.Event()
+        self._told: bool | None = None
+
+    def __call__(self, job: Job, reading: Reading) -> None:
+        """Take a reading; what is ok passes at once while nothing waits. Never waits itself."""
+        gate = self.gate
+        if (reading.outcome is Outcome.OK and not gate.alert) or not self.witnesses:
+            self._forward(job, reading)
+            return
+        for out in gate.take(job, reading, time.monotonic()):
+            self._forward(*out)
+        if gate.undecided:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Ask the witnesses until cancelled; without any return at once."""
+        async with asyncio.TaskGroup() as rounds:
+            while self.witnesses:
+                rounds.create_task(self._round())
+                await self._pause()
+
+    def close(self) -> None:
+        """Let go of all that waits, since no witness will be asked any more."""
+        for out in self.gate.close():
+            self._forward(*out)
+
+    async def _pause(self) -> None:
+        """Wait until the next round is due, or wanted."""
+        await asyncio.sleep(PACE_S)
+        isolated = self.gate.isolated_at is not None
+        try:
+            async with asyncio.timeout((AGAIN_S if isolated else self._every) - PACE_S):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _round(self) -> None:
+        asked_at = time.monotonic()
+        answers = await asyncio.gather(*(self._ask(each, asked_at) for each in self.witnesses))
+        self.rounds += 1
+        found = view(answers)
+        if found is View.ISOLATED:
+            self.gate.failed(asked_at)
+        elif found is View.UNSURE:
+            self.gate.unsure(asked_at)
+        await self._said(asked_at)
+
+    async def _ask(self, witness: Witness, asked_at: float) -> Answer:
+        """Ask one witness; its answer counts at once, whatever becomes of the others."""
+        answer = await witness.ask(self._shared)
+        if answer is Answer.ANSWERED:
+            self.gate.answered(asked_at)
+            await self._said(asked_at)
+        return answer
+
+    async def _said(self, asked_at: float) -> None:
+        """Tell what has changed, and let through what need not wait any more."""
+        self._tell(time.time() - (time.monotonic() - asked_at))
+        while out := self.gate.release(SLICE):
+            for each in out:
+                self._forward(*each)
+            await asyncio.sleep(0)
+
+    def _tell(self, at: float) -> None:
+        isolated = self.gate.isolated_at is not None
+        if isolated is self._told or not (isolated or self._heard()):
+            return
+        self._told = isolated
+        if isolated:
+            log.warning("isolated: no witness answers", witnesses={w.name: w.detail for w in self.witnesses})
+            self._wake.set()
+            self.on_isolated(at)
+        else:
+            log.info("connected: a witness answers")
+            self.on_connected(at)
+
+    def _heard(self) -> bool:
+        return any(each.answered_at is not None for each in self.witnesses)
+
+
+def _nobody(_: float) -> None:
+    """Be told, and do nothing."""
