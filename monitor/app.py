@@ -21,12 +21,16 @@ from monitor import garbage
 from monitor.alerts.mail import Mailer
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
+from monitor.alerts.policy import Policy
 from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
+from monitor.correlator import Correlator
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
+from monitor.duty import Duty
 from monitor.gatekeeper import Gatekeeper
 from monitor.health import Health, LoopWatch
+from monitor.incidents import Incident, Notice
 from monitor.job import Job
 from monitor.lock import StateLock
 from monitor.pipeline import Pipeline
@@ -36,7 +40,8 @@ from monitor.requests import Requests
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
-from monitor.state import State
+from monitor.situation import Situation
+from monitor.state import CheckState, State, Transition
 from monitor.store import audit
 from monitor.store.engine import Store
 from monitor.store.incidents import IncidentStore
@@ -51,6 +56,8 @@ from monitor.window import Window
 
 log = structlog.get_logger("muster")
 GRACE_S = 10.0
+ROUND_S = 60.0
+"""A round of checks: so long after the start nobody is told again of what was known before."""
 JUDGE_PAUSE_S = 5.0
 JUDGED_AT_ONCE = 50
 JUDGE_SHARE = 3.0
@@ -92,10 +99,14 @@ class App:
         self.shared = SharedClients(settings.probe_settings(), self.secrets.get)
         self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
+        self.policy = Policy(settings.mail)
         notices = Notices(settings.mail, self.units.card, self._address)
         self.outbox = Outbox(OutboxTable(self.store.state))
-        ledger = IncidentStore(self.store.state, notices, settings.mail.notify)
-        self.watch = Watch(ledger, told=self.outbox.noticed)
+        incidents = IncidentStore(self.store.state, notices, settings.mail.notify, self._due, self._next_at)
+        self.watch = Watch(incidents, heard=self._heard)
+        self.situation = Situation(self.units, self.watch.state)
+        correlator = Correlator(self.situation, self.situation.measures_link, settings.timing())
+        self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed)
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
@@ -125,7 +136,7 @@ class App:
 
     def _window(self) -> Window:
         telemetry = Telemetry(
-            self.runner, self.schedule, self.pipeline, self.watch, self.outbox, self.reloader,
+            self.runner, self.schedule, self.pipeline, self.watch, self.duty, self.outbox, self.reloader,
             self.loop_watch, self.store, self.tests, self.started,
         )  # fmt: skip
         return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry)
@@ -136,6 +147,7 @@ class App:
         try:
             await self.watch.load()
             await self.reloader.reload()
+            await self.duty.load(ROUND_S, self.units.knows)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]
                 async with self._serving():
@@ -159,7 +171,7 @@ class App:
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
-        works = [self.watch.run(), self._judging(), self._follow_files(), self._beat(), self.gate.run()]
+        works = [self.watch.run(), self.duty.run(), self._judging(), self._follow_files(), self._beat(), self.gate.run()]
         return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
 
     @contextlib.asynccontextmanager
@@ -268,7 +280,24 @@ class App:
     async def _adopt(self, jobs: Iterable[Job]) -> None:
         """Tell states and tests which checks there are."""
         await self.watch.adopt(jobs)
+        await self.situation.refresh()
         await self.tests.adopt(self.units.jobs())
+
+    def _due(self, incident: Incident, now: float) -> tuple[Notice, int] | None:
+        step = self.policy.due(incident, now, self.units.card(incident.unit))
+        return (step.notice, step.tier) if step else None
+
+    def _next_at(self, incident: Incident, now: float) -> float | None:
+        return self.policy.next_at(incident, now, self.units.card(incident.unit))
+
+    def _heard(self, state: CheckState, transition: Transition, now: float) -> None:
+        self.duty.heard(state, transition, now)
+
+    def _ask(self, check: str) -> None:
+        """Run a check now, out of turn."""
+        job = self.units.job(check)
+        if job is not None:
+            self.runner.start(job, asyncio.get_running_loop().time())
 
     def _state_of(self, check: str) -> State | None:
         state = self.watch.state(check)

@@ -1,18 +1,17 @@
-"""When an incident opens, changes and closes: pure decisions.
+"""What an incident is, and what can be decided about one: plain data.
 
-The recipe, as `monitor.store.incidents` applies it, all of it in one transaction:
+A reading moves the state of its check (`monitor.state`); troubles are gathered under their roots by
+`monitor.correlator`, whose decisions are these. `monitor.store.incidents` applies each in one transaction:
 
-1. Read the check's open incident, or that there is none.
-2. Decide from the transition and that incident what to do (`decide`); here nothing is written.
-3. Open: insert. A unique index allows one open incident a check; if somebody else opened one, go to 1.
-4. Update or close: write only where the version is still the one read in 1, and raise it by one.
-   If it is not (a person acknowledged, another process acted), nothing was written: go to 1.
-5. Append what happened to the incident's history, and keep its members.
-6. Queue the messages it causes, each under a key that names incident, event and recipient, so that queueing
+1. Read the root's open incident, or that there is none.
+2. Open: insert. A unique index allows one open incident a root; opening it again only adds the member.
+3. Update or close: write only where the version is still the one read in 1, and raise it by one. If it is not
+   (a person acknowledged, another process acted), nothing was written: go to 1.
+4. Append what happened to the incident's history, and keep its members.
+5. Queue the messages it causes, each under a key that names incident, event and recipient, so that queueing
    it again does nothing.
-7. Save the state that the transition led to.
-8. Commit. Before this nothing of it exists; after it nothing of it can be lost. A process killed in between
-   starts again from the state it saved last, and the next readings lead here anew.
+6. Commit. Before this nothing of it exists; after it nothing of it can be lost. A process killed in between
+   starts again from the states it saved, and the same troubles lead here anew.
 
 UNKNOWN opens an incident where measuring failed (an error, a value not reported, silence), not where the
 monitor itself did not run the check; nobody is mailed for it unless `notify` says so.
@@ -21,24 +20,14 @@ monitor itself did not run the check; nobody is mailed for it unless `notify` sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from monitor.state import State, Transition
-from probes.api import Outcome
 
 REMOVED = "removed"
 """Kind of the transition that ends the incident of a check which is no longer in the inventory."""
-
-
-class Step(StrEnum):
-    """What is done to the incident."""
-
-    NONE = "none"
-    OPEN = "open"
-    UPDATE = "update"
-    CLOSE = "close"
 
 
 class Notice(StrEnum):
@@ -109,7 +98,7 @@ class Incident:
     absorbed_by: int | None = None
     """The incident whose root turned out to be the cause of this one."""
     damped: bool = False
-    """Opened more often than people want to hear; its end is told."""
+    """Opened again and again within an hour: it stays open for longer, and its end is told once."""
     acked_by: str = ""
     acked_at: float | None = None
     ack_until: float | None = None
@@ -119,6 +108,8 @@ class Incident:
     """The highest tier that was told, 0 for none."""
     next_at: float | None = None
     """When it is next looked at whether somebody has to be told."""
+    told_at: float | None = None
+    """When somebody was last told that it opened or got worse: un-acknowledged time counts from then."""
 
     @property
     def thread(self) -> str:
@@ -132,11 +123,72 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """What follows from a transition; `notice` is None where nobody is told."""
+class Open:
+    """Open the incident of a root, or find it open."""
 
-    step: Step = Step.NONE
-    notice: Notice | None = None
+    root: str
+    state: State
+    kind: str
+    detail: str
+    since: float
+    """Start of the first reading that speaks for it."""
+    rule: str
+    member: Member | None
+    at: float
+    damped: bool = False
+    follows: str = ""
+    """The root behind which it was until now: who was told of that is told of this as its residue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Take checks into the incident of a root, or note their new states."""
+
+    root: str
+    members: tuple[Member, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Take a check out: it is OK, gone, or has another cause."""
+
+    root: str
+    check: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Note that all of its members are OK."""
+
+    root: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """Tell that the root serves again and these roots still do not."""
+
+    root: str
+    left: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Close it; `kind` is `REMOVED` where nothing of it is in the inventory any more.
+
+    With `into`, its cause turned out to be that root: it is absorbed by the incident of that.
+    """
+
+    root: str
+    at: float
+    kind: str = ""
+    into: str = ""
+
+
+Decision = Open | Join | Leave | Recover | Residue | Shut
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,65 +205,51 @@ class Event:
     total: int = 0
     at: float = 0.0
     """When it happened, seconds since the epoch."""
+    left: tuple[str, ...] = ()
+    """Of a residue: the roots that still fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is new of one check: its state's row (None: the check is gone) and its transitions in order."""
+    """What is new of one check: its state's row (None: the check is gone)."""
 
     check: str
     row: Sequence[Any] | None
-    transitions: Sequence[Transition] = ()
 
 
 @dataclass(slots=True)
 class Committed:
-    """What a commit did."""
+    """What a commit did; `lost` are roots whose incident was no longer open, `made` those opened by it."""
 
     opened: int = 0
     closed: int = 0
     queued: int = 0
     dropped: int = 0
+    lost: list[str] = field(default_factory=list)
+    made: list[Incident] = field(default_factory=list)
 
 
 SEVERITIES = {
-    State.DOWN: Severity.CRITICAL, State.DEGRADED: Severity.WARNING, State.UNKNOWN: Severity.INFO,
+    State.DOWN: Severity.CRITICAL, State.SHADOWED: Severity.CRITICAL, State.DEGRADED: Severity.WARNING,
+    State.UNKNOWN: Severity.INFO, State.OK: Severity.INFO,
 }  # fmt: skip
 NOTIFY = frozenset({State.DOWN, State.DEGRADED})
 """The states that are worth a message, unless the settings say otherwise."""
-NOTHING = Action()
-_SEVERITY = {State.OK: 0, State.SHADOWED: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.DOWN: 3}
+UNDECIDED = "undecided"
+"""Kind of an incident whose cause could not be told from that of what lies above it."""
+_RANK = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.SHADOWED: 3, State.DOWN: 3}
 
 
-def decide(transition: Transition, incident: Incident | None, notify: frozenset[State]) -> Action:
-    """Return what `transition` does to the check's open incident (None: there is none)."""
-    if incident is None:
-        return _without(transition, notify)
-    if transition.after is State.OK or transition.kind == REMOVED:
-        return Action(Step.CLOSE, Notice.CLOSED if incident.notified else None)
-    if transition.after is incident.state:
-        return NOTHING
-    return Action(Step.UPDATE, _worsening(transition.after, incident, notify))
-
-
-def _without(transition: Transition, notify: frozenset[State]) -> Action:
-    after = transition.after
-    if after in (State.OK, State.SHADOWED) or transition.kind == REMOVED:
-        return NOTHING
-    if after is State.UNKNOWN and transition.outcome is Outcome.NOT_RUN:
-        return NOTHING
-    return Action(Step.OPEN, Notice.OPENED if after in notify else None)
-
-
-def _worsening(after: State, incident: Incident, notify: frozenset[State]) -> Notice | None:
-    """Tell of each worst state once: an incident nobody was told of is opened for them by it."""
-    if after not in notify:
-        return None
-    if not incident.notified:
-        return Notice.OPENED
-    return Notice.WORSE if _SEVERITY[after] > _SEVERITY[incident.worst] else None
+def worth(incident: Incident, notify: frozenset[State]) -> bool:
+    """Tell whether people hear of an incident: by its state, and where the cause could not be told."""
+    return incident.state in notify or incident.kind == UNDECIDED
 
 
 def worse(one: State, other: State) -> State:
-    """Return the more severe of two states."""
-    return max(one, other, key=_SEVERITY.__getitem__)
+    """Return the more severe of two states; SHADOWED weighs as DOWN."""
+    return max(one, other, key=_RANK.__getitem__)
+
+
+def severity(state: State, kind: str) -> Severity:
+    """Return how urgent an incident of this state and kind is."""
+    return Severity.WARNING if kind == UNDECIDED else SEVERITIES[state]

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
+from monitor.correlator import Timing
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
 from monitor.runner import MOST_SLIP, Limits
@@ -114,6 +115,17 @@ class Tests(Section):
         return value
 
 
+class Incidents(Section):
+    """When troubles become an incident, and when that is over (docs/incidents.md)."""
+
+    hold: Seconds = Field(45.0, ge=0, le=50)
+    """From the first suspicion until somebody is told; meanwhile the cause is looked for."""
+    close_after: Seconds = Field(300.0, ge=0)
+    """For how long everything has to be OK before an incident is closed."""
+    openings: int = Field(3, ge=1)
+    """How often in an hour the same thing may open an incident that people are told of."""
+
+
 class Retention(Section):
     """How many days are kept, and how much disk is left alone."""
 
@@ -131,6 +143,7 @@ class Settings(Section):
     probes: Probes = Field(default_factory=Probes)
     limits: RunLimits = Field(default_factory=RunLimits)
     mail: MailSettings = Field(default_factory=MailSettings)
+    incidents: Incidents = Field(default_factory=Incidents)
     retention: Retention = Field(default_factory=Retention)
     tests: Tests = Field(default_factory=Tests)
     witnesses: WitnessSettings = Field(default_factory=WitnessSettings)
@@ -162,6 +175,11 @@ class Settings(Section):
             use_limit=tests.use_limit,
             slip=tests.slip,
         )
+
+    def timing(self) -> Timing:
+        """Return how long troubles are held and incidents kept open."""
+        found = self.incidents
+        return Timing(found.hold, found.close_after, found.openings)
 
     def run_limits(self) -> Limits:
         """Return what the runner is told."""

@@ -32,6 +32,8 @@ from probes.api import Outcome, Reading, clip
 
 SILENT = "silent"
 FLAPPING = "flapping"
+SHADED = "shadowed"
+"""Kind of the transitions that the topology makes."""
 NOT_MEASURED = "not_measured"
 WINDOW = 16
 """Measurements over which changes of side are counted; bits of `CheckState.history`."""
@@ -321,6 +323,21 @@ def fall_silent(state: CheckState, now: float) -> Transition | None:
     state.reach = state.fit = state.unknown = state.history = 0
     return Transition(
         state.check, before, _UNKNOWN, Phase.STEADY, now, last, last, None, SILENT, state.detail
+    )
+
+
+def shade(state: CheckState, why: str, now: float) -> Transition | None:
+    """Make a check that is DOWN SHADOWED by what lies above it (`why` names it), or DOWN again (no `why`).
+
+    Return what changed, or None where the state is neither.
+    """
+    before = state.state
+    after = _SHADOWED if why else _DOWN
+    if before not in (_DOWN, _SHADOWED) or after is before:
+        return None
+    state.state, state.changed_at = after, now
+    return Transition(
+        state.check, before, after, state.phase, now, state.since, state.decided_at, None, SHADED, clip(why)
     )
 
 

@@ -10,6 +10,7 @@ import psutil
 
 from monitor.alerts.outbox import Outbox
 from monitor.discipline.discipline import Discipline
+from monitor.duty import Duty
 from monitor.health import LoopWatch
 from monitor.histogram import Histogram
 from monitor.pipeline import Pipeline
@@ -39,6 +40,7 @@ class Telemetry:
     schedule: Schedule
     pipeline: Pipeline
     watch: Watch
+    duty: Duty
     outbox: Outbox
     reloader: Reloader
     loop_watch: LoopWatch
@@ -96,8 +98,10 @@ class Telemetry:
     def _believing(self) -> Iterator[OwnMetric]:
         for state, count in self.watch.counts.items():
             yield gauge("muster_checks_in_state", "Checks by state.", count, state=state.value)
-        yield counter("muster_incidents_opened_total", "Incidents opened.", self.watch.counters.opened)
-        yield counter("muster_incidents_closed_total", "Incidents closed.", self.watch.counters.closed)
+        duty = self.duty.counters
+        yield counter("muster_incidents_opened_total", "Incidents opened.", duty.opened)
+        yield counter("muster_incidents_closed_total", "Incidents closed.", duty.closed)
+        yield counter("muster_checks_asked_total", "Checks run out of turn, for a cause.", duty.asked)
         mails = self.outbox.counters
         for result in ("queued", "sent", "failed", "dead", "dropped"):
             yield counter(

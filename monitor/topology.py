@@ -111,7 +111,7 @@ class Finder:
         if open_ and not final:
             return _merged(open_)
         if open_ and not any(self._clears(each) for each in self._view.beliefs(asset)):
-            return Finding(own.root or check, How.UNDECIDED)
+            return Finding(check, How.UNDECIDED)
         return Finding(check, How.SELF) if own is CLEAR or own.how is How.UNDECIDED else own
 
     def above(self, node: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from monitor.job import Job
@@ -16,6 +16,8 @@ class Known:
     card: UnitCard
     digest: str
     jobs: dict[str, Job]
+    by_asset: dict[str, tuple[Job, ...]]
+    """The jobs of each `unit/asset`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Units:
         unit = self.known.get(check.partition("/")[0])
         return unit.jobs.get(check) if unit else None
 
+    def knows(self, node: str) -> bool:
+        """Tell whether there is such a unit, `unit/asset` or check."""
+        unit = self.known.get(node.partition("/")[0])
+        return unit is not None and ("/" not in node or node in unit.by_asset or node in unit.jobs)
+
     def card(self, unit: str) -> UnitCard | None:
         """Return the card of a unit, or None."""
         known = self.known.get(unit)
@@ -61,7 +68,7 @@ class Units:
         for check, job in jobs.items():
             if before.get(check) == job:
                 jobs[check] = before[check]
-        self.known[wire.card.id] = Known(wire.card, wire.digest, jobs)
+        self.known[wire.card.id] = Known(wire.card, wire.digest, jobs, _by_asset(jobs.values()))
         put = tuple(job for check, job in jobs.items() if before.get(check) is not job)
         removed = tuple(check for check in before if check not in jobs)
         addresses = frozenset(job.target.address for job in put)
@@ -73,3 +80,10 @@ class Units:
         if old is None:
             return Applied()
         return Applied((), tuple(old.jobs), frozenset(job.target.address for job in old.jobs.values()))
+
+
+def _by_asset(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(f"{job.unit}/{job.asset}", []).append(job)
+    return {asset: tuple(several) for asset, several in found.items()}

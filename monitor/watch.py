@@ -1,8 +1,7 @@
-"""Holds what is believed of every check, and gets each change recorded: states, incidents, messages.
+"""Holds what is believed of every check, tells of each change, and gets it recorded.
 
-`on_reading` only moves the state in memory; a worker (`run`) commits what changed in batches, each check's
-state in one transaction with its incidents and their messages. A failed commit is tried again, and what
-happened meanwhile is kept behind it, in order.
+`on_reading` only moves the state in memory and tells the listener, which gathers troubles to incidents
+(`monitor.duty`); a worker (`run`) commits changed states in batches. A failed commit is tried again.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from monitor.incidents import REMOVED, Change, Committed
+from monitor.incidents import REMOVED, Change
 from monitor.job import Job
 from monitor.readiness.expectation import Condition, Truth
 from monitor.state import (
@@ -25,6 +24,7 @@ from monitor.state import (
     Transition,
     advance,
     fall_silent,
+    shade,
     silent,
     to_row,
 )
@@ -43,8 +43,6 @@ _SLICE = 500
 _STOPPED = 15.0
 """Seconds between two sweeps after which the monitor itself had stopped, or the clock was set."""
 _PAUSE = 5.0
-_KEPT = 32
-"""Transitions of one check that wait for a commit, at most: the oldest and the newest are kept."""
 
 
 class Ledger(Protocol):
@@ -53,11 +51,8 @@ class Ledger(Protocol):
     async def load(self) -> list[CheckState]:
         """Return the states as last saved."""
 
-    async def watched(self) -> set[str]:
-        """Return the checks that have an open incident."""
-
-    async def commit(self, changes: Sequence[Change], now: float) -> Committed:
-        """Apply changes, all of them or none."""
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Save states, all of them or none."""
 
 
 @dataclass(slots=True)
@@ -68,11 +63,7 @@ class Counters:
     """Changes of state, not of phase alone."""
     strays: int = 0
     """Readings of checks that are not watched (any more)."""
-    opened: int = 0
-    closed: int = 0
     commit_errors: int = 0
-    collapsed: int = 0
-    """Transitions left out between an older and a newer one, while nothing could be committed."""
 
 
 @dataclass(slots=True)
@@ -87,12 +78,12 @@ class _Entry:
 class Watch:
     """What the pipeline gives readings to. Used from one loop.
 
-    `told(queued, dropped)` is called after a commit that queued messages.
+    `heard(state, transition, now)` is told of every change of a state or a phase.
     """
 
     ledger: Ledger
     policy: Policy = field(default_factory=Policy)
-    told: Callable[[int, int], None] = lambda _queued, _dropped: None
+    heard: Callable[[CheckState, Transition, float], None] = lambda _state, _transition, _now: None
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
@@ -103,15 +94,13 @@ class Watch:
     _loaded: dict[str, CheckState] = field(default_factory=dict)
     _floor: float = 0.0
     _swept_at: float = 0.0
-    _dirty: dict[str, list[Transition]] = field(default_factory=dict)
+    _dirty: dict[str, None] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self) -> None:
         """Read what was believed before; the first `adopt` says which checks still are."""
         self._loaded = {state.check: state for state in await self.ledger.load()}
-        for check in await self.ledger.watched():
-            self._loaded.setdefault(check, CheckState(check))
         self._floor = self._swept_at = self.clock()
 
     async def adopt(self, jobs: Iterable[Job]) -> None:
@@ -143,18 +132,23 @@ class Watch:
             self.counts[entry.state.state] += 1
 
     def _gone(self, state: CheckState, now: float) -> None:
-        """Queue the last transition of a check that is no longer in the inventory."""
+        """Tell the last of a check that is no longer in the inventory."""
         end = Transition(
             state.check, state.state, State.UNKNOWN, Phase.STEADY, now,
             now, now, None, REMOVED, "no longer in the inventory",
         )  # fmt: skip
-        self._dirty.setdefault(state.check, []).append(end)
-        self._wake.set()
+        self._changed(state.check)
+        self.heard(state, end, now)
 
     def state(self, check: str) -> CheckState | None:
         """Return what is believed of a check (not to be changed), or None where it is not watched."""
         entry = self._entries.get(check)
         return entry.state if entry else None
+
+    def beliefs(self) -> Iterator[CheckState]:
+        """Yield what is believed of every check."""
+        for entry in self._ring:
+            yield entry.state
 
     def on_reading(self, job: Job, reading: Reading) -> None:
         """Take a reading into account. A fraction of a microsecond where nothing changes; never waits."""
@@ -175,25 +169,27 @@ class Watch:
             transition.detail = _explain(entry.conditions, reading)
             if transition.hard:
                 state.detail = transition.detail
-        self._moved(transition)
+        self._moved(state, transition)
 
-    def _moved(self, transition: Transition) -> None:
-        """Note a transition: changes of state for the ledger, changes of phase only with the state."""
-        self._changed(transition.check)
-        if not transition.hard:
-            return
-        self.counters.transitions += 1
-        self.counts[transition.before] -= 1
-        self.counts[transition.after] += 1
-        waiting = self._dirty[transition.check]
-        waiting.append(transition)
-        if len(waiting) > _KEPT:
-            del waiting[_KEPT // 2]
-            self.counters.collapsed += 1
+    def _moved(self, state: CheckState, transition: Transition) -> None:
+        """Note a transition, and tell of it."""
+        self._changed(state.check)
+        if transition.hard:
+            self.counters.transitions += 1
+            self.counts[transition.before] -= 1
+            self.counts[transition.after] += 1
+        self.heard(state, transition, self.clock())
+
+    def shade(self, check: str, why: str) -> None:
+        """Call a check that is DOWN SHADOWED, since the cause is `why`; an empty text ends that."""
+        entry = self._entries.get(check)
+        transition = shade(entry.state, why, self.clock()) if entry else None
+        if entry is not None and transition is not None:
+            self._moved(entry.state, transition)
 
     def _changed(self, check: str) -> None:
         if check not in self._dirty:
-            self._dirty[check] = []
+            self._dirty[check] = None
             self._wake.set()
 
     async def sweep(self, now: float) -> None:
@@ -214,7 +210,7 @@ class Watch:
         if silent(entry.state, job.every, job.timeout, now, floor):
             transition = fall_silent(entry.state, now)
             if transition is not None:
-                self._moved(transition)
+                self._moved(entry.state, transition)
 
     async def run(self) -> None:
         """Commit what changes until cancelled. Faults of the store are logged, counted and outlived."""
@@ -224,7 +220,7 @@ class Watch:
             try:
                 await self.flush()
             except Exception:
-                log.exception("states and incidents can't be recorded; trying again in %.0f s", _PAUSE)
+                log.exception("states can't be recorded; trying again in %.0f s", _PAUSE)
                 await asyncio.sleep(_PAUSE)
 
     async def flush(self) -> None:
@@ -238,32 +234,24 @@ class Watch:
         """Commit what is left; to be called when no more readings come and `run` has ended."""
         await self.flush()
 
-    def _take(self) -> dict[str, list[Transition]]:
+    def _take(self) -> list[str]:
         checks = [check for check, _ in zip(self._dirty, range(CHUNK), strict=False)]
-        return {check: self._dirty.pop(check) for check in checks}
+        for check in checks:
+            del self._dirty[check]
+        return checks
 
-    async def _commit(self, taken: dict[str, list[Transition]]) -> None:
-        changes = [self._change(check, transitions) for check, transitions in taken.items()]
+    async def _commit(self, taken: list[str]) -> None:
         try:
-            done = await _to_the_end(self.ledger.commit(changes, self.clock()))
-        except Exception:
+            await self.ledger.commit([self._change(check) for check in taken])
+        except BaseException:
             self.counters.commit_errors += 1
-            self._put_back(taken)
+            self._dirty = dict.fromkeys(taken) | self._dirty
+            self._wake.set()
             raise
-        self.counters.opened += done.opened
-        self.counters.closed += done.closed
-        if done.queued or done.dropped:
-            self.told(done.queued, done.dropped)
 
-    def _change(self, check: str, transitions: Sequence[Transition]) -> Change:
+    def _change(self, check: str) -> Change:
         entry = self._entries.get(check)
-        return Change(check, to_row(entry.state) if entry else None, transitions)
-
-    def _put_back(self, taken: dict[str, list[Transition]]) -> None:
-        """Queue again what could not be committed, before what came since."""
-        newer = self._dirty
-        self._dirty = {check: old + newer.pop(check, []) for check, old in taken.items()} | newer
-        self._wake.set()
+        return Change(check, to_row(entry.state) if entry else None)
 
 
 async def _yielding(items: Iterable[T]) -> AsyncIterator[T]:
@@ -272,18 +260,6 @@ async def _yielding(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if number % _SLICE == 0:
             await asyncio.sleep(0)
-
-
-async def _to_the_end(work: Coroutine[None, None, Committed]) -> Committed:
-    """Await `work` even when cancelled meanwhile: what may have been committed must not be tried again."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if this := asyncio.current_task():
-            this.cancel()
-        return task.result()
 
 
 def _judge(conditions: Sequence[tuple[str, Condition]], reading: Reading) -> Truth:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from inventory.models import Inventory
+from inventory.models import Inventory, Unit
 from monitor.job import Job
+from monitor.topology import Needs
 from probes import registry
 from probes.api import Target
 
@@ -34,6 +35,10 @@ class UnitCard:
     gates: Mapping[str, str]
     contacts: Mapping[str, tuple[str, ...]]
     """Mail addresses by tier: the unit's own, or the nearest ancestor's."""
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    """What each asset depends on, where it depends on anything."""
+    channels: tuple[str, ...] = ()
+    """The unit's channels, by their ids within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,21 @@ def card(inventory: Inventory, key: str) -> UnitCard:
         unit.wave,
         gates,
         contacts,
+        _needs(inventory, unit),
+        tuple(each.id for each in unit.assets if each.kind == "channel"),
     )
+
+
+def _needs(inventory: Inventory, unit: Unit) -> dict[str, Needs]:
+    """Return what the unit's assets depend on; a channel that names nothing, on the unit above."""
+    found = {}
+    for asset in unit.assets:
+        above = tuple("/".join(each) for each in inventory.depends_on(unit.id, asset.id))
+        if above:
+            found[asset.id] = Needs(above, every=asset.depends_on is not None)
+        elif asset.kind == "channel" and asset.depends_on is None and unit.parent:
+            found[asset.id] = Needs(parent=unit.parent)
+    return found
 
 
 class Packer:

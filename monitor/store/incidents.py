@@ -1,29 +1,39 @@
-"""Incidents in the store: the steps of `monitor.incidents`, each change in the transaction that saves it."""
+"""Incidents in the store: the decisions of the correlator and of the policy, each in one transaction."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 
 from monitor.alerts.message import Message
 from monitor.incidents import (
+    MOST_MEMBERS,
     NOTIFY,
     REMOVED,
-    Action,
+    UNDECIDED,
     Change,
     Committed,
+    Decision,
     Event,
     Incident,
-    Severity,
-    Step,
-    decide,
+    Join,
+    Leave,
+    Notice,
+    Open,
+    Recover,
+    Residue,
+    Shut,
+    severity,
     worse,
+    worth,
 )
-from monitor.state import CheckState, State, Transition
+from monitor.state import CheckState, Phase, State, Transition
+from monitor.store import incident_rows as rows
 from monitor.store import outbox, states
 from monitor.store.database import Database
+from monitor.store.incident_rows import HistoryRow
 from probes.api import clip
 
 log = logging.getLogger(__name__)
@@ -31,239 +41,321 @@ log = logging.getLogger(__name__)
 REOPENED = 3600.0
 """An incident refers to the one before it where that was closed no longer ago than this, in seconds."""
 _TRIES = 3
+_LOOK_AGAIN = 5.0
+"""Seconds in which an incident is not looked at twice, whatever the policy says."""
 
 Compose = Callable[[Event], Sequence[Message]]
 """Writes the messages an event causes. Runs in the store's writer thread, so it must not wait."""
+Due = Callable[[Incident, float], tuple[Notice, int] | None]
+NextAt = Callable[[Incident, float], float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One line of an incident's history."""
-
-    at: float
-    actor: str
-    what: str
-    state: str
-    kind: str
-    detail: str
-    evidence_at: float | None
+def nothing_due(_incident: Incident, _now: float) -> None:
+    """Tell nobody again."""
 
 
 @dataclass(slots=True)
 class IncidentStore:
-    """What `monitor.watch` keeps: states, incidents, and the messages they cause."""
+    """What `monitor.watch` and `monitor.duty` keep: states, incidents, and the messages they cause."""
 
     database: Database
     compose: Compose
     notify: frozenset[State] = NOTIFY
+    due: Due = nothing_due
+    next_at: NextAt = nothing_due
     outbox_limit: int = outbox.LIMIT
 
     async def load(self) -> list[CheckState]:
         """Return the states as last saved."""
         return await self.database.read(states.load)
 
-    async def watched(self) -> set[str]:
-        """Return the checks that have an open incident."""
-        return {incident.root for incident in await self.open()}
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Save states, all of them or none."""
 
-    async def commit(self, changes: Sequence[Change], now: float) -> Committed:
-        """Apply changes, all of them or none."""
-        return await self.database.write(lambda connection: self.apply(connection, changes, now))
+        def save(connection: sqlite3.Connection) -> None:
+            states.save(connection, (change.row for change in changes if change.row is not None))
+            states.remove(connection, (change.check for change in changes if change.row is None))
 
-    def apply(self, connection: sqlite3.Connection, changes: Sequence[Change], now: float) -> Committed:
-        """Apply changes within the caller's transaction."""
+        await self.database.write(save)
+
+    async def apply(self, decisions: Sequence[Decision], now: float) -> Committed:
+        """Apply decisions in order, all of them or none."""
+        return await self.database.write(lambda connection: self.applied(connection, decisions, now))
+
+    def applied(self, connection: sqlite3.Connection, decisions: Sequence[Decision], now: float) -> Committed:
+        """Apply decisions within the caller's transaction."""
         done = Committed()
-        for change in changes:
-            for transition in change.transitions:
-                self._step(connection, transition, now, done)
-        states.save(connection, (change.row for change in changes if change.row is not None))
-        states.remove(connection, (change.check for change in changes if change.row is None))
+        for decision in decisions:
+            _Step(self, connection, now, done).take(decision)
         return done
 
-    def _step(
-        self, connection: sqlite3.Connection, transition: Transition, now: float, done: Committed
-    ) -> None:
-        """Steps 1 to 6 for one transition."""
-        for _ in range(_TRIES):
-            incident = open_incident(connection, transition.check)
-            action = decide(transition, incident, self.notify)
-            if action.step is Step.NONE:
-                return
-            changed = write(connection, incident, action, transition)
-            if changed is not None:
-                break
-        else:
-            raise RuntimeError(f"the incident of {transition.check} keeps changing under the writer")
-        done.opened += action.step is Step.OPEN
-        done.closed += action.step is Step.CLOSE
-        if action.notice:
-            told = outbox.recipients(connection, changed.thread)
-            self._tell(connection, Event(action.notice, changed, transition, told), now, done)
+    async def tell_what_is_due(self, now: float, most: int = 100) -> Committed:
+        """Tell of incidents what the policy says is due now: escalations, reminders, ends of silence."""
 
-    def _tell(self, connection: sqlite3.Connection, event: Event, now: float, done: Committed) -> None:
-        queued = outbox.enqueue(connection, self._compose(event), now, self.outbox_limit)
-        done.queued += queued.queued
-        done.dropped += queued.dropped
-        detail = f"{queued.queued} queued" + (f", {queued.dropped} dropped" if queued.dropped else "")
-        row = HistoryRow(now, "muster", f"told:{event.notice}", event.incident.state, "", detail, None)
-        _history(connection, event.incident.id, row)
+        def tell(connection: sqlite3.Connection) -> Committed:
+            done = Committed()
+            step = _Step(self, connection, now, done)
+            due = rows.select(connection, "next_at <= ? ORDER BY next_at LIMIT ?", now, most)
+            for incident in due:
+                step.look(incident)
+            return done
 
-    def _compose(self, event: Event) -> Sequence[Message]:
-        """Write the messages; a fault there must not keep the incident from being recorded."""
-        try:
-            return self.compose(event)
-        except Exception:
-            log.exception("messages of incident %d could not be written", event.incident.id)
-            return ()
+        return await self.database.write(tell)
 
     async def open(self) -> list[Incident]:
         """Return all open incidents, oldest first."""
-        return await self.database.read(lambda c: _select(c, "closed_at IS NULL ORDER BY id"))
+        return await self.database.read(lambda c: rows.select(c, "closed_at IS NULL ORDER BY id"))
 
     async def recent(self, since: float, limit: int = 1000) -> list[Incident]:
         """Return incidents that are open or were closed after `since`, newest first."""
         where = "closed_at IS NULL OR closed_at >= ? ORDER BY id DESC LIMIT ?"
-        return await self.database.read(lambda c: _select(c, where, since, limit))
+        return await self.database.read(lambda c: rows.select(c, where, since, limit))
 
     async def history(self, incident: int) -> list[HistoryRow]:
         """Return what happened to an incident, oldest first."""
-        return await self.database.read(lambda c: _rows(c, incident))
+        return await self.database.read(lambda c: rows.history(c, incident))
 
     async def note(self, incident: int, actor: str, text: str, now: float) -> None:
         """Append a person's note to an incident's history. Raises KeyError where there is none."""
         await self.database.write(lambda c: _note(c, incident, actor, text, now))
 
 
-_FIELDS = (
-    "id", "version", "root", "kind", "detail", "state", "worst",
-    "began_at", "opened_at", "closed_at", "notified", "previous", "severity", "rule", "recovered_at",
-    "absorbed_by", "damped", "acked_by", "acked_at", "ack_until", "ack_comment", "snoozed_until", "tier",
-    "next_at",
-)  # fmt: skip
-_COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One transaction's work."""
 
+    store: IncidentStore
+    connection: sqlite3.Connection
+    now: float
+    done: Committed
 
-def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[Incident]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM incident WHERE {where}", values)  # noqa: S608
-    return [_incident(row) for row in rows]
+    def take(self, decision: Decision) -> None:
+        if isinstance(decision, Open):
+            self._open(decision)
+            return
+        for _ in range(_TRIES):
+            incident = rows.open_incident(self.connection, decision.root)
+            if incident is None:
+                self.done.lost.append(decision.root)
+                return
+            if self._change(incident, decision):
+                return
+        raise RuntimeError(f"the incident of {decision.root} keeps changing under the writer")
 
+    def _open(self, decision: Open) -> None:
+        incident = rows.insert(self.connection, _opened(self.connection, decision))
+        if incident is None:
+            if decision.member is not None:
+                self.take(Join(decision.root, (decision.member,), decision.at))
+            return
+        if decision.member is not None:
+            rows.join(self.connection, incident.id, [decision.member])
+        self._history(incident, "open", decision.at, decision.detail, decision.since)
+        self.done.opened += 1
+        self.done.made.append(incident)
+        if decision.follows:
+            self._hand_on(incident, decision.follows)
+        if worth(incident, self.store.notify):
+            incident = self._tell(Notice.OPENED, incident, evidence=decision.since)
+        self._plan(incident)
 
-def _incident(row: sqlite3.Row) -> Incident:
-    incident = Incident(*row)
-    return replace(
-        incident,
-        state=State(incident.state),
-        worst=State(incident.worst),
-        notified=bool(incident.notified),
-        severity=Severity(incident.severity),
-        damped=bool(incident.damped),
-    )
+    def _hand_on(self, incident: Incident, follows: str) -> None:
+        """Whoever is told of it as the residue of another is told of its end, and not of its beginning."""
+        before = rows.select(self.connection, "root = ? ORDER BY id DESC LIMIT 1", follows)
+        for recipient in _told(self.connection, before[0]) if before else ():
+            self.connection.execute(
+                "INSERT OR IGNORE INTO incident_told VALUES (?, ?, ?)", (incident.id, recipient, self.now)
+            )
 
+    def _change(self, incident: Incident, decision: Join | Leave | Recover | Residue | Shut) -> bool:
+        match decision:
+            case Join():
+                return self._join(incident, decision)
+            case Leave():
+                rows.leave(self.connection, incident.id, decision.check, decision.at)
+                return self._lighten(incident)
+            case Recover():
+                self._history(incident, "recovered", decision.at)
+                return rows.update(self.connection, incident, recovered_at=decision.at) is not None
+            case Residue():
+                self._history(incident, "residue", decision.at, ", ".join(decision.left))
+                if incident.notified:
+                    self._tell(Notice.RESIDUAL, incident, left=decision.left)
+                return True
+            case Shut():
+                return self._shut(incident, decision)
 
-def open_incident(connection: sqlite3.Connection, check: str) -> Incident | None:
-    """Return the check's open incident (step 1)."""
-    return next(iter(_select(connection, "root = ? AND closed_at IS NULL", check)), None)
+    def _join(self, incident: Incident, decision: Join) -> bool:
+        rows.join(self.connection, incident.id, decision.members)
+        state = incident.state
+        for member in decision.members:
+            state = worse(state, _plain(member.state))
+        if incident.kind == UNDECIDED or (state is incident.state and incident.recovered_at is None):
+            return True
+        worst = worse(incident.worst, state)
+        changed = rows.update(
+            self.connection, incident, state=state, worst=worst, recovered_at=None,
+            severity=severity(worst, incident.kind),
+        )  # fmt: skip
+        if changed is None:
+            return False
+        if state is not incident.state:
+            self._history(changed, "update", decision.at, "", decision.members[0].since)
+            if worth(changed, self.store.notify) and worst is not incident.worst:
+                self._tell(Notice.WORSE if incident.notified else Notice.OPENED, changed)
+        return True
 
+    def _lighten(self, incident: Incident) -> bool:
+        """Let the incident be as bad as the worst that is still in it."""
+        if incident.kind == UNDECIDED:
+            return True
+        state = State.UNKNOWN
+        left = rows.states_within(self.connection, incident.id)
+        for each in left:
+            state = worse(state, _plain(each))
+        if not left or state is incident.state:
+            return True
+        self._history(incident, "update", self.now)
+        return rows.update(self.connection, incident, state=state) is not None
 
-def write(
-    connection: sqlite3.Connection, incident: Incident | None, action: Action, transition: Transition
-) -> Incident | None:
-    """Write an action (steps 3 to 5); return the incident as it is then, or None where it had moved."""
-    changed = _open(connection, action, transition) if incident is None else None
-    if incident is not None:
-        changed = _change(connection, incident, action, transition)
-    if changed is None:
-        return None
-    what = REMOVED if transition.kind == REMOVED else action.step.value
-    row = HistoryRow(
-        transition.at, "muster", what, transition.after, transition.kind, transition.detail,
-        transition.decided_at,
-    )  # fmt: skip
-    _history(connection, changed.id, row)
-    return changed
-
-
-def _open(connection: sqlite3.Connection, action: Action, transition: Transition) -> Incident | None:
-    before = connection.execute(
-        "SELECT id FROM incident WHERE root = ? AND closed_at >= ? ORDER BY id DESC LIMIT 1",
-        (transition.check, transition.at - REOPENED),
-    ).fetchone()
-    incident = Incident(
-        0, 1, transition.check, transition.kind, transition.detail, transition.after, transition.after,
-        transition.since, transition.at, None, action.notice is not None, before["id"] if before else None,
-    )  # fmt: skip
-    values = [getattr(incident, name) for name in _FIELDS[1:]]
-    inserted = connection.execute(
-        f"INSERT INTO incident ({_COLUMNS}) VALUES (NULL, {', '.join('?' * len(values))})"  # noqa: S608
-        " ON CONFLICT (root) WHERE closed_at IS NULL DO NOTHING",
-        values,
-    )
-    if not inserted.rowcount or inserted.lastrowid is None:
-        return None
-    connection.execute(
-        'INSERT INTO incident_member (incident, "check", joined_at) VALUES (?, ?, ?)',
-        (inserted.lastrowid, transition.check, transition.at),
-    )
-    return replace(incident, id=inserted.lastrowid)
-
-
-def _change(
-    connection: sqlite3.Connection, incident: Incident, action: Action, transition: Transition
-) -> Incident | None:
-    changed = _changed(incident, action, transition)
-    written = connection.execute(
-        "UPDATE incident SET version = ?, state = ?, worst = ?, kind = ?, detail = ?, closed_at = ?,"
-        " notified = ? WHERE id = ? AND version = ?",
-        (changed.version, changed.state, changed.worst, changed.kind, changed.detail, changed.closed_at,
-         changed.notified, incident.id, incident.version),
-    ).rowcount  # fmt: skip
-    if not written:
-        return None
-    if action.step is Step.CLOSE:
-        connection.execute(
-            "UPDATE incident_member SET left_at = ? WHERE incident = ? AND left_at IS NULL",
-            (transition.at, incident.id),
+    def _shut(self, incident: Incident, decision: Shut) -> bool:
+        if decision.into:
+            return self._absorb(incident, decision)
+        final = incident.state if decision.kind == REMOVED else State.OK
+        closed = rows.update(
+            self.connection, incident, state=final, closed_at=decision.at, next_at=None, snoozed_until=None
         )
-    return changed
+        if closed is None:
+            return False
+        rows.leave(self.connection, incident.id, None, decision.at)
+        self._history(closed, decision.kind or "close", decision.at)
+        self.done.closed += 1
+        if incident.notified or _told(self.connection, incident):
+            self._tell(Notice.CLOSED, closed, kind=decision.kind)
+        return True
+
+    def _absorb(self, incident: Incident, decision: Shut) -> bool:
+        """Close it without a word: who was told of it is told of the end of what took it in."""
+        into = rows.open_incident(self.connection, decision.into)
+        closed = rows.update(
+            self.connection, incident, closed_at=decision.at, next_at=None,
+            absorbed_by=into.id if into else None,
+        )  # fmt: skip
+        if closed is None:
+            return False
+        rows.leave(self.connection, incident.id, None, decision.at)
+        self._history(closed, "absorbed", decision.at, f"its cause is {decision.into}")
+        self.done.closed += 1
+        return True
+
+    def look(self, incident: Incident) -> None:
+        """Tell of one incident what is due, and plan when to look again."""
+        due = self.store.due(incident, self.now)
+        if due is not None:
+            notice, tier = due
+            moved = rows.update(self.connection, incident, tier=max(tier, incident.tier))
+            incident = self._tell(notice, moved, tier=tier) if moved else incident
+        self._plan(incident)
+
+    def _plan(self, incident: Incident) -> None:
+        at = self.store.next_at(incident, self.now)
+        if at is not None:
+            at = max(at, self.now + _LOOK_AGAIN)
+        rows.update(self.connection, incident, next_at=at)
+
+    def _tell(
+        self,
+        notice: Notice,
+        incident: Incident,
+        *,
+        kind: str = "",
+        tier: int = 1,
+        left: tuple[str, ...] = (),
+        evidence: float | None = None,
+    ) -> Incident:
+        """Queue the messages of an event; return the incident, which is told of now if anybody is."""
+        members, total = rows.members(self.connection, incident.id, MOST_MEMBERS)
+        handed = _handed(self.connection, incident) if notice is Notice.OPENED else set()
+        told = tuple(each for each in _told(self.connection, incident) if each not in handed)
+        moved = _moved(incident, kind, self.now, evidence)
+        event = Event(notice, incident, moved, told, members, total, self.now, left)
+        messages = [each for each in self._compose(event) if each.recipient not in handed]
+        queued = outbox.enqueue(self.connection, messages, self.now, self.store.outbox_limit)
+        self.done.queued += queued.queued
+        self.done.dropped += queued.dropped
+        detail = f"{queued.queued} queued" + (f", {queued.dropped} dropped" if queued.dropped else "")
+        self._history(incident, f"told:{notice}", self.now, detail)
+        if not queued.queued or incident.closed_at is not None:
+            return incident
+        news = notice in (Notice.OPENED, Notice.WORSE)
+        changed = rows.update(
+            self.connection, incident, notified=True, tier=max(tier, incident.tier),
+            told_at=self.now if news else incident.told_at,
+        )  # fmt: skip
+        return changed or incident
+
+    def _compose(self, event: Event) -> Sequence[Message]:
+        """Write the messages; a fault there must not keep the incident from being recorded."""
+        try:
+            return self.store.compose(event)
+        except Exception:
+            log.exception("messages of incident %d could not be written", event.incident.id)
+            return ()
+
+    def _history(
+        self, incident: Incident, what: str, at: float, detail: str = "", evidence: float | None = None
+    ) -> None:
+        row = HistoryRow(
+            at, "muster", what, incident.state, incident.kind, clip(detail or incident.detail, 500), evidence
+        )
+        rows.add_history(self.connection, incident.id, row)
 
 
-def _changed(incident: Incident, action: Action, transition: Transition) -> Incident:
-    """Return the incident after the action; its cause is that of the worst state it had."""
-    if action.step is Step.CLOSE:
-        final = incident.state if transition.kind == REMOVED else transition.after
-        return replace(incident, version=incident.version + 1, state=final, closed_at=transition.at)
-    worst = worse(incident.worst, transition.after)
-    source: Incident | Transition = incident if worst is incident.worst else transition
-    return replace(
-        incident,
-        version=incident.version + 1,
-        state=transition.after,
-        worst=worst,
-        kind=source.kind,
-        detail=source.detail,
-        notified=incident.notified or action.notice is not None,
-    )
+def _opened(connection: sqlite3.Connection, decision: Open) -> Incident:
+    before = rows.select(
+        connection, "root = ? AND closed_at >= ? ORDER BY id DESC LIMIT 1", decision.root,
+        decision.at - REOPENED,
+    )  # fmt: skip
+    return Incident(
+        0, 1, decision.root, decision.kind, decision.detail, decision.state, decision.state, decision.since,
+        decision.at, previous=before[0].id if before else None, rule=decision.rule, damped=decision.damped,
+        severity=severity(decision.state, decision.kind),
+    )  # fmt: skip
 
 
-def _history(connection: sqlite3.Connection, incident: int, row: HistoryRow) -> None:
-    connection.execute(
-        "INSERT INTO incident_history (incident, at, actor, what, state, kind, detail, evidence_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (incident, *astuple(row)),
-    )
+def _plain(state: State) -> State:
+    return State.DOWN if state is State.SHADOWED else state
 
 
-def _rows(connection: sqlite3.Connection, incident: int) -> list[HistoryRow]:
-    rows = connection.execute(
-        "SELECT at, actor, what, state, kind, detail, evidence_at FROM incident_history"
-        " WHERE incident = ? ORDER BY id",
-        (incident,),
-    )
-    return [HistoryRow(*row) for row in rows]
+def _moved(incident: Incident, kind: str, now: float, evidence: float | None) -> Transition:
+    """Return what happened as a change of state of the root."""
+    since = incident.began_at
+    if incident.closed_at is not None:
+        since = incident.recovered_at or incident.closed_at
+    return Transition(
+        incident.root, incident.worst, incident.state, Phase.STEADY, now, since,
+        evidence if evidence is not None else since, None, kind or incident.kind, incident.detail,
+    )  # fmt: skip
+
+
+def _told(connection: sqlite3.Connection, incident: Incident) -> tuple[str, ...]:
+    """Return who was told of an incident, or of one that it took in."""
+    found = dict.fromkeys(outbox.recipients(connection, incident.thread))
+    found.update((recipient, None) for recipient in sorted(_handed(connection, incident)))
+    for absorbed in rows.select(connection, "absorbed_by = ?", incident.id):
+        found.update((recipient, None) for recipient in _told(connection, absorbed))
+    return tuple(found)
+
+
+def _handed(connection: sqlite3.Connection, incident: Incident) -> set[str]:
+    """Return who was told of its beginning by the residue of another."""
+    found = connection.execute("SELECT recipient FROM incident_told WHERE incident = ?", (incident.id,))
+    return {row[0] for row in found}
 
 
 def _note(connection: sqlite3.Connection, incident: int, actor: str, text: str, now: float) -> None:
-    found = _select(connection, "id = ?", incident)
+    found = rows.select(connection, "id = ?", incident)
     if not found:
         raise KeyError(f"no incident {incident}")
-    _history(connection, incident, HistoryRow(now, actor, "note", found[0].state, "", clip(text), None))
+    row = HistoryRow(now, actor, "note", found[0].state, "", clip(text), None)
+    rows.add_history(connection, incident, row)

@@ -23,6 +23,13 @@ ALTER TABLE incident_member ADD COLUMN state TEXT NOT NULL DEFAULT 'DOWN';
 ALTER TABLE incident_member ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE incident_member ADD COLUMN since REAL NOT NULL DEFAULT 0;
 
+CREATE TABLE incident_told (                -- of its beginning, by the residue of another
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    recipient TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (incident, recipient)
+);
+
 CREATE TABLE maintenance (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     scope TEXT NOT NULL,                    -- a unit (its subtree), unit/asset or unit/asset/check

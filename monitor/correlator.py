@@ -1,0 +1,429 @@
+"""From troubles of single checks to one incident for each root: pure decisions, the clock passed in.
+
+A check that turns suspect has what lies above it asked at once (`asks`). A trouble that is firm waits until
+`hold` seconds after the first suspicion, and then goes to the incident of its root (`monitor.topology`),
+which opens if there is none. When a root serves again, what was behind it is asked anew and has two results
+of its own to show; what still fails then is told once, as the residue. An incident without troubles closes
+after `stable` seconds; one that opened `openings` times within the hour is damped: it stays open six times as
+long, so that what flaps on is no more news, and its end is told once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
+from monitor.state import SILENT, CheckState, Phase, State, Transition
+from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
+from monitor.topology_record import Recorder
+from probes.api import Outcome
+
+HOUR_S = 3600.0
+_EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
+_ASK_AGAIN_S = 5.0
+_RESIDUE_S = 90.0
+_DOUBT_S = 60.0
+_AT_ONCE = 500
+_BUCKET_S = 15.0
+_SIBLINGS = 5
+_DAMPED = 6
+TROUBLES = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN, State.SHADOWED})
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things are waited for, in seconds, and how often a root may open in an hour."""
+
+    hold: float = 45.0
+    stable: float = 300.0
+    openings: int = 3
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A check that is not OK."""
+
+    belief: CheckState
+    noted: float
+    """When it was first suspected, by the monitor's clock."""
+    firm: float
+    """When it became certain."""
+    root: str = ""
+    """Of the incident it is in."""
+    after: float = 0.0
+    """When what lies above it served again; it has to show two results since."""
+    reach: int = 0
+    """Its run of failures at that time."""
+
+    @property
+    def asset(self) -> str:
+        """Return `unit/asset`."""
+        return self.belief.check.rpartition("/")[0]
+
+
+@dataclass(slots=True)
+class Group:
+    """An open incident, as far as it is needed here."""
+
+    root: str
+    how: How
+    members: set[str] = field(default_factory=set)
+    most: int = 0
+    """Members it had at most."""
+    recovering: float = 0.0
+    """Since when its root serves again, while some members don't; 0 otherwise."""
+    recovered: float = 0.0
+    """Since when it has no members."""
+    residue: list[str] = field(default_factory=list)
+    damped: bool = False
+
+
+class Correlator:
+    """Keeps the troubles and decides. `link(check)` tells a check that measures a link."""
+
+    def __init__(self, view: View, link: Callable[[str], bool], timing: Timing | None = None) -> None:
+        self._view, self._link, self.timing = view, link, timing or Timing()
+        self._suspects: dict[str, float] = {}
+        self._troubles: dict[str, Trouble] = {}
+        self._waiting: dict[str, Trouble] = {}
+        self.groups: dict[str, Group] = {}
+        self._openings: dict[str, deque[float]] = {}
+        self._asked: dict[str, float] = {}
+        self._asks: dict[str, float] = {}
+        self._now: list[Decision] = []
+        self.shadows: dict[str, str] = {}
+        """Checks to be called SHADOWED, with what is in the way; an empty text ends it."""
+
+    def load(
+        self,
+        states: Iterable[CheckState],
+        incidents: Iterable[Incident],
+        now: float,
+        known: Callable[[str], bool],
+    ) -> None:
+        """Take up what was believed before a restart: nothing is sent before a fresh result and the hold.
+
+        `incidents` are those of the last hour, oldest first; `known` tells whether a root is still in the
+        inventory.
+        """
+        for incident in incidents:
+            self._opened_before(incident, now, known)
+        for state in states:
+            if state.state in TROUBLES and state.decided_at:
+                trouble = Trouble(state, now, now)
+                self._troubles[state.check] = self._waiting[state.check] = trouble
+
+    def _opened_before(self, incident: Incident, now: float, known: Callable[[str], bool]) -> None:
+        root = incident.root
+        if incident.opened_at > now - HOUR_S:
+            self._openings.setdefault(root, deque(maxlen=32)).append(incident.opened_at)
+        if incident.closed_at is not None:
+            return
+        if known(root):
+            self.groups[root] = Group(root, How.ANCESTOR, recovered=now, damped=incident.damped)
+        else:
+            self._now.append(Shut(root, now, REMOVED))
+
+    def adopt(self, state: CheckState) -> None:
+        """Be told that a check's belief is now this object."""
+        if trouble := self._troubles.get(state.check):
+            trouble.belief = state
+
+    def heard(self, state: CheckState, transition: Transition, now: float) -> None:
+        """Take a change of state or phase into account."""
+        check = state.check
+        if transition.kind == REMOVED:
+            self._removed(check, now)
+        elif state.state is State.OK:
+            self._served(state, now)
+        elif transition.hard and state.state is not State.SHADOWED:
+            self._failed(state, transition, now)
+
+    def _served(self, state: CheckState, now: float) -> None:
+        if state.phase is Phase.SUSPECT:
+            if state.check not in self._suspects:
+                self._suspects[state.check] = now
+                self._ask_about(state.check, now)
+            return
+        self._suspects.pop(state.check, None)
+        self._drop(state.check, now)
+
+    def _failed(self, state: CheckState, transition: Transition, now: float) -> None:
+        noted = self._suspects.pop(state.check, now)
+        trouble = self._troubles.get(state.check)
+        if trouble is not None:
+            self._changed(trouble, state, now)
+            return
+        if state.state is State.UNKNOWN and (transition.outcome is Outcome.NOT_RUN or not state.decided_at):
+            return
+        trouble = Trouble(state, noted, now)
+        self._troubles[state.check] = self._waiting[state.check] = trouble
+
+    def _changed(self, trouble: Trouble, state: CheckState, now: float) -> None:
+        """Tell the incident of a member whose state moved; what got worse may have another cause now."""
+        trouble.belief = state
+        if trouble.root:
+            self._now.append(Join(trouble.root, (_member(trouble, now),), now))
+        else:
+            trouble.firm = now
+
+    def _removed(self, check: str, now: float) -> None:
+        self._suspects.pop(check, None)
+        self._drop(check, now, removed=True)
+
+    def _drop(self, check: str, now: float, *, removed: bool = False) -> None:
+        trouble = self._troubles.pop(check, None)
+        self._waiting.pop(check, None)
+        self.shadows.pop(check, None)
+        group = self.groups.get(trouble.root) if trouble else None
+        if group is None or check not in group.members:
+            return
+        group.members.discard(check)
+        self._now.append(Leave(group.root, check, now))
+        if removed and not group.members:
+            self._shut(group, now, REMOVED)
+        else:
+            self._watch_recovery(group, now)
+
+    def _watch_recovery(self, group: Group, now: float) -> None:
+        """Note that an incident has no troubles any more, or that its root serves while members don't."""
+        if not group.members:
+            group.recovered, group.recovering = now, 0.0
+            self._now.append(Recover(group.root, now))
+        elif not group.recovering and self._root_serves(group):
+            group.recovering = now
+            for number, check in enumerate(sorted(group.members)):
+                trouble = self._troubles[check]
+                trouble.after, trouble.reach = now, trouble.belief.reach
+                self._ask(check, now + number % 10)
+                self._waiting[check] = trouble
+
+    def _root_serves(self, group: Group) -> bool:
+        if group.how is How.INFERRED:
+            return len(group.members) < 0.6 * group.most
+        root = group.root
+        return root.count("/") == 1 and not any(each.rpartition("/")[0] == root for each in group.members)
+
+    # -- what is due ---------------------------------------------------------------------------------------
+
+    def decide(self, now: float) -> list[Decision]:
+        """Return what is to be done now, in order."""
+        finders: dict[tuple[float, bool], Finder] = {}
+        for trouble in self._due(now):
+            self._place(trouble, now, finders)
+        for group in list(self.groups.values()):
+            self._conclude(group, now)
+        decisions, self._now = self._now, []
+        return decisions
+
+    def _due(self, now: float) -> list[Trouble]:
+        found = []
+        for trouble in self._waiting.values():
+            if self._ready(trouble) - _EARLY_S <= now:
+                found.append(trouble)
+                if len(found) >= _AT_ONCE:
+                    break
+        return found
+
+    def _ready(self, trouble: Trouble) -> float:
+        if trouble.after:
+            return max(trouble.after, trouble.firm)
+        return max(trouble.noted + self.timing.hold, trouble.firm + min(_FIRM_S, self.timing.hold))
+
+    def _place(self, trouble: Trouble, now: float, finders: dict[tuple[float, bool], Finder]) -> None:
+        """Find the root of a trouble and put it into that incident, when it is time."""
+        if not self._spoke(trouble, now):
+            return
+        check, ready = trouble.belief.check, self._ready(trouble)
+        late = now >= ready + min(_LATE_S, self.timing.hold)
+        finding = self._find(trouble, finders, final=late)
+        if finding.how is How.UNDECIDED and not late:
+            for each in finding.asks:
+                self._ask(each, now)
+        elif now >= ready:
+            self._waiting.pop(check, None)
+            self._assign(trouble, finding, now)
+
+    def _spoke(self, trouble: Trouble, now: float) -> bool:
+        """Whether the check has shown enough of its own to be judged."""
+        state = trouble.belief
+        if trouble.after:
+            enough = state.reach <= trouble.reach - 2 or state.state is not State.SHADOWED
+            if enough and trouble.firm < trouble.after:
+                trouble.firm = now
+        else:
+            recent = state.attempted_at >= trouble.noted or trouble.firm > trouble.noted
+            enough = (recent or state.kind == SILENT) and not (
+                state.phase is Phase.PENDING and state.reach > 0
+            )
+        if not enough:
+            self._ask(state.check, now)
+        return enough
+
+    def _find(self, trouble: Trouble, finders: dict[tuple[float, bool], Finder], *, final: bool) -> Finding:
+        state = trouble.belief
+        if state.state in FAILING:
+            bad = FAILING
+        elif state.state is State.DEGRADED and self._link(state.check):
+            bad = DEGRADED
+        else:
+            return Finding(state.check, How.SELF)
+        since = max(state.since, trouble.after)
+        key = (-(-since // _BUCKET_S) * _BUCKET_S, bad is FAILING)
+        finder = finders.get(key)
+        if finder is None:
+            finder = finders[key] = Finder(self._view, since, bad)
+        return finder.root(state.check, final=final)
+
+    def _assign(self, trouble: Trouble, finding: Finding, now: float) -> None:
+        before, after = trouble.root, trouble.after
+        trouble.after = 0.0
+        if before and finding.root != before and (group := self.groups.get(before)):
+            group.members.discard(trouble.belief.check)
+            if after:
+                group.residue.append(finding.root)
+            if group.members or after:
+                self._now.append(Leave(before, trouble.belief.check, now))
+        self._shade(trouble, finding)
+        trouble.root = finding.root
+        member = _member(trouble, now)
+        group = self.groups.get(finding.root)
+        if group is None:
+            self._open(trouble, finding, member, now, before if after else "")
+        else:
+            self._join(group, finding, member, now)
+        if before and before != finding.root and not after:
+            self._absorbed(before, finding.root, now)
+
+    def _absorbed(self, before: str, into: str, now: float) -> None:
+        """End an incident whose last member has moved to the incident of its cause."""
+        group = self.groups.get(before)
+        if group is not None and not group.members:
+            del self.groups[before]
+            self._now.append(Shut(before, now, into=into))
+
+    def _join(self, group: Group, finding: Finding, member: Member, now: float) -> None:
+        group.how = finding.how
+        group.recovered = 0.0
+        if member.check not in group.members:
+            group.members.add(member.check)
+            group.most = max(group.most, len(group.members))
+            self._now.append(Join(finding.root, (member,), now))
+
+    def _shade(self, trouble: Trouble, finding: Finding) -> None:
+        """Call a check SHADOWED where something else is the cause, and no longer where it is not."""
+        state = trouble.belief
+        own = finding.root in (state.check, trouble.asset) and finding.how is not How.UNDECIDED
+        reach = finding.root == state.check or any(
+            each.check == state.check and each.reach for each in self._view.beliefs(trouble.asset)
+        )
+        if state.state is State.DOWN and not (own and reach):
+            self.shadows[state.check] = finding.how if finding.how is How.UNDECIDED else finding.root
+        elif state.state is State.SHADOWED and own and reach:
+            self.shadows[state.check] = ""
+
+    def _open(self, trouble: Trouble, finding: Finding, member: Member, now: float, follows: str) -> None:
+        times = self._openings.setdefault(finding.root, deque(maxlen=32))
+        while times and times[0] < now - HOUR_S:
+            times.popleft()
+        times.append(now)
+        damped = len(times) >= self.timing.openings
+        self.groups[finding.root] = Group(finding.root, finding.how, {member.check}, 1, damped=damped)
+        state = trouble.belief
+        rule = Recorder(self._view).record(state, finding, self.timing.hold)
+        cause = State.UNKNOWN if finding.how is How.UNDECIDED else _shown(state.state)
+        kind = finding.how.value if finding.how in (How.UNDECIDED, How.INFERRED) else state.kind
+        self._now.append(
+            Open(finding.root, cause, kind, state.detail, state.since, rule, member, now, damped, follows)
+        )
+        self._look_again(finding.root)
+
+    def _look_again(self, root: str) -> None:
+        """Look again at the members of incidents that may turn out to be behind a new root."""
+        if root.count("/") == 2:
+            return
+        for group in list(self.groups.values()):
+            if group.root == root or group.recovered:
+                continue
+            for check in group.members:
+                trouble = self._troubles.get(check)
+                if trouble is not None and trouble.belief.state in FAILING:
+                    self._waiting[check] = trouble
+
+    def _conclude(self, group: Group, now: float) -> None:
+        if group.residue and (not self._settling(group) or now >= group.recovering + _RESIDUE_S):
+            self._now.append(Residue(group.root, tuple(dict.fromkeys(group.residue)), now))
+            group.residue.clear()
+        if not group.members and not group.recovered:
+            group.recovered = now
+            self._now.append(Recover(group.root, now))
+        stable = self.timing.stable * (_DAMPED if group.damped else 1)
+        if group.recovered and not group.members and now >= group.recovered + stable:
+            self._shut(group, now, "")
+
+    def _settling(self, group: Group) -> bool:
+        return any(trouble.after for check in group.members if (trouble := self._troubles.get(check)))
+
+    def _shut(self, group: Group, now: float, kind: str) -> None:
+        del self.groups[group.root]
+        self._now.append(Shut(group.root, now, kind))
+
+    def lost(self, root: str, now: float) -> None:
+        """Be told that somebody closed an incident: its troubles are looked at anew."""
+        group = self.groups.pop(root, None)
+        for check in group.members if group else ():
+            if trouble := self._troubles.get(check):
+                trouble.root, trouble.noted, trouble.firm = "", now, now
+                self._waiting[check] = trouble
+
+    # -- what is asked ------------------------------------------------------------------------------------
+
+    def _ask_about(self, check: str, now: float) -> None:
+        """Ask for what decides a suspicion: the check again, what lies above it, a few beside it."""
+        self._ask(check, now + 1.0)
+        asset = check.rpartition("/")[0]
+        for node in self._upward(asset):
+            for belief in self._view.beliefs(node):
+                if belief.reach and belief.check != check:
+                    self._ask(belief.check, now)
+        needs = self._view.needs(asset)
+        for above in (*needs.assets, *((needs.parent,) if needs.parent else ())):
+            for sibling in list(self._view.behind(above))[:_SIBLINGS]:
+                for belief in self._view.beliefs(sibling):
+                    if belief.reach:
+                        self._ask(belief.check, now + 0.5)
+
+    def _upward(self, asset: str) -> Iterator[str]:
+        seen, waiting = {asset}, [asset]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            needs = self._view.needs(node)
+            above = {*needs.assets, *((needs.parent,) if needs.parent else ())} - seen
+            seen |= above
+            waiting.extend(above)
+
+    def _ask(self, check: str, at: float) -> None:
+        if at - self._asked.get(check, 0.0) >= _ASK_AGAIN_S:
+            self._asks.setdefault(check, at)
+
+    def asks(self, now: float, most: int = _AT_ONCE) -> list[str]:
+        """Return the checks that are to be run now, each at most once in five seconds."""
+        due = [check for check, at in self._asks.items() if at <= now][:most]
+        for check in due:
+            del self._asks[check]
+            self._asked[check] = now
+        if len(self._asked) > 50_000:
+            self._asked = {check: at for check, at in self._asked.items() if at > now - _ASK_AGAIN_S}
+        return due
+
+
+def _shown(state: State) -> State:
+    return State.DOWN if state is State.SHADOWED else state
+
+
+def _member(trouble: Trouble, now: float) -> Member:
+    state = trouble.belief
+    return Member(state.check, state.state, state.kind, state.since, now)

@@ -1,0 +1,133 @@
+"""On duty: has troubles gathered to incidents, gets them recorded and told, and asks again where in doubt.
+
+Once a second: decide (`monitor.correlator`), commit what was decided together with the messages, tell what
+has become due, run what is asked. A failed commit is tried again with the same decisions, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.correlator import HOUR_S, Correlator
+from monitor.incidents import ISOLATED, Committed, Decision, Incident, Open, Shut
+from monitor.state import CheckState, State, Transition
+from monitor.watch import Watch
+
+log = logging.getLogger(__name__)
+TICK_S = 1.0
+_PAUSE_S = 5.0
+MOST_WAITING = 100_000
+"""Decisions that may wait for the store; beyond it the newest are left out and counted."""
+
+
+class Book(Protocol):
+    """Where incidents are kept; `monitor.store.incidents.IncidentStore`."""
+
+    async def recent(self, since: float, limit: int) -> list[Incident]:
+        """Return incidents that are open or were closed after `since`, newest first."""
+
+    async def apply(self, decisions: Sequence[Decision], now: float) -> Committed:
+        """Apply decisions in order, all of them or none."""
+
+    async def tell_what_is_due(self, now: float) -> Committed:
+        """Tell of incidents what has become due."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start, for `/metrics`."""
+
+    opened: int = 0
+    closed: int = 0
+    asked: int = 0
+    commit_errors: int = 0
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class Duty:
+    """`ask` runs a check now, `told(queued, dropped)` hears of messages, `made` of new incidents."""
+
+    correlator: Correlator
+    book: Book
+    watch: Watch
+    ask: Callable[[str], None]
+    told: Callable[[int, int], None]
+    made: Callable[[Incident], None] = lambda _incident: None
+    clock: Callable[[], float] = time.time
+    counters: Counters = field(default_factory=Counters)
+    _waiting: list[Decision] = field(default_factory=list)
+    _quiet_until: float = 0.0
+
+    def heard(self, state: CheckState, transition: Transition, now: float) -> None:
+        """Be told of a change of state or phase."""
+        self.correlator.heard(state, transition, now)
+
+    async def load(self, longest: float, known: Callable[[str], bool]) -> None:
+        """Take up the open incidents; for a round of checks (`longest` s) and the hold nothing is due."""
+        now = self.clock()
+        recent = await self.book.recent(now - HOUR_S, MOST_WAITING)
+        incidents = [each for each in reversed(recent) if each.root != ISOLATED]
+        self.correlator.load(self.watch.beliefs(), incidents, now, known)
+        self._quiet_until = now + self.correlator.timing.hold + longest
+
+    def isolated(self, at: float) -> None:
+        """Be told that the monitor itself is cut off."""
+        self._waiting.append(Open(ISOLATED, State.DOWN, ISOLATED, "", at, "", None, at))
+
+    def connected(self, at: float) -> None:
+        """Be told that it no longer is."""
+        self._waiting.append(Shut(ISOLATED, at))
+
+    async def run(self) -> None:
+        """Work until cancelled. Faults of the store are logged, counted and outlived."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self.tick()
+            except Exception:
+                self.counters.commit_errors += 1
+                log.exception("incidents can't be recorded; trying again in %.0f s", _PAUSE_S)
+                await asyncio.sleep(_PAUSE_S)
+
+    async def tick(self) -> None:
+        """Decide, record, tell and ask once. Raises what the store raises; nothing decided is lost by it."""
+        now = self.clock()
+        self._gather(self.correlator.decide(now))
+        await self._shade()
+        if self._waiting:
+            taken = list(self._waiting)
+            self._done(await self.book.apply(taken, now), now)
+            del self._waiting[: len(taken)]
+        if now >= self._quiet_until:
+            self._done(await self.book.tell_what_is_due(now), now)
+        for check in self.correlator.asks(now):
+            self.counters.asked += 1
+            self.ask(check)
+
+    def _gather(self, decisions: Sequence[Decision]) -> None:
+        room = MOST_WAITING - len(self._waiting)
+        self._waiting.extend(decisions[:room])
+        self.counters.left_out += max(0, len(decisions) - room)
+
+    async def _shade(self) -> None:
+        shadows, self.correlator.shadows = self.correlator.shadows, {}
+        for number, (check, why) in enumerate(shadows.items(), 1):
+            self.watch.shade(check, why)
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+
+    def _done(self, done: Committed, now: float) -> None:
+        self.counters.opened += done.opened
+        self.counters.closed += done.closed
+        for incident in done.made:
+            self.made(incident)
+        for root in done.lost:
+            self.correlator.lost(root, now)
+        if done.queued or done.dropped:
+            self.told(done.queued, done.dropped)

@@ -1,0 +1,70 @@
+"""What depends on what among the units that run, and what is believed of it: the correlator's view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from monitor.state import CheckState
+from monitor.topology import Belief, Needs
+from monitor.turns import Turn
+from monitor.units import Units
+
+LINK_PROBES = frozenset({"icmp", "echo"})
+NOTHING = Needs()
+
+
+@dataclass(slots=True)
+class Situation:
+    """Answers from the running units and states; `state` gives the belief of a check."""
+
+    units: Units
+    state: Callable[[str], CheckState | None]
+    _behind: dict[str, list[str]] = field(default_factory=dict)
+
+    async def refresh(self) -> None:
+        """Take up what changed in the units: who is behind whom."""
+        behind: dict[str, list[str]] = {}
+        turn = Turn()
+        for unit, known in list(self.units.known.items()):
+            await turn.end()
+            for asset, needs in known.card.needs.items():
+                for above in needs.assets or ((needs.parent,) if needs.parent else ()):
+                    behind.setdefault(above, []).append(f"{unit}/{asset}")
+        self._behind = behind
+
+    def beliefs(self, asset: str) -> Sequence[Belief]:
+        """Return what is believed of an asset's checks, those that load a link left out."""
+        known = self.units.known.get(asset.partition("/")[0])
+        found = []
+        for job in known.by_asset.get(asset, ()) if known else ():
+            state = self.state(job.id)
+            if state is not None and not job.spec.loads_link:
+                reach = job.spec.name in LINK_PROBES
+                found.append(
+                    Belief(
+                        job.id, state.state, state.phase, state.kind, state.since, state.measured_at, reach
+                    )
+                )
+        return found
+
+    def needs(self, node: str) -> Needs:
+        """Return what an asset depends on; of a unit, any of its channels, or the unit above."""
+        unit, slash, asset = node.partition("/")
+        known = self.units.known.get(unit)
+        if known is None:
+            return NOTHING
+        if slash:
+            return known.card.needs.get(asset, NOTHING)
+        if known.card.channels:
+            return Needs(tuple(f"{unit}/{each}" for each in known.card.channels))
+        return Needs(parent=known.card.parent or "")
+
+    def behind(self, node: str) -> Sequence[str]:
+        """Return the assets that depend on an asset or unit directly."""
+        return self._behind.get(node, ())
+
+    def measures_link(self, check: str) -> bool:
+        """Tell whether a check measures a channel, so that a worse channel above explains it."""
+        job = self.units.job(check)
+        return job is not None and job.route is not None and job.spec.name in LINK_PROBES

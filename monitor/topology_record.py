@@ -1,0 +1,83 @@
+"""What a root was found from, written down so that anybody can find it again (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from monitor.state import CheckState, Phase, State
+from monitor.topology import DEGRADED, FAILING, Belief, Finder, Finding, Needs, View
+
+MOST_BYTES = 400_000
+
+
+class Recorder:
+    """A view that remembers what was asked."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._beliefs: dict[str, Sequence[Belief]] = {}
+        self._needs: dict[str, Needs] = {}
+        self._behind: dict[str, Sequence[str]] = {}
+
+    def beliefs(self, asset: str) -> Sequence[Belief]:
+        """Return, and keep, what is believed."""
+        return self._beliefs.setdefault(asset, tuple(self._view.beliefs(asset)))
+
+    def needs(self, node: str) -> Needs:
+        """Return, and keep, what a node depends on."""
+        return self._needs.setdefault(node, self._view.needs(node))
+
+    def behind(self, node: str) -> Sequence[str]:
+        """Return, and keep, what depends on a node."""
+        return self._behind.setdefault(node, tuple(self._view.behind(node)))
+
+    def record(self, state: CheckState, finding: Finding, hold: float) -> str:
+        """Return as JSON what `finding` follows from; what is too large to keep says so."""
+        bad = DEGRADED if state.state is State.DEGRADED else FAILING
+        Finder(self, state.since, bad).root(state.check, final=True)
+        whole = {
+            "check": state.check, "state": state.state, "kind": state.kind, "since": state.since,
+            "root": finding.root, "how": finding.how, "hold_s": hold,
+            "needs": {node: asdict(needs) for node, needs in self._needs.items()},
+            "behind": {node: list(below) for node, below in self._behind.items()},
+            "beliefs": {node: [asdict(each) for each in found] for node, found in self._beliefs.items()},
+        }  # fmt: skip
+        text = json.dumps(whole, ensure_ascii=False)
+        if len(text) > MOST_BYTES:
+            kept = {name: whole[name] for name in ("check", "state", "kind", "since", "root", "how")}
+            return json.dumps({**kept, "too_large": len(text)}, ensure_ascii=False)
+        return text
+
+
+class Recorded:
+    """A view of what was recorded."""
+
+    def __init__(self, rule: dict[str, Any]) -> None:
+        self._rule = rule
+
+    def beliefs(self, asset: str) -> Sequence[Belief]:
+        """Return what was believed."""
+        return [
+            Belief(**{**each, "state": State(each["state"]), "phase": Phase(each["phase"])})
+            for each in self._rule["beliefs"].get(asset, ())
+        ]
+
+    def needs(self, node: str) -> Needs:
+        """Return what a node depended on."""
+        found = self._rule["needs"].get(node)
+        return Needs(tuple(found["assets"]), found["every"], found["parent"]) if found else Needs()
+
+    def behind(self, node: str) -> Sequence[str]:
+        """Return what depended on a node."""
+        found: list[str] = self._rule["behind"].get(node, [])
+        return found
+
+
+def replay(rule: str) -> Finding:
+    """Decide again from what was recorded. Raises KeyError where it was too large to be kept."""
+    found = json.loads(rule)
+    bad = DEGRADED if found["state"] == State.DEGRADED else FAILING
+    return Finder(Recorded(found), found["since"], bad).root(found["check"], final=True)
