@@ -52,7 +52,7 @@ def never(root: str, now: float) -> bool:  # noqa: ARG001
 class Policy:
     """Decides who is told, and when somebody has to be told again.
 
-    `muted` is asked by (root, now); `kind` gives the kind of asset of a root, `above` a unit and those above it.
+    `muted` is asked by (root, now); `kind` gives a root's kind of asset, `above` a unit and those above it.
     An event that nobody is told of leaves the incident's `notified` False; `due` gives OPENED later then.
     After a step the incident has the step's tier, and `told_at` is the time of what was told as new.
     """
