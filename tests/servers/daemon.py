@@ -63,6 +63,7 @@ def write_home(home: Path, inventory: str, port: int, extra: str = "") -> Path:
     settings = home / "muster.toml"
     settings.write_text(
         f'[daemon]\nstate_dir = "state"\ninventory = "inventory.yaml"\nlog = "json"\n{extra}\n'
+        '[incidents]\nhold = "1 s"\nclose_after = "1 s"\n'
         f'[web]\nlisten = "127.0.0.1:{port}"\n',
         "utf-8",
     )

@@ -18,6 +18,7 @@ from monitor.duty import Duty
 from monitor.incidents import Event, Notice
 from monitor.job import Job, Line, Route
 from monitor.situation import Situation
+from monitor.state import CheckState, Transition
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
 from monitor.topology import Needs
@@ -117,7 +118,7 @@ class World:
         self.database = Database(self.path)
         self.store = IncidentStore(self.database, self._told)
         units = self._units()
-        self.watch = Watch(self.store, heard=lambda *what: self.duty.heard(*what), clock=lambda: self.now)
+        self.watch = Watch(self.store, heard=self._heard, clock=lambda: self.now)
         situation = Situation(units, self.watch.state)
         self.correlator = Correlator(situation, situation.measures_link, self.timing)
         self.duty = Duty(
@@ -127,6 +128,9 @@ class World:
         await self.watch.adopt(self.jobs.values())
         await situation.refresh()
         await self.duty.load(self.every, units.knows)
+
+    def _heard(self, state: CheckState, transition: Transition, now: float) -> None:
+        self.duty.heard(state, transition, now)
 
     async def stop(self) -> None:
         """End them as a kill would: what is not committed is gone."""
