@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from probes.errors import PermissionMissing
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -67,6 +70,29 @@ class KnownHosts:
         if offered in known:
             return Trust.KNOWN
         return Trust.CHANGED if known else Trust.UNKNOWN
+
+
+class KnownFile:
+    """The file of known hosts, read again when it changed."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path or Path.home() / ".ssh" / "known_hosts"
+        self._stamp = (-1, -1)
+        self._hosts = KnownHosts()
+
+    async def read(self) -> KnownHosts:
+        """Return what the file says now. Raises `PermissionMissing` where it can't be read."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> KnownHosts:
+        try:
+            stat = self.path.stat() if self.path.exists() else None
+            stamp = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
+            if stamp != self._stamp:
+                self._hosts, self._stamp = read(self.path), stamp
+        except OSError as error:
+            raise PermissionMissing(f"can't read the known hosts in {self.path}: {error.strerror}") from None
+        return self._hosts
 
 
 def host_name(host: str, port: int) -> str:

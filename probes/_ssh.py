@@ -11,20 +11,20 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from probes import _known_hosts
+from probes._known_hosts import KnownFile
 from probes._resolve import Address, resolve
-from probes._ssh_session import Closed, Command, Login, Output, Session
+from probes._ssh_session import Closed, Command, Flow, Login, Output, Session
 from probes.api import Context, Params, Secret, Shared, Target
-from probes.errors import NotRun, PermissionMissing, ProtocolViolated, TimedOut
+from probes.errors import NotRun, ProtocolViolated, TimedOut
 
 IDLE_S = 300.0
 """A connection unused for so long is closed."""
@@ -76,6 +76,14 @@ class Connection:
     users: int = 0
     used: float = field(default_factory=time.monotonic)
     retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A connection that is shared with nobody, and the phases of its login in ms."""
+
+    session: Session
+    phases: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -143,6 +151,29 @@ class SshPool:
                     raise ProtocolViolated(f"the connection broke right after the login: {error}") from None
         raise AssertionError  # pragma: no cover
 
+    @asynccontextmanager
+    async def own(self, target: Target, params: SshParams, context: Context) -> AsyncIterator[Own]:
+        """Log in over a connection that is shared with nobody, and reset it at the end, so that all stops.
+
+        Raises an `Ending`, as `run` does.
+        """
+        login, opening = self._login(target, params), Opening(context)
+        session = await self._logged_in(login, target, opening)
+        try:
+            yield Own(session, opening.phases)
+        finally:
+            session.reset()
+            self._close(session)
+
+    async def move(self, session: Session, flow: Flow, context: Context) -> Output:
+        """Run a flow over a connection of one's own. Raises an `Ending`."""
+        await self._thread(context)
+        context.phase, timeout = "transfer", context.remaining
+        try:
+            return await self._blocking(lambda: flow.run(session, timeout), session.abort)
+        except Closed as error:
+            raise ProtocolViolated(f"the connection broke right after the login: {error}") from None
+
     async def aclose(self) -> None:
         """Close all connections and end all threads."""
         if self._sweeping is not None:
@@ -189,6 +220,10 @@ class SshPool:
         return connection
 
     async def _open(self, login: Login, target: Target, opening: Opening) -> Connection:
+        return self._keep(login, Connection(await self._logged_in(login, target, opening)))
+
+    async def _logged_in(self, login: Login, target: Target, opening: Opening) -> Session:
+        """Log in when it is the host's turn. Raises an `Ending` and OSError."""
         place = (login.host, login.port)
         async with self._turns.setdefault(place, asyncio.Lock()):
             opening.enter("queued")
@@ -202,7 +237,7 @@ class SshPool:
             except BaseException:
                 self._close(session)
                 raise
-        return self._keep(login, Connection(session))
+        return session
 
     async def _log_in(self, session: Session, opening: Opening) -> None:
         known = await self._known.read()
@@ -301,29 +336,6 @@ class SshPool:
             if not self._turns[place].locked():
                 del self._turns[place]
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
-
-
-class KnownFile:
-    """The file of known hosts, read again when it changed."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path or Path.home() / ".ssh" / "known_hosts"
-        self._stamp = (-1, -1)
-        self._hosts = _known_hosts.KnownHosts()
-
-    async def read(self) -> _known_hosts.KnownHosts:
-        """Return what the file says now. Raises `PermissionMissing` where it can't be read."""
-        return await asyncio.to_thread(self._read)
-
-    def _read(self) -> _known_hosts.KnownHosts:
-        try:
-            stat = self.path.stat() if self.path.exists() else None
-            stamp = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
-            if stamp != self._stamp:
-                self._hosts, self._stamp = _known_hosts.read(self.path), stamp
-        except OSError as error:
-            raise PermissionMissing(f"can't read the known hosts in {self.path}: {error.strerror}") from None
-        return self._hosts
 
 
 class _Held:

@@ -7,9 +7,12 @@ through a guard that counts what comes in. Nagle is off: paramiko leaves it on, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import socket
+import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +36,11 @@ LOGIN_BYTES = 256 * 1024
 HEAD_BYTES = 200
 COMMAND_BYTES = 8 * 1024 * 1024
 """What a connection may deliver from the start of one command to the start of the next."""
+COMMAND_WINDOW, FLOW_WINDOW = 1 << 20, 1 << 22
+"""What may be on its way in a channel, in bytes: a flow's is enough for 300 Mbit/s at 100 ms."""
+FLOW_BYTES_MORE = 1 << 20
+"""What a flow's connection may deliver beside the flow itself."""
+FLOW_BLOCK = bytes(32_768)
 MAX_OUTPUT = 2 * 1024 * 1024
 """Longest output of one command that is kept, in bytes, of standard output and standard error each."""
 IDLE_POLL_S = 5.0
@@ -48,7 +56,7 @@ class Closed(Exception):  # noqa: N818 - says what happened
 
 
 class TooMuch(OSError):  # noqa: N818 - says what happened
-    """The peer sent more than the guard lets in."""
+    """The peer sent more than the guard lets in. Needs a number, or paramiko's thread dies of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class GuardedSocket:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.left = LOGIN_BYTES
+        self.receive: Callable[[socket.socket, int], bytes] = socket.socket.recv
+        """How it is received; whoever wants to know when what came puts something else here."""
         self.head = b""
         """The first bytes that came: some servers say there why they close."""
 
@@ -89,8 +99,8 @@ class GuardedSocket:
     def recv(self, size: int) -> bytes:
         """Receive as a socket does. Raises `TooMuch`."""
         if self.left <= 0:
-            raise TooMuch("it sends without end")
-        data = self._socket.recv(min(size, 65536))
+            raise TooMuch(errno.EMSGSIZE, "it sends without end")
+        data = self.receive(self._socket, min(size, 65536))
         self.left -= len(data)
         if len(self.head) < HEAD_BYTES:
             self.head += data[: HEAD_BYTES - len(self.head)]
@@ -153,18 +163,31 @@ class Session:
         self._socket.settimeout(IDLE_POLL_S)
         transport.set_keepalive(30)
 
-    def open(self, timeout: float) -> paramiko.Channel:
-        """Open a channel for one command. Raises `Closed`, or `ProtocolViolated` where it stays refused.
+    @property
+    def sock(self) -> socket.socket:
+        """The connection's socket, to ask the kernel about it."""
+        return self._socket
+
+    def receive_by(self, receive: Callable[[socket.socket, int], bytes]) -> None:
+        """Have what comes received by `receive`, in a thread of paramiko's."""
+        self._guard.receive = receive
+
+    def open(
+        self, timeout: float, incoming: int = COMMAND_BYTES, window: int = COMMAND_WINDOW
+    ) -> paramiko.Channel:
+        """Open a channel for one command that may have so many bytes delivered.
+
+        Raises `Closed`, or `ProtocolViolated` where it stays refused.
 
         A host frees a session a little after its command has ended, so that quick successors are refused
         (MaxSessions): that is of our own making, and they are asked for again.
         """
         assert self._transport is not None
-        self._guard.left = max(self._guard.left, COMMAND_BYTES)
+        self._guard.left = max(self._guard.left, incoming)
         deadline = time.monotonic() + timeout * REFUSED_SHARE
         while True:
             try:
-                return self._transport.open_session(window_size=1 << 20, timeout=timeout)
+                return self._transport.open_session(window_size=window, timeout=timeout)
             except (paramiko.SSHException, EOFError, OSError) as error:
                 if not self.alive:
                     raise Closed(str(error)) from None
@@ -190,6 +213,11 @@ class Session:
         """Break the connection off; never blocks, and ends whatever waits on it."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        """Have the connection reset as it is closed, so that the host stops sending at once."""
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
 
     def close(self) -> None:
         """Close the connection and wait for its reader to end."""
@@ -218,7 +246,7 @@ class Command:
         Raises `Closed` while it can be given again, else `ProtocolViolated` or `TimedOut`.
         """
         start = time.monotonic()
-        self._channel = channel = session.open(timeout)
+        self._channel = channel = self._opened(session, timeout)
         if self._cancelled:
             channel.close()
         try:
@@ -228,7 +256,8 @@ class Command:
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ProtocolViolated(clip(f"the connection broke: {error or 'end of file'}")) from None
         finally:
-            channel.close()
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                channel.close()
         if output.status == -1 and not session.alive:
             raise ProtocolViolated("the connection broke before the command ended")
         self.took_ms = (time.monotonic() - start) * 1000
@@ -240,6 +269,9 @@ class Command:
         if self._channel is not None:
             self._channel.close()
 
+    def _opened(self, session: Session, timeout: float) -> paramiko.Channel:
+        return session.open(timeout)
+
     def _exchange(self, channel: paramiko.Channel, deadline: float) -> Output:
         channel.settimeout(_left(deadline))
         channel.exec_command(self._command)
@@ -248,6 +280,33 @@ class Command:
         if truncated or not channel.status_event.wait(_left(deadline)):
             return Output(stdout, stderr, -1, truncated)
         return Output(stdout, stderr, channel.exit_status)
+
+
+class Flow(Command):
+    """A command that only moves bytes: its output is counted (`came`) and dropped, or it is sent zeros."""
+
+    def __init__(self, command: str, most: int, *, sends: bool) -> None:
+        super().__init__(command)
+        self._most, self._sends = most, sends
+        self.came = 0
+
+    def _opened(self, session: Session, timeout: float) -> paramiko.Channel:
+        return session.open(timeout, self._most + FLOW_BYTES_MORE + self._most // 50, FLOW_WINDOW)
+
+    def _exchange(self, channel: paramiko.Channel, deadline: float) -> Output:
+        channel.settimeout(_left(deadline))
+        channel.exec_command(self._command)
+        if self._sends:
+            for _ in range(-(-self._most // len(FLOW_BLOCK))):
+                channel.sendall(FLOW_BLOCK)
+                channel.settimeout(_left(deadline))
+            return Output(b"", b"", 0)
+        while data := channel.recv(FLOW_WINDOW):
+            self.came += len(data)
+            channel.settimeout(_left(deadline))
+        channel.status_event.wait(_left(deadline))
+        said = channel.recv_stderr(2000) if channel.recv_stderr_ready() else b""
+        return Output(b"", said, channel.exit_status)
 
 
 def _send(channel: paramiko.Channel, stdin: bytes) -> None:

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from probes._ssh import SshParams
 from probes.api import BitsPerSecond, Bytes, FactDef, MetricDef, Params, Seconds, Secret
 from probes.network._reflect_wire import PORT
 
-Method = Literal["reflector", "http", "icmp"]
+Method = Literal["reflector", "http", "ssh", "icmp"]
 Direction = Literal["up", "down"]
 BOTH: tuple[Direction, Direction] = ("down", "up")
 LEAST_BPS, MOST_BPS = 64e3, 1e9
@@ -22,7 +23,7 @@ class ThroughputParams(Params):
 
     method: Method | Literal["auto"] = "auto"
     """How to measure. `auto`: by the reflector where a secret is given, else by HTTP where a url is, else by
-    ICMP echoes. An SSH pipe is not built yet."""
+    ICMP echoes. `ssh`: through a pipe to a command of ours on the asset."""
     directions: Literal["both", "up", "down"] = "both"
     """Which to measure: up is from the unit to the monitor's side."""
     up: Annotated[BitsPerSecond, Field(ge=LEAST_BPS, le=MOST_BPS)] | None = None
@@ -36,8 +37,8 @@ class ThroughputParams(Params):
     """A TCP transfer, stopped once its rate settles: never, where the trains could not decide or the link is
     below its nominal rate, or always."""
     transfer_bytes: Annotated[Bytes, Field(ge=100_000, le=1_000_000_000)] | None = None
-    """Most that such a transfer may put on the link; 2 s at the nominal rate where not given, 2.5 MB without
-    one."""
+    """Most that such a transfer may put on the link; 2 s at the nominal rate where not given (5 s by ssh, 1 s
+    more than `loaded`), 2.5 MB without one."""
     loaded: Annotated[Seconds, Field(ge=1, le=10)] | None = None
     """Hold each transfer (`transfer: always`, by Reno, so that the queue fills) for at least this long, with
     echoes beside it: the round trip time under load. A second of echoes at rest comes before."""
@@ -56,14 +57,19 @@ class ThroughputParams(Params):
     """`http://HOST[:PORT]/PATH` of something large on the asset; HOST is only what the request names, the
     connection goes to the asset's address."""
 
+    ssh: SshParams | None = None
+    """How to log in, for `method: ssh`."""
+
     @model_validator(mode="after")
     def _have_means(self) -> ThroughputParams:
         if self.method == "reflector" and self.secret is None:
             raise ValueError("method reflector needs the secret it shares with the reflector")
         if self.method == "http" and self.url is None:
             raise ValueError("method http needs the url of something large")
-        if self.how != "reflector" and self.directions == "down":
-            raise ValueError(f"method {self.how} can't measure down alone; a reflector can")
+        if self.method == "ssh" and self.ssh is None:
+            raise ValueError('method ssh needs an ssh block, e.g. ssh: {user: ops, key: "secret:hall_ssh"}')
+        if self.how in ("http", "icmp") and self.directions == "down":
+            raise ValueError(f"method {self.how} can't measure down alone; a reflector or ssh can")
         if self.loaded is not None and (self.how != "reflector" or self.transfer != "always"):
             raise ValueError("loaded needs a reflector (its secret) and transfer: always")
         return self
@@ -121,7 +127,7 @@ METRICS = (
     MetricDef("trains", "count", "none", 1, "Trains that were sent."),
 )  # fmt: skip
 FACTS = (
-    FactDef("method", help="reflector, http or icmp."),
+    FactDef("method", help="reflector, http, ssh or icmp."),
     FactDef("decided_up", help="exact, at_least or undecided."),
     FactDef("decided_down", help="The same down."),
     FactDef("why_up", help="What decided it, or what kept it from being decided."),

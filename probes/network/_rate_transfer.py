@@ -21,7 +21,7 @@ from probes.network._train_plan import ABOVE, BELOW, Verdict, sustained_bps
 PIECE, UNSENT = 16_384, 65_536
 BREATH = 4
 """After so many pieces in a row the loop is given to others."""
-USUAL_S, UNKNOWN_BYTES, MOST_BYTES = 2.0, 2_500_000, 64_000_000
+USUAL_S, SSH_S, UNKNOWN_BYTES, MOST_BYTES = 2.0, 5.0, 2_500_000, 64_000_000
 LOADED_MORE_S = 1.0
 """A transfer that is held for some time may put so much more on the link, for what is lost and repeated."""
 STALL_S = 5.0
@@ -42,7 +42,9 @@ def wants_transfer(lane: Lane, params: ThroughputParams) -> bool:
 
 def transfer_bytes(lane: Lane, params: ThroughputParams, leave: Leave) -> int:
     """Return how many bytes a transfer may put on the link."""
-    seconds = USUAL_S if params.loaded is None else max(USUAL_S, params.loaded + LOADED_MORE_S)
+    seconds = SSH_S if params.how == "ssh" else USUAL_S
+    if params.loaded is not None:
+        seconds = max(seconds, params.loaded + LOADED_MORE_S)
     rate = lane.nominal or (lane.verdict.bps if params.loaded else None)
     usual = int(rate / 8 * seconds) if rate else UNKNOWN_BYTES
     return leave.bounded(params.transfer_bytes or min(usual, MOST_BYTES))

@@ -32,8 +32,12 @@ class Settled:
 class EarlyStop:
     """Watches one transfer. Feed it what arrived, in order, until `done`."""
 
-    def __init__(self, rtt_s: float, held_s: float = 0.0) -> None:
-        """`rtt_s` is the connection's round trip time; `held_s`: it is not done before it took so long."""
+    def __init__(self, rtt_s: float, held_s: float = 0.0, segments: int = LEAST_SEGMENTS) -> None:
+        """`rtt_s` is the connection's round trip time; `held_s`: it is not done before it took so long.
+
+        A window holds `segments` at least.
+        """
+        self._least_bytes = segments * MSS
         self._least_s = max(LEAST_S, LEAST_RTTS * rtt_s)
         self._held_s = held_s
         self._windows: deque[tuple[int, float]] = deque(maxlen=WINDOWS)
@@ -54,7 +58,7 @@ class EarlyStop:
         self._bytes += received
         self._in_window += received
         lasted = self._at - self._window_at
-        if not self._agreed and lasted >= self._least_s and self._in_window >= LEAST_SEGMENTS * MSS:
+        if not self._agreed and lasted >= self._least_s and self._in_window >= self._least_bytes:
             self._windows.append((self._in_window, lasted))
             self._window_at, self._in_window = self._at, 0
             self._look()

@@ -22,9 +22,11 @@ from probes.network._rate_loaded import REST_S, UnderLoad
 from probes.network._rate_params import FACTS, METRICS, Direction, ThroughputParams
 from probes.network._rate_reading import facts_of, metrics_of
 from probes.network._rate_reflector import Where, measure_lanes
+from probes.network._rate_ssh import measure_ssh
 from probes.network._rate_transfer import transfer_bytes, weighed
 from probes.network._reflect_params import ReflectParams, key_for
 from probes.network._sockets import Poller, own_deadline
+from probes.network._tcp_rate import Settled
 from probes.network._train_plan import Verdict
 
 LOADED_SPARE_S = 6.0
@@ -36,8 +38,9 @@ async def probe_throughput(target: Target, params: ThroughputParams, context: Co
 
     Raises `TimedOut` (no reflector, or the link broke off), `ProtocolViolated` (an account that can't be
     true), `OwnLoginFailed` (the secret is not the reflector's), `NotRun` (the reflector's budget),
-    `Inconclusive` (stopped, a clock was stepped, nothing could be decided), `PermissionMissing` (ICMP), and
-    the endings of sockets and of resolving. What was measured until then goes with each.
+    `Inconclusive` (stopped, a clock was stepped, nothing could be decided), `PermissionMissing` (ICMP, or an
+    unknown host key), and the endings of sockets and of resolving. What was measured until then goes with
+    each.
     """
     address, resolve_ms = await resolve(target, context)
     run = _Run(target, params, context, address)
@@ -65,7 +68,7 @@ class _Run:
         self._rtt_ms = 0.0
         self._under_load = UnderLoad()
         self.phases: dict[str, float] = {}
-        ways = params.wanted if params.how == "reflector" else ("up",)
+        ways = params.wanted if params.how in ("reflector", "ssh") else ("up",)
         self.lanes = [Lane(way, self._nominal(way)) for way in ways]
 
     def _nominal(self, way: Direction) -> float | None:
@@ -84,6 +87,8 @@ class _Run:
             await self._by_reflector()
         elif self._params.how == "http":
             await self._by_http()
+        elif self._params.how == "ssh":
+            await self._by_ssh()
         else:
             await self._by_icmp()
 
@@ -113,12 +118,21 @@ class _Run:
         done = await measure_http(
             self._poller, self._address, self._params.url, most, self._until, self._leave
         )
-        lane.transfer, self._rtt_ms = done.settled, done.rtt_ms
-        why = "its body ended" if done.ended else "the bytes allowed were used up"
-        before = Verdict("undecided", 0.0, f"a transfer did not settle before {why}")
-        if done.settled.settled:
-            before = Verdict("undecided", 0.0, "a transfer alone can't tell what else fits beside it")
-        lane.verdict = weighed(before, done.settled, None)
+        self._rtt_ms = done.rtt_ms
+        _transferred(lane, done.settled, "its body ended" if done.ended else "the bytes allowed were used up")
+
+    async def _by_ssh(self) -> None:
+        assert self._params.ssh is not None
+        for number, lane in enumerate(self.lanes):
+            most = transfer_bytes(lane, self._params, self._leave)
+            if self._leave.left is not None:
+                most = min(most, self._leave.left // (len(self.lanes) - number))
+            done, phases = await measure_ssh(
+                self._target, self._params.ssh, lane.direction, most, self._context, self._leave, self._until
+            )
+            self.phases = phases | self.phases
+            self._rtt_ms = done.rtt_ms
+            _transferred(lane, done.settled, "the bytes allowed were used up")
 
     async def _by_icmp(self) -> None:
         self._context.phase = "trains"
@@ -157,6 +171,15 @@ class _Run:
         }  # fmt: skip
 
 
+def _transferred(lane: Lane, settled: Settled, ended: str) -> None:
+    """Take what a transfer came to where there are no trains beside it."""
+    lane.transfer = settled
+    why = "a transfer alone can't tell what else fits beside it"
+    if not settled.settled:
+        why = f"a transfer did not settle before {ended}"
+    lane.verdict = weighed(Verdict("undecided", 0.0, why), settled, None)
+
+
 def _both(lane: Lane, found: dict[str, float]) -> dict[str, float]:
     """Return the metrics of echoes, which go both ways: a lower bound of either direction."""
     kept = {name: found[name] for name in ("rtt_ms",) if name in found}
@@ -173,9 +196,10 @@ PROBE = ProbeSpec(
     run=probe_throughput,
     metrics=METRICS,
     facts=FACTS,
-    phases=("resolve", "trains", "transfer"),
+    phases=("resolve", "queued", "connect", "handshake", "login", "trains", "transfer"),
     kinds=("unreachable", "refused", "timeout", "protocol", "expectation", "dns", "auth", "inconclusive",
            "permission", "prober_error", "budget", "overload"),
+    inputs=("ssh",),
     loads_link=True,
     default_every=900.0,
     default_timeout=30.0,

@@ -18,6 +18,7 @@ SETTINGS = ProbeSettings(control_name="localhost", exec_allow=("/bin/true",))
 PROBES: dict[str, tuple[dict[str, Any], str]] = {
     "exporter": ({"metrics": {"load1": "node_load1"}}, ""),
     "host": ({"ssh": SSH}, "ssh"),
+    "throughput": ({"method": "ssh", "ssh": SSH}, "ssh"),
     "exec": ({"command": ["/bin/true"], "via": "ssh", "ssh": SSH}, "ssh"),
 }
 CONVERSATIONS = {
@@ -60,7 +61,7 @@ def _rows() -> Iterator[Row]:
 
 
 def _ssh() -> Iterator[Row]:
-    for probe in ("host", "exec"):
+    for probe in ("host", "exec", "throughput"):
         for situation, (handler, ends) in SSH_TALK.items():
             yield _row(probe, situation, ends, partial(tcp_server, handler))
 

@@ -17,7 +17,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.netns import Namespace
+from tests.servers.ports import until_listening
+
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin") or ""
+PORT_INSIDE = 2222
 
 
 @dataclass(slots=True)
@@ -54,11 +58,16 @@ class Sshd:
 
 
 @asynccontextmanager
-async def sshd(*options: str, host: str = "127.0.0.1") -> AsyncIterator[Sshd]:
-    """Run a server; `options` are lines of sshd_config that come first, and so win."""
+async def sshd(
+    *options: str, host: str = "127.0.0.1", inside: Namespace | None = None
+) -> AsyncIterator[Sshd]:
+    """Run a server; `options` are lines of sshd_config that come first, and so win.
+
+    In a namespace (`inside`, at its address `host`) it has a fixed port.
+    """
     directory = Path(tempfile.mkdtemp(prefix="sshd-"))
     try:
-        server = await _start(directory, host, options)
+        server = await _start(directory, host, options, inside)
         try:
             yield server
         finally:
@@ -71,17 +80,23 @@ async def sshd(*options: str, host: str = "127.0.0.1") -> AsyncIterator[Sshd]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _start(directory: Path, host: str, options: tuple[str, ...]) -> Sshd:
+async def _start(directory: Path, host: str, options: tuple[str, ...], inside: Namespace | None) -> Sshd:
     await asyncio.to_thread(_prepare, directory)
-    port = _free_port(host)
+    port = PORT_INSIDE if inside else _free_port(host)
     known = directory / "known_hosts"
     known.write_text(f"[{host}]:{port} {(directory / 'host.pub').read_text()}")
     config = directory / "config"
     config.write_text("\n".join((*options, *_config(directory, host, port))))
     log = (directory / "log").open("wb")
-    process = await asyncio.create_subprocess_exec(SSHD, "-D", "-e", "-f", str(config), stderr=log)
+    command: tuple[str, ...] = (SSHD, "-D", "-e", "-f", str(config))
+    if inside is not None:
+        command = inside.command(*command)
+    process = await asyncio.create_subprocess_exec(*command, stderr=log)
     log.close()
-    await _listening(host, port, process)
+    if inside is not None:
+        await inside.loop(lambda: until_listening(port, host))
+    else:
+        await _listening(host, port, process)
     key = (directory / "client").read_text()
     return Sshd(host, port, getpass.getuser(), key, known, directory, process)
 
