@@ -158,7 +158,7 @@ def _events(path: _Path) -> list[Event]:
 
 
 def _shape(path: _Path, event: Event) -> Floats:
-    """What is added: a step, a ramp over half of the time that then stays, or on and off every few minutes."""
+    """What is added: a step; a ramp over half of the time that then stays; on and off every few minutes."""
     length = event.end - event.start
     minutes = np.arange(length)
     if event.kind == "ramp":

@@ -58,7 +58,7 @@ class LatencyRules:
     """So many samples over the threshold make a jump (designed with 5, validated)."""
     jump_forgives: float = 0.75
     """What a sample below takes off the count (designed with 0.5, validated)."""
-    again_share: float = 0.66
+    again_share: float = 0.7
     """Within an alarm a second rise is one by this share of the first, and the threshold (from the generator:
     a long ramp is one event)."""
     again_lag: int = 3
