@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -150,13 +150,13 @@ class Gate:
         """Whether the witnesses have to be asked for what waits."""
         return bool(self._queue) and self.isolated_at is None
 
-    def take(self, job: Job, reading: Reading, now: float) -> Sequence[Out]:
+    def take(self, job: Job, reading: Reading, now: float) -> list[Out]:
         """Take a reading that came at `now`; return what comes out, which may be nothing yet."""
         held = Held(job, reading, now - reading.duration_ms / 1000, now)
         if job.id not in self._checks:
             passing = self._verdict(held)
             if passing is not None:
-                return ((job, passing),)
+                return [(job, passing)]
         self._queue.append(held)
         self._checks[job.id] += 1
         self._look()
