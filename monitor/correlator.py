@@ -11,9 +11,10 @@ long, so that what flaps on is no more news, and its end is told once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from monitor.asks import Asks
 from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
 from monitor.state import SILENT, CheckState, Phase, State, Transition
 from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
@@ -22,12 +23,10 @@ from probes.api import Outcome
 
 HOUR_S = 3600.0
 _EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
-_ASK_AGAIN_S = 5.0
 _RESIDUE_S = 90.0
 _DOUBT_S = 60.0
 _AT_ONCE = 500
 _BUCKET_S = 15.0
-_SIBLINGS = 5
 _DAMPED = 6
 TROUBLES = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN, State.SHADOWED})
 
@@ -90,8 +89,7 @@ class Correlator:
         self._waiting: dict[str, Trouble] = {}
         self.groups: dict[str, Group] = {}
         self._openings: dict[str, deque[float]] = {}
-        self._asked: dict[str, float] = {}
-        self._asks: dict[str, float] = {}
+        self.asks = Asks(view)
         self._now: list[Decision] = []
         self.shadows: dict[str, str] = {}
         """Checks to be called SHADOWED, with what is in the way; an empty text ends it."""
@@ -145,7 +143,7 @@ class Correlator:
         if state.phase is Phase.SUSPECT:
             if state.check not in self._suspects:
                 self._suspects[state.check] = now
-                self._ask_about(state.check, now)
+                self.asks.about(state.check, now)
             return
         self._suspects.pop(state.check, None)
         self._drop(state.check, now)
@@ -197,7 +195,7 @@ class Correlator:
             for number, check in enumerate(sorted(group.members)):
                 trouble = self._troubles[check]
                 trouble.after, trouble.reach = now, trouble.belief.reach
-                self._ask(check, now + number % 10)
+                self.asks.ask(check, now + number % 10)
                 self._waiting[check] = trouble
 
     def _root_serves(self, group: Group) -> bool:
@@ -205,8 +203,6 @@ class Correlator:
             return len(group.members) < 0.6 * group.most
         root = group.root
         return root.count("/") == 1 and not any(each.rpartition("/")[0] == root for each in group.members)
-
-    # -- what is due ---------------------------------------------------------------------------------------
 
     def decide(self, now: float) -> list[Decision]:
         """Return what is to be done now, in order."""
@@ -241,7 +237,7 @@ class Correlator:
         finding = self._find(trouble, finders, final=late)
         if finding.how is How.UNDECIDED and not late:
             for each in finding.asks:
-                self._ask(each, now)
+                self.asks.ask(each, now)
         elif now >= ready:
             self._waiting.pop(check, None)
             self._assign(trouble, finding, now)
@@ -259,7 +255,7 @@ class Correlator:
                 state.phase is Phase.PENDING and state.reach > 0
             )
         if not enough:
-            self._ask(state.check, now)
+            self.asks.ask(state.check, now)
         return enough
 
     def _find(self, trouble: Trouble, finders: dict[tuple[float, bool], Finder], *, final: bool) -> Finding:
@@ -315,14 +311,21 @@ class Correlator:
     def _shade(self, trouble: Trouble, finding: Finding) -> None:
         """Call a check SHADOWED where something else is the cause, and no longer where it is not."""
         state = trouble.belief
-        own = finding.root in (state.check, trouble.asset) and finding.how is not How.UNDECIDED
-        reach = finding.root == state.check or any(
-            each.check == state.check and each.reach for each in self._view.beliefs(trouble.asset)
-        )
-        if state.state is State.DOWN and not (own and reach):
+        hidden = self._hidden(trouble, finding)
+        if state.state is State.DOWN and hidden:
             self.shadows[state.check] = finding.how if finding.how is How.UNDECIDED else finding.root
-        elif state.state is State.SHADOWED and own and reach:
+        elif state.state is State.SHADOWED and not hidden:
             self.shadows[state.check] = ""
+
+    def _hidden(self, trouble: Trouble, finding: Finding) -> bool:
+        check = trouble.belief.check
+        if finding.how is How.UNDECIDED:
+            return True
+        if finding.root != trouble.asset:
+            return finding.root != check
+        beliefs = self._view.beliefs(trouble.asset)
+        reach = [each for each in beliefs if each.reach and each.state in FAILING]
+        return bool(reach) and not any(each.check == check for each in reach)
 
     def _open(self, trouble: Trouble, finding: Finding, member: Member, now: float, follows: str) -> None:
         times = self._openings.setdefault(finding.root, deque(maxlen=32))
@@ -377,47 +380,6 @@ class Correlator:
             if trouble := self._troubles.get(check):
                 trouble.root, trouble.noted, trouble.firm = "", now, now
                 self._waiting[check] = trouble
-
-    # -- what is asked ------------------------------------------------------------------------------------
-
-    def _ask_about(self, check: str, now: float) -> None:
-        """Ask for what decides a suspicion: the check again, what lies above it, a few beside it."""
-        self._ask(check, now + 1.0)
-        asset = check.rpartition("/")[0]
-        for node in self._upward(asset):
-            for belief in self._view.beliefs(node):
-                if belief.reach and belief.check != check:
-                    self._ask(belief.check, now)
-        needs = self._view.needs(asset)
-        for above in (*needs.assets, *((needs.parent,) if needs.parent else ())):
-            for sibling in list(self._view.behind(above))[:_SIBLINGS]:
-                for belief in self._view.beliefs(sibling):
-                    if belief.reach:
-                        self._ask(belief.check, now + 0.5)
-
-    def _upward(self, asset: str) -> Iterator[str]:
-        seen, waiting = {asset}, [asset]
-        while waiting:
-            node = waiting.pop()
-            yield node
-            needs = self._view.needs(node)
-            above = {*needs.assets, *((needs.parent,) if needs.parent else ())} - seen
-            seen |= above
-            waiting.extend(above)
-
-    def _ask(self, check: str, at: float) -> None:
-        if at - self._asked.get(check, 0.0) >= _ASK_AGAIN_S:
-            self._asks.setdefault(check, at)
-
-    def asks(self, now: float, most: int = _AT_ONCE) -> list[str]:
-        """Return the checks that are to be run now, each at most once in five seconds."""
-        due = [check for check, at in self._asks.items() if at <= now][:most]
-        for check in due:
-            del self._asks[check]
-            self._asked[check] = now
-        if len(self._asked) > 50_000:
-            self._asked = {check: at for check, at in self._asked.items() if at > now - _ASK_AGAIN_S}
-        return due
 
 
 def _shown(state: State) -> State:

@@ -106,7 +106,7 @@ class Duty:
             del self._waiting[: len(taken)]
         if now >= self._quiet_until:
             self._done(await self.book.tell_what_is_due(now), now)
-        for check in self.correlator.asks(now):
+        for check in self.correlator.asks.due(now):
             self.counters.asked += 1
             self.ask(check)
 
