@@ -30,6 +30,12 @@ class Message:
     """The same as `body` as a page; empty where only text is sent."""
     picture: str = ""
     """JSON of what is drawn when it is delivered (`monitor.alerts.affected.Sketch`); empty for nothing."""
+    data: str = ""
+    """JSON of the event (`muster.event/1`) for channels that machines read; empty where there is none."""
+    notice: str = ""
+    """Which event of an incident it tells; such messages give way to a summary when they are many."""
+    not_before: float = 0.0
+    """Not sent before this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """How many messages were taken, and how many were not because the outbox is full."""
+    """How many messages were taken, and how many were not because the outbox is full.
+
+    Of those taken, `folded` are told by a summary instead.
+    """
 
     queued: int = 0
     dropped: int = 0
+    folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,20 @@ class Letter:
     queued_at: float
     finished_at: float
     error: str
+    channel: str = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A channel or recipient that messages wait for after a failed attempt, and why."""
+
+    channel: str
+    recipient: str
+    waiting: int
+    since: float
+    """When the oldest of them was queued."""
+    error: str
+    """That of the latest attempt."""
 
 
 class TransportError(Exception):
@@ -73,3 +97,8 @@ class TransportError(Exception):
 def message_id(event: str, domain: str) -> str:
     """Return the Message-ID of an event (RFC 5322, 3.6.4): the same for the same event, for ever."""
     return f"<{hashlib.sha256(event.encode()).hexdigest()[:40]}@{domain}>"
+
+
+def content_id(message: str) -> str:
+    """Return the Content-ID (RFC 2392) of the picture of a message, by its Message-ID, without brackets."""
+    return f"picture.{message.strip('<>')}"

@@ -7,7 +7,8 @@ Date and text come from the event, so that mailboxes which drop duplicates keep 
 in one thread, with the later mails of the incident replying to that one id. What was recorded as sent is
 never sent again, and within a running process neither is what the server took but the disk could not record.
 
-1. `claim` moves due messages to `sending` with a lease; of a thread and recipient only the oldest one, so
+1. `claim` moves due messages to `sending` with a lease: a few at once on each channel and one to a recipient,
+   so that what is slow or broken keeps nobody else waiting; of a thread and recipient only the oldest one, so
    that the end of an incident never arrives before its beginning.
 2. `deliver` hands one message over, or raises `TransportError`.
 3. It becomes `sent`; or, by a permanent error, too many attempts or its expiry, `dead`; or `queued` again,
@@ -65,6 +66,13 @@ class Counters:
     """Attempts that failed and are tried again."""
     dead: int = 0
     store_errors: int = 0
+    channels: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Messages by channel and result: sent, failed, dead."""
+
+    def count(self, channel: str, result: str) -> None:
+        """Count what became of an attempt."""
+        setattr(self, result, getattr(self, result) + 1)
+        self.channels[channel, result] = self.channels.get((channel, result), 0) + 1
 
 
 class Table(Protocol):
@@ -82,8 +90,8 @@ class Table(Protocol):
     async def claim(self, now: float, lease: float, limit: int) -> list[Claimed]:
         """Take messages that are due."""
 
-    async def next_due(self) -> float | None:
-        """Return when the next message is due."""
+    async def next_due(self, after: float = -1.0) -> float | None:
+        """Return when a message is next due after a time."""
 
     async def sent(self, id_: int, now: float) -> None:
         """Mark as handed over."""
@@ -107,6 +115,7 @@ class Outbox:
     lease: float = 900.0
     """Seconds after which a message that is being sent is given to another attempt."""
     at_once: int = 4
+    """Deliveries under way on one channel."""
     keep_sent: float = 30 * 86400.0
     """Seconds that sent messages are kept; they also tell who hears of an incident's end."""
     keep_dead: float = 90 * 86400.0
@@ -120,6 +129,8 @@ class Outbox:
     _tidied_at: float = 0.0
     _taken: set[int] = field(default_factory=set)
     """What the server took and the store has not recorded yet."""
+    _sends: set[asyncio.Task[None]] = field(default_factory=set)
+    _faults: list[BaseException] = field(default_factory=list)
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Queue messages that no incident causes (a test mail, a report); durable on return."""
@@ -136,45 +147,52 @@ class Outbox:
     async def run(self, deliver: Deliver) -> None:
         """Send until cancelled. Faults of the store are logged, counted and outlived."""
         released = False
-        while True:
-            try:
-                if not released:
-                    await self.table.release()
-                    released = True
-                await self._round(deliver)
-            except Exception:
-                self.counters.store_errors += 1
-                log.exception("the outbox can't use its store; trying again in %.0f s", _BROKEN_STORE)
-                await asyncio.sleep(_BROKEN_STORE)
+        try:
+            while True:
+                try:
+                    if not released:
+                        await self.table.release()
+                        released = True
+                    await self._round(deliver)
+                except Exception:
+                    self.counters.store_errors += 1
+                    log.exception("the outbox can't use its store; trying again in %.0f s", _BROKEN_STORE)
+                    await asyncio.sleep(_BROKEN_STORE)
+        finally:
+            await self._let_finish()
 
     async def _round(self, deliver: Deliver) -> None:
-        """Send what is due, or wait until something is."""
+        """Begin to send what is due, or wait until something is, or a place has become free."""
         self._wake.clear()
-        await self._tidy(self.clock())
-        due = await self.table.next_due()
-        if due is None or due > self.clock():
+        if self._faults:
+            raise self._faults.pop()
+        now = self.clock()
+        await self._tidy(now)
+        expired = await self.table.expire(now)
+        self.counters.dead += expired
+        claimed = await self.table.claim(now, self.lease, self.at_once)
+        for one in claimed:
+            send = asyncio.create_task(self._send(one, deliver))
+            self._sends.add(send)
+            send.add_done_callback(self._ended)
+        if not claimed:
+            due = await self.table.next_due(now)
             await self._sleep(_IDLE if due is None else min(_IDLE, due - self.clock()))
-            return
-        self.counters.dead += await self.table.expire(self.clock())
-        claimed = await self.table.claim(self.clock(), self.lease, self.at_once)
-        sends = [asyncio.ensure_future(self._send(one, deliver)) for one in claimed]
-        try:
-            if sends:
-                await asyncio.wait(sends)
-        except asyncio.CancelledError:
-            await self._let_finish(sends)
-            raise
-        if faults := [fault for send in sends if (fault := send.exception())]:
-            raise faults[0]
+
+    def _ended(self, send: asyncio.Task[None]) -> None:
+        self._sends.discard(send)
+        if not send.cancelled() and (fault := send.exception()) is not None:
+            self._faults.append(fault)
+        self._wake.set()
 
     async def _tidy(self, now: float) -> None:
         if abs(now - self._tidied_at) >= _TIDY:
             await self.table.prune(now - self.keep_sent, now - self.keep_dead)
             self._tidied_at = now
 
-    async def _let_finish(self, sends: Sequence[asyncio.Future[None]]) -> None:
+    async def _let_finish(self) -> None:
         """Give what is under way a last chance, so that stopping does not double a mail."""
-        if sends:
+        if sends := list(self._sends):
             _, late = await asyncio.wait(sends, timeout=self.grace)
             for send in late:
                 send.cancel()
@@ -200,18 +218,19 @@ class Outbox:
                 await self._failed(claimed, TransportError(f"our own fault: {type(error).__name__}"))
                 return
             self._taken.add(claimed.id)
-            self.counters.sent += 1
+            self.counters.count(claimed.message.channel, "sent")
         await self.table.sent(claimed.id, self.clock())
         self._taken.discard(claimed.id)
 
     async def _failed(self, claimed: Claimed, error: TransportError) -> None:
         why, to = clip(error.message, 500), clip(claimed.message.recipient, 100)
+        channel = claimed.message.channel
         if error.permanent or claimed.attempts >= self.retry.attempts:
-            self.counters.dead += 1
-            log.error("mail %s to %s given up: %s", claimed.message.message_id, to, why)
+            self.counters.count(channel, "dead")
+            log.error("message %s to %s given up: %s", claimed.message.message_id, to, why)
             await self.table.dead(claimed.id, self.clock(), why)
             return
-        self.counters.failed += 1
+        self.counters.count(channel, "failed")
         pause = self.retry.pause(claimed.attempts, self.chance())
-        log.warning("mail to %s not sent, again in %.0f s: %s", to, pause, why)
+        log.warning("message to %s not sent, again in %.0f s: %s", to, pause, why)
         await self.table.retry(claimed.id, self.clock() + pause, why)

@@ -25,5 +25,6 @@ ALTER TABLE outbox_next RENAME TO outbox;
 CREATE INDEX outbox_open ON outbox (due_at) WHERE status IN ('queued', 'sending');
 CREATE INDEX outbox_thread ON outbox (thread, recipient, id);
 CREATE INDEX outbox_finished ON outbox (status, finished_at);
-CREATE INDEX outbox_queued ON outbox (queued_at) WHERE notice != '';
+CREATE INDEX outbox_queued ON outbox (queued_at, notice);
+CREATE INDEX outbox_recipient ON outbox (recipient, queued_at) WHERE notice != '';
 CREATE INDEX outbox_folded ON outbox (folded_into) WHERE folded_into IS NOT NULL;
