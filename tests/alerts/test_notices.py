@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.alerts.account import moment
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.notices import Notices, moment
+from monitor.alerts.notices import Notices
 from monitor.alerts.people import Card
 from monitor.alerts.texts import TEXTS, cause, lasted
-from monitor.incidents import REMOVED, Event, Incident, Notice
+from monitor.incidents import REMOVED, Event, Incident, Notice, Severity
 from monitor.state import Phase, State, Transition
 from monitor.wire import UnitCard
 from probes.api import Outcome
@@ -26,7 +27,7 @@ CARD = UnitCard(
 )  # fmt: skip
 INCIDENT = Incident(
     17, 1, "gz-tianhe/uplink/icmp", "unreachable", "no echo came back", State.DOWN, State.DOWN,
-    OPENED_AT - 60, OPENED_AT, None, True,
+    OPENED_AT - 60, OPENED_AT, None, True, severity=Severity.CRITICAL,
 )  # fmt: skip
 DOWN = Transition(
     INCIDENT.root, State.OK, State.DOWN, Phase.STEADY, OPENED_AT, OPENED_AT - 60, OPENED_AT - 1,
@@ -54,11 +55,15 @@ def test_the_opening_mail() -> None:
         "Check: gz-tianhe/uplink/icmp\n"
         "Target: 10.1.2.1\n"
         "State: DOWN\n"
+        "Severity: critical\n"
         "Cause: unreachable\n"
         "Detail: no echo came back\n"
         "Since: 2027-01-15 16:01:00 +08:00\n"
         "Decided by the run of: 2027-01-15 16:01:59 +08:00\n"
         "Incident: 17\n"
+        "\n"
+        "Acknowledge\n"
+        "on the server: muster incident ack 17\n"
         "\n"
         "One more mail follows when it is over, and one if it gets worse.\n"
     )
@@ -140,7 +145,7 @@ def test_whatever_names_and_targets_say(name: str, kind: str, detail: str, zone:
     assert mail.subject.isprintable()
     assert len(mail.subject) <= 250
     assert all(line.isprintable() for line in mail.body.split("\n"))
-    assert mail.body.count("\n") <= 16
+    assert mail.body.count("\n") <= 20
     assert len(mail.body) < 3000
 
 
