@@ -106,7 +106,7 @@ class App:
         self.watch = Watch(incidents, heard=self._heard)
         self.situation = Situation(self.units, self.watch.state)
         correlator = Correlator(self.situation, self.situation.measures_link, settings.timing())
-        self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed)
+        self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin)
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
@@ -171,7 +171,8 @@ class App:
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
-        works = [self.watch.run(), self.duty.run(), self._judging(), self._follow_files(), self._beat(), self.gate.run()]
+        works = [self.watch.run(), self.duty.run(), self.gate.run()]
+        works += [self._judging(), self._follow_files(), self._beat()]
         return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
 
     @contextlib.asynccontextmanager

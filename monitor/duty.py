@@ -7,9 +7,10 @@ has become due, run what is asked. A failed commit is tried again with the same 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from monitor.correlator import HOUR_S, Correlator
 from monitor.incidents import ISOLATED, Committed, Decision, Incident, Open, Shut
 from monitor.state import CheckState, State, Transition
 from monitor.watch import Watch
+from probes.api import Reading
 
 log = logging.getLogger(__name__)
 TICK_S = 1.0
@@ -51,14 +53,14 @@ class Counters:
 
 @dataclass(slots=True)
 class Duty:
-    """`ask` runs a check now, `told(queued, dropped)` hears of messages, `made` of new incidents."""
+    """`ask` runs a check now, `told(queued, dropped)` hears of messages, `pin` keeps evidence."""
 
     correlator: Correlator
     book: Book
     watch: Watch
     ask: Callable[[str], None]
     told: Callable[[int, int], None]
-    made: Callable[[Incident], None] = lambda _incident: None
+    pin: Callable[[str, Sequence[Reading]], Awaitable[None]]
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     _waiting: list[Decision] = field(default_factory=list)
@@ -102,10 +104,10 @@ class Duty:
         await self._shade()
         if self._waiting:
             taken = list(self._waiting)
-            self._done(await self.book.apply(taken, now), now)
+            await self._done(await self.book.apply(taken, now), now)
             del self._waiting[: len(taken)]
         if now >= self._quiet_until:
-            self._done(await self.book.tell_what_is_due(now), now)
+            await self._done(await self.book.tell_what_is_due(now), now)
         for check in self.correlator.asks.due(now):
             self.counters.asked += 1
             self.ask(check)
@@ -122,12 +124,18 @@ class Duty:
             if number % 500 == 0:
                 await asyncio.sleep(0)
 
-    def _done(self, done: Committed, now: float) -> None:
+    async def _done(self, done: Committed, now: float) -> None:
         self.counters.opened += done.opened
         self.counters.closed += done.closed
-        for incident in done.made:
-            self.made(incident)
         for root in done.lost:
             self.correlator.lost(root, now)
         if done.queued or done.dropped:
             self.told(done.queued, done.dropped)
+        for incident in done.made:
+            await self._pin(incident)
+
+    async def _pin(self, incident: Incident) -> None:
+        """Keep the readings that an incident was opened by."""
+        if incident.rule:
+            readings = self.watch.recent(json.loads(incident.rule)["check"])
+            await self.pin(f"incident:{incident.id}", readings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -40,6 +41,8 @@ CHUNK = 500
 ROUND = 10
 """Sweeps that it takes to look at every check once."""
 _SLICE = 500
+_READINGS, _READ_CHECKS = 8, 10_000
+"""The last readings of a check that is not simply OK are kept, as evidence; of so many checks at most."""
 _STOPPED = 15.0
 """Seconds between two sweeps after which the monitor itself had stopped, or the clock was set."""
 _PAUSE = 5.0
@@ -90,6 +93,7 @@ class Watch:
     """How many checks are in each state."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _ring: list[_Entry] = field(default_factory=list)
+    _recent: dict[str, deque[Reading]] = field(default_factory=dict)
     _cursor: int = 0
     _loaded: dict[str, CheckState] = field(default_factory=dict)
     _floor: float = 0.0
@@ -160,6 +164,10 @@ class Watch:
         if entry.conditions and reading.outcome is Outcome.OK:
             judged = _judge(entry.conditions, reading)
         state = entry.state
+        if not state.calm or reading.outcome is not Outcome.OK or judged is not Truth.PASS:
+            self._keep(job.id, reading)
+        elif self._recent:
+            self._recent.pop(job.id, None)
         transition = advance(state, reading, judged, self.policy, self.clock())
         if transition is None:
             if not state.calm and state.phase is not Phase.STEADY:
@@ -170,6 +178,18 @@ class Watch:
             if transition.hard:
                 state.detail = transition.detail
         self._moved(state, transition)
+
+    def _keep(self, check: str, reading: Reading) -> None:
+        kept = self._recent.get(check)
+        if kept is None:
+            if len(self._recent) >= _READ_CHECKS:
+                return
+            kept = self._recent[check] = deque(maxlen=_READINGS)
+        kept.append(reading)
+
+    def recent(self, check: str) -> list[Reading]:
+        """Return the last readings of a check that is not simply OK, oldest first."""
+        return list(self._recent.get(check, ()))
 
     def _moved(self, state: CheckState, transition: Transition) -> None:
         """Note a transition, and tell of it."""

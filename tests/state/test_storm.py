@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from monitor.correlator import Timing
 from monitor.incidents import Notice
-from monitor.state import State
+from monitor.readiness.expectation import Truth
+from monitor.state import CheckState, Policy, State, advance
 from monitor.topology import How
 from monitor.topology_record import replay
 from tests.state.world import ICMP, TCP, Place, World, during, hub
@@ -165,6 +167,11 @@ async def test_every_decision_can_be_made_again_from_what_was_recorded(tmp_path:
     assert len(opened) == 2
     for incident in opened:
         assert replay(incident.rule).root == incident.root
+        state = CheckState(json.loads(incident.rule)["check"], State.OK, decided_at=1.0)
+        for reading in world.pinned[f"incident:{incident.id}"]:
+            advance(state, reading, Truth.PASS, Policy(), reading.at)
+        assert state.state is State.DOWN
+        assert state.since == json.loads(incident.rule)["since"]
 
 
 async def test_random_single_faults_keep_the_marks(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from monitor.topology import Needs
 from monitor.units import Known, Units
 from monitor.watch import Watch
 from monitor.wire import UnitCard
-from probes.api import Params, ProbeSpec, Target
+from probes.api import Params, ProbeSpec, Reading, Target
 from tests.state.readings import _run, failed, ok
 
 ICMP = ProbeSpec("icmp", "network", "answers or not", Params, _run)
@@ -73,6 +73,7 @@ class World:
     now: float = START
     mails: list[Mail] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    pinned: dict[str, list[Reading]] = field(default_factory=dict)
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -122,12 +123,16 @@ class World:
         situation = Situation(units, self.watch.state)
         self.correlator = Correlator(situation, situation.measures_link, self.timing)
         self.duty = Duty(
-            self.correlator, self.store, self.watch, self._ask, lambda *_: None, clock=lambda: self.now
-        )
+            self.correlator, self.store, self.watch, self._ask, lambda *_: None, self._pin,
+            clock=lambda: self.now,
+        )  # fmt: skip
         await self.watch.load()
         await self.watch.adopt(self.jobs.values())
         await situation.refresh()
         await self.duty.load(self.every, units.knows)
+
+    async def _pin(self, reference: str, readings: Sequence[Reading]) -> None:
+        self.pinned[reference] = list(readings)
 
     def _heard(self, state: CheckState, transition: Transition, now: float) -> None:
         self.duty.heard(state, transition, now)
