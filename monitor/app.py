@@ -29,7 +29,8 @@ from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.duty import Duty
 from monitor.gatekeeper import Gatekeeper
-from monitor.health import Health, LoopWatch
+from monitor.health import Health, LoopWatch, Rounds
+from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incident, Notice
 from monitor.job import Job
 from monitor.lock import StateLock
@@ -113,7 +114,7 @@ class App:
         self.runner = Runner(
             self.shared, self.gate, settings.run_limits(), settings.daemon.vantage, self.tests
         )
-        self.gate.on_connected = lambda _: self.runner.breaker.reset()
+        self.gate.on_isolated, self.gate.on_connected = self.duty.isolated, self._connected
         self.schedule = Schedule(self.runner.start_batch)
         self.loop_watch = LoopWatch()
         self.clerk = Clerk(place)
@@ -133,11 +134,15 @@ class App:
             lambda: self.reloader.error,
             lambda: self.reloader.count > 0,
         )
+        self.rounds = Rounds()
+        self.heartbeat = Heartbeat(
+            settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts, self.outbox.enqueue
+        )
 
     def _window(self) -> Window:
         telemetry = Telemetry(
             self.runner, self.schedule, self.pipeline, self.watch, self.duty, self.outbox, self.reloader,
-            self.loop_watch, self.store, self.tests, self.started,
+            self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.started,
         )  # fmt: skip
         return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry)
 
@@ -170,6 +175,7 @@ class App:
         self.schedule.every(1, "silence", self._sweep)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
+        self.heartbeat.begin(self.schedule)
         mailer = Mailer(self.place.settings.mail, self.shared.secret)
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
         works += [self._judging(), self._follow_files(), self._beat()]
@@ -244,6 +250,7 @@ class App:
             start = time.monotonic()
             try:
                 await self._judge("go-live")
+                self.rounds.done(time.monotonic(), time.monotonic() - start)
             except (ConfigError, ClerkFault) as error:
                 log.error("could not judge", reason=str(error).splitlines()[0])
             await asyncio.sleep(max(JUDGE_PAUSE_S, JUDGE_SHARE * (time.monotonic() - start)))
@@ -273,6 +280,22 @@ class App:
             if self.health.healthy()[0]:
                 notify("WATCHDOG=1")
             await asyncio.sleep(interval)
+
+    def _connected(self, at: float) -> None:
+        """End an isolation: what was silent meanwhile says nothing of the targets."""
+        self.runner.breaker.reset()
+        self.duty.connected(at)
+
+    def _well(self) -> tuple[bool, str]:
+        """Return whether a sign of life may go out, and why not."""
+        late = self.rounds.overdue(time.monotonic())
+        return (False, f"no unit was judged for {late:.0f} s") if late else self.health.healthy()
+
+    def _counts(self) -> dict[str, Any]:
+        """Return what the sign of life tells."""
+        states = {state.value: count for state, count in self.watch.counts.items()}
+        isolated = self.gate.gate.isolated_at is not None
+        return {"checks": len(self.schedule.timetable), "states": states, "isolated": isolated}
 
     def _address(self, check: str) -> str:
         job = self.units.job(check)

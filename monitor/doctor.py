@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import resource
@@ -15,12 +16,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from inventory.models import Inventory
 from inventory.problems import ConfigError
-from inventory.secrets import Secrets
+from inventory.secrets import SecretMissing, Secrets
+from monitor.gate import LEAST_WITNESSES, Answer
+from monitor.gatekeeper import Witness
+from monitor.gatekeeper import witnesses as named_witnesses
+from monitor.heartbeat_settings import https
 from monitor.lock import Locked, StateLock
 from monitor.place import Place
+from monitor.shared import SharedClients
 from monitor.store.database import Database, SchemaTooNew
+from monitor.witness_settings import WitnessSettings, within
 from monitor.workspace import open_workspace
+from probes.api import SecretRef
 
 FILES_WANTED = 8192
 FREE_WANTED = 2 * 1024**3
@@ -142,12 +151,84 @@ def configuration(place: Place) -> Iterator[Finding]:
         return
     checks, units = len(workspace.plan.jobs), len(workspace.inventory.units)
     yield Finding("inventory", Level.GOOD, f"{units} units, {checks} checks")
+    yield from _watched(place.settings.witnesses, workspace.inventory)
     missing = Secrets(place.secrets).missing(workspace.plan.secrets)
     if missing:
         remedy = "store them in the credentials directory, the environment, or the secrets file"
         yield Finding("secrets", Level.BAD, f"missing: {', '.join(sorted(missing))}", remedy)
     else:
         yield Finding("secrets", Level.GOOD, f"{len(workspace.plan.secrets)} named, all found")
+
+
+def _watched(settings: WitnessSettings, inventory: Inventory) -> Iterator[Finding]:
+    """Yield the witnesses that are watched as well: whose failure is to be told, and so proves little."""
+    found = within(
+        settings, ((f"{unit.id}/{asset.id}", asset.address) for unit in inventory for asset in unit.assets)
+    )
+    outside = len(settings.addresses) - len(found)
+    level = Level.WARNING if outside >= LEAST_WITNESSES else Level.BAD
+    remedy = f"name {LEAST_WITNESSES} hosts that no unit has: your own gateway, a time or name server"
+    for witness, asset in found.items():
+        text = f"{witness} is {asset} as well: where that fails, it may be taken for isolation"
+        yield Finding("witnesses", level, text, remedy)
+
+
+def witnesses(place: Place) -> Iterator[Finding]:
+    """Whether there are witnesses of the monitor's own connection, and whether they answer now."""
+    if not place.settings.witnesses.addresses:
+        text = "none: when the monitor itself is cut off, everything behind it counts as failed"
+        yield Finding("witnesses", Level.WARNING, text, "[witnesses] in muster.toml (docs/isolation.md)")
+        return
+    asked = asyncio.run(_asked(place))
+    for witness in asked:
+        level, text, remedy = ANSWERS[witness.answer or Answer.UNASKED]
+        said = f": {witness.detail}" if witness.answer is not Answer.ANSWERED and witness.detail else ""
+        yield Finding("witnesses", level, f"{witness.name} {text}{said}", remedy)
+
+
+async def _asked(place: Place) -> list[Witness]:
+    clients = SharedClients(place.settings.probe_settings(), Secrets(place.secrets).get)
+    found = named_witnesses(place.settings.witnesses)
+    try:
+        await asyncio.gather(*(each.ask(clients) for each in found))
+    finally:
+        await clients.aclose()
+    return found
+
+
+ANSWERS = {
+    Answer.ANSWERED: (Level.GOOD, "answers", ""),
+    Answer.SILENT: (Level.WARNING, "is silent", "name one that answers, or let it answer the monitor"),
+    Answer.UNRESOLVED: (Level.BAD, "gives no address", "write its number, or mend the name"),
+    Answer.UNASKED: (
+        Level.BAD,
+        "can't be asked",
+        "give the monitor leave to send: what it can't ask proves nothing",
+    ),
+}
+
+
+def heartbeat(place: Place) -> Iterator[Finding]:
+    """Whether somebody outside is shown that the monitor is alive. Sends nothing."""
+    settings = place.settings.heartbeat
+    if not settings.url and not settings.mail:
+        text = "none: nobody outside notices when the monitor itself stops"
+        yield Finding("heartbeat", Level.WARNING, text, "[heartbeat] in muster.toml (docs/isolation.md)")
+    if settings.url:
+        yield _callable(settings.url, Secrets(place.secrets), settings.every)
+    if settings.mail:
+        hours = settings.mail_every / 3600
+        yield Finding("heartbeat", Level.GOOD, f"a mail every {hours:g} h to {settings.mail}")
+
+
+def _callable(url: str | SecretRef, secrets: Secrets, every: float) -> Finding:
+    try:
+        https(secrets.get(str(url)) if isinstance(url, SecretRef) else url)
+    except (SecretMissing, ValueError) as error:
+        return Finding(
+            "heartbeat", Level.BAD, str(error), "store the URL under the name that [heartbeat] gives"
+        )
+    return Finding("heartbeat", Level.GOOD, f"a call every {every:g} s")
 
 
 def mail(place: Place) -> Iterator[Finding]:
@@ -190,5 +271,7 @@ EXAMINATIONS: dict[str, Examination] = {
     "state": state,
     "configuration": configuration,
     "mail": mail,
+    "witnesses": witnesses,
+    "heartbeat": heartbeat,
     "host keys": keys,
 }

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 STEP_S = 0.020
 STALL_S = 0.050
 DEAD_S = 5.0
+OVERDUE_S, OVERDUE_ROUNDS = 600.0, 10.0
 
 
 class LoopWatch:
@@ -44,6 +45,23 @@ class LoopWatch:
         self.last_beat = time.monotonic()
         self._due = loop.time() + STEP_S
         self._timer = loop.call_at(self._due, self._beat)
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Whether work that comes round again and again still does. Times are monotonic seconds."""
+
+    done_at: float = field(default_factory=time.monotonic)
+    took_s: float = 0.0
+
+    def done(self, now: float, took_s: float) -> None:
+        """Note that a round has ended well."""
+        self.done_at, self.took_s = now, took_s
+
+    def overdue(self, now: float) -> float:
+        """Return for how long none has ended, where that is too long: ten minutes, or ten rounds; else 0."""
+        age = now - self.done_at
+        return age if age > max(OVERDUE_S, OVERDUE_ROUNDS * self.took_s) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

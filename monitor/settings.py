@@ -9,7 +9,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from inventory.source import validate
 from monitor import _toml
@@ -17,6 +25,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.correlator import Timing
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
+from monitor.heartbeat_settings import HeartbeatSettings
 from monitor.runner import MOST_SLIP, Limits
 from monitor.store.paths import Bounds
 from monitor.witness_settings import WitnessSettings
@@ -147,6 +156,13 @@ class Settings(Section):
     retention: Retention = Field(default_factory=Retention)
     tests: Tests = Field(default_factory=Tests)
     witnesses: WitnessSettings = Field(default_factory=WitnessSettings)
+    heartbeat: HeartbeatSettings = Field(default_factory=HeartbeatSettings)
+
+    @model_validator(mode="after")
+    def _ways(self) -> Settings:
+        if self.heartbeat.mail and not self.mail.host:
+            raise ValueError("heartbeat.mail needs a mail server; write host in [mail]")
+        return self
 
     def probe_settings(self) -> ProbeSettings:
         """Return what the probes are told."""

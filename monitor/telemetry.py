@@ -11,7 +11,10 @@ import psutil
 from monitor.alerts.outbox import Outbox
 from monitor.discipline.discipline import Discipline
 from monitor.duty import Duty
+from monitor.gate import Answer
+from monitor.gatekeeper import Gatekeeper
 from monitor.health import LoopWatch
+from monitor.heartbeat import Heartbeat
 from monitor.histogram import Histogram
 from monitor.pipeline import Pipeline
 from monitor.reload import Reloader
@@ -46,6 +49,8 @@ class Telemetry:
     loop_watch: LoopWatch
     store: StoreCounters
     tests: Discipline
+    gate: Gatekeeper
+    heartbeat: Heartbeat
     started: float
 
     def figures(self) -> Iterator[OwnMetric]:
@@ -53,6 +58,7 @@ class Telemetry:
         yield from self._running()
         yield from self._loop()
         yield from self._testing()
+        yield from self._connected()
         yield from self._believing()
         yield from self._keeping()
         yield from self._process()
@@ -94,6 +100,27 @@ class Telemetry:
         for direction, count in (("up", counters.up_bytes), ("down", counters.down_bytes)):
             yield counter("muster_tests_bytes_total", "Put on lines by tests.", count, direction=direction)
         yield counter("muster_tests_unsettled_total", "Tests charged more than used.", counters.unsettled)
+
+    def _connected(self) -> Iterator[OwnMetric]:
+        now, gate = time.monotonic(), self.gate.gate
+        for each in self.gate.witnesses:
+            up = float(each.answer is Answer.ANSWERED)
+            yield gauge("muster_witness_up", "1 when a witness answered last.", up, witness=each.name)
+            if each.answered_at is not None:
+                age = now - each.answered_at
+                yield gauge("muster_witness_answer_age_seconds", "Since it answered.", age, witness=each.name)
+            text = "Times we could not ask it, for reasons of our own."
+            yield counter("muster_witness_unasked_total", text, each.unasked, witness=each.name)
+        yield gauge("muster_isolated", "1 while no witness answers.", float(gate.isolated_at is not None))
+        spans = gate.isolated_s + (now - gate.isolated_at if gate.isolated_at is not None else 0.0)
+        yield counter("muster_isolated_seconds_total", "Time the monitor was cut off.", spans)
+        yield gauge("muster_gate_waiting", "Readings that wait for a witness.", gate.waiting)
+        for became in ("confirmed", "isolated", "unsure", "overflowed", "served"):
+            count = getattr(gate.counters, became)
+            yield counter("muster_gate_readings_total", "Readings at the gate.", count, became=became)
+        beats = self.heartbeat.counters
+        for result in ("sent", "failed", "withheld", "mails"):
+            yield counter("muster_heartbeats_total", "Signs of life.", getattr(beats, result), result=result)
 
     def _believing(self) -> Iterator[OwnMetric]:
         for state, count in self.watch.counts.items():
