@@ -139,10 +139,8 @@ def curve(pool: ProcessPoolExecutor, svg: Path | None) -> None:
     scores = made(pool, generator.DEVELOPMENT, CURVE_LINKS, rules)
     show(f"delay against false alarms, development seeds, {CURVE_LINKS}", rules, scores)
     if svg is not None:
-        draw(
-            {name: scores[i * len(SCALES) : (i + 1) * len(SCALES)] for i, name in enumerate((OURS, *PEERS))},
-            svg,
-        )
+        names = (OURS, *PEERS)
+        draw({name: scores[i * len(SCALES) :][: len(SCALES)] for i, name in enumerate(names)}, svg)
 
 
 def real_traces(pool: ProcessPoolExecutor, place: Path | None) -> list[Mark]:
@@ -181,7 +179,7 @@ def _real_row(name: str, scale: str, score: Score) -> tuple[object, ...]:
 
 
 def leave_one_out(each: Sequence[Sequence[Score]]) -> Score:
-    """Judge each trace at the scale that is best on all others: least of missed in tenths and false a month."""
+    """Judge each trace at the scale with the least missed, in tenths, and false a month on all others."""
     result = Score()
     for left, scores in enumerate(each):
         others = summed(other for index, other in enumerate(each) if index != left)

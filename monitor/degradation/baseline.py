@@ -14,7 +14,8 @@ SETTLED = 400
 """From so many samples on, the step no longer shrinks (8 / 400 is its floor of 0.02)."""
 KEPT_SAMPLES = 64
 """Of a block with more samples the latest so many count."""
-KEPT_MOVES = 72
+KEPT_MOVES = 96
+"""As many as a day has blocks."""
 KEPT_DAYS = 7
 LEAST_MOVES = 24
 """Fewer moves than this make no day."""
@@ -63,6 +64,16 @@ class Hours:
         self.hour = hour
         self._bin = of_day if (day + 3) % 7 < 5 else of_day + 24
         self.used = self._bin if self.visits[self._bin] > TRUSTED_VISITS else GLOBAL
+
+    def own(self) -> bool:
+        """Return whether the present hour's own pair counts."""
+        return self.used != GLOBAL
+
+    def resume(self, hour: int, learned: int, *, own: bool) -> None:
+        """Go on in the hour of a state that was written down."""
+        self.turn(hour)
+        self.learned = learned
+        self.used = self._bin if own else GLOBAL
 
     def learn(self, value: float) -> None:
         """Take in a healthy value of the present hour."""

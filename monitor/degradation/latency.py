@@ -13,9 +13,9 @@ import struct
 from array import array
 from typing import Self
 
-from monitor.degradation.baseline import Blocks, Hours, median
+from monitor.degradation.baseline import GLOBAL, Blocks, Hours, median
 from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
-from monitor.degradation.packing import pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal
 from monitor.degradation.rules import CEILING, LAST_EPOCH, LatencyRules, Sensitivity, scale_of
 
 RULES = LatencyRules()
@@ -206,7 +206,8 @@ class Detector:
             self._latest, self._limit, self._high, self._low, self._count, self._again, self._threshold,
             self._onset_score, self._since, self._held_from,
             blocks.start, blocks.day_start, blocks.base, blocks.restless, hours.hour, hours.learned,
-            self._samples, blocks.count, self._calm, _RULES.index(self._rule), self._warm + 2 * self.alarm,
+            self._samples, blocks.count, self._calm, _RULES.index(self._rule),
+            self._warm + 2 * self.alarm + 4 * hours.own(),
         )  # fmt: skip
         arrays = (
             self._recent, self._alarm_blocks, blocks.values, blocks.reference, blocks.moves, blocks.days,
@@ -221,17 +222,22 @@ class Detector:
         """Return the detector of that state; a fresh one where the data is damaged or of another version."""
         detector = cls(sensitivity, utc_offset_s)
         content = unseal(_KIND, _VERSION, data)
-        if content is not None:
-            detector._restore(content)
+        try:
+            if content is not None:
+                detector._restore(content)
+        except UNREADABLE:
+            return cls(sensitivity, utc_offset_s)
         return detector
 
     def _restore(self, content: bytes) -> None:
         blocks, hours = self._blocks, self._hours
         arrays = unpack_arrays(_ARRAYS, content, _STATE.size)
+        if any(len(pairs) != GLOBAL + 1 for pairs in arrays[6:]):
+            raise ValueError("not the hours of a week")
         (
             self._latest, self._limit, self._high, self._low, self._count, self._again, self._threshold,
             self._onset_score, self._since, self._held_from,
-            blocks.start, blocks.day_start, blocks.base, blocks.restless, hour, hours.learned,
+            blocks.start, blocks.day_start, blocks.base, blocks.restless, hour, learned,
             self._samples, blocks.count, self._calm, rule, flags,
         ) = _STATE.unpack_from(content)  # fmt: skip
         (
@@ -239,4 +245,4 @@ class Detector:
             hours.middle, hours.spread, hours.samples, hours.visits,
         ) = arrays  # fmt: skip
         self._rule, self._warm, self.alarm = _RULES[rule], bool(flags & 1), bool(flags & 2)
-        hours.turn(hour)
+        hours.resume(hour, learned, own=bool(flags & 4))

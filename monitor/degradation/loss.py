@@ -12,7 +12,7 @@ from array import array
 from typing import Self
 
 from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
-from monitor.degradation.packing import pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal
 from monitor.degradation.rules import LAST_EPOCH, Sensitivity, scale_of
 
 LEAST_USUAL = 0.002
@@ -133,11 +133,17 @@ class LossDetector:
         """Return the detector of that state; a fresh one where the data is damaged or of another version."""
         detector = cls(packets, sensitivity)
         content = unseal(_KIND, _VERSION, data)
-        if content is not None:
-            (detector._recent,) = unpack_arrays("f", content, _STATE.size)
-            (
-                detector._usual, detector._during, detector._score, detector._onset_score, detector._since,
-                detector._held, detector._last, detector._samples, alarm,
-            ) = _STATE.unpack_from(content)  # fmt: skip
-            detector.alarm = bool(alarm)
+        try:
+            if content is not None:
+                detector._restore(content)
+        except UNREADABLE:
+            return cls(packets, sensitivity)
         return detector
+
+    def _restore(self, content: bytes) -> None:
+        (self._recent,) = unpack_arrays("f", content, _STATE.size)
+        (
+            self._usual, self._during, self._score, self._onset_score, self._since, self._held, self._last,
+            self._samples, alarm,
+        ) = _STATE.unpack_from(content)  # fmt: skip
+        self.alarm = bool(alarm)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _HEADER = struct.Struct("<2sBB")
+UNREADABLE = (struct.error, ValueError, IndexError, OverflowError)
+"""What content that was not written by `seal` raises when it is read."""
 _CHECK = struct.Struct("<I")
 
 

@@ -8,7 +8,7 @@ from array import array
 from typing import Self
 
 from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
-from monitor.degradation.packing import pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal
 from monitor.degradation.rules import LAST_EPOCH, Sensitivity, scale_of
 
 SIGMA = 0.03
@@ -104,11 +104,17 @@ class RateDetector:
         """Return the detector of that state; a fresh one where it is damaged, or of another required rate."""
         detector = cls(required, sensitivity)
         content = unseal(_KIND, _VERSION, data)
-        if content is not None and _STATE.unpack_from(content)[0] == required:
-            (detector._recent,) = unpack_arrays("d", content, _STATE.size)
-            (
-                _, detector._score, detector._onset_score, detector._since, detector._below, detector._above,
-                alarm,
-            ) = _STATE.unpack_from(content)  # fmt: skip
-            detector.alarm = bool(alarm)
+        try:
+            if content is not None:
+                detector._restore(content)
+        except UNREADABLE:
+            return cls(required, sensitivity)
         return detector
+
+    def _restore(self, content: bytes) -> None:
+        required, *numbers = _STATE.unpack_from(content)
+        if required != self._required:
+            return
+        (self._recent,) = unpack_arrays("d", content, _STATE.size)
+        self._score, self._onset_score, self._since, self._below, self._above, alarm = numbers
+        self.alarm = bool(alarm)
