@@ -136,8 +136,9 @@ class App:
         )
         self.rounds = Rounds()
         self.heartbeat = Heartbeat(
-            settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts, self.outbox.enqueue
-        )
+            settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts,
+            self.outbox.enqueue,
+        )  # fmt: skip
 
     def _window(self) -> Window:
         telemetry = Telemetry(
