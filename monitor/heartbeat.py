@@ -144,7 +144,7 @@ class Heartbeat:
 
     def _url(self) -> str:
         url = self.settings.url
-        return https(self.secret(url)) if isinstance(url, SecretRef) else url
+        return https(self.secret(url)) if isinstance(url, SecretRef) else str(url)
 
     def _message(self, period: int, now: float) -> Message:
         to = str(self.settings.mail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -29,10 +29,18 @@ def https(url: str) -> str:
     return url
 
 
-def _url(value: object) -> object:
-    if isinstance(value, str) and value.startswith("secret:") and value != "secret:":
+def _url(value: object) -> str | SecretRef | None:
+    if value is None or isinstance(value, SecretRef):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text; {EXAMPLE}")  # noqa: TRY004 - pydantic takes ValueError
+    if value.startswith("secret:") and value != "secret:":
         return SecretRef(value.removeprefix("secret:"))
-    return https(value) if isinstance(value, str) and value and not isinstance(value, SecretRef) else value
+    return https(value)
+
+
+Url = Annotated[Any, BeforeValidator(_url)]
+"""A URL of https, kept as it is, or the name of a secret that is one, kept as a `SecretRef`."""
 
 
 class HeartbeatSettings(BaseModel):
@@ -40,7 +48,7 @@ class HeartbeatSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: Annotated[str | SecretRef, BeforeValidator(_url)] = Field("", repr=False)
+    url: Url = Field(None, repr=False)
     """Called by POST while the monitor is well: of a service that raises the alarm when the calls stop."""
     every: Seconds = Field(60.0, ge=10, le=3600)
     ca_file: Path | None = None
