@@ -44,6 +44,9 @@ class Tests(Protocol):
         A run that somebody asked for waits for no window, and not long for its turn.
         """
 
+    def screened(self, job: Job, reading: Reading) -> Reading:
+        """Return a reading as it counts, where a test may have been what it tells of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -224,6 +227,8 @@ class Runner:
             reading.duration_ms = (time.perf_counter() - started) * 1000
             if flight.grant is not None:
                 flight.grant.sign(reading)
+            elif self._tests is not None:
+                reading = self._tests.screened(job, reading)
             self.counters.lag_ms.add(lag_ms)
             self.breaker.note(job, reading)
             self._emit(job, reading)

@@ -98,6 +98,10 @@ class Discipline:
         """Learn which checks there are: those of the lines that tests load are listened to."""
         await self.vitals.adopt(jobs)
 
+    def screened(self, job: Job, reading: Reading) -> Reading:
+        """Return a reading as it counts: what was made while a test filled its line tells of the test."""
+        return self.vitals.screened(job, reading)
+
     def on_reading(self, job: Job, reading: Reading) -> None:
         """Take a reading of any check into account; never waits."""
         self.vitals.on_reading(job, reading)

@@ -11,13 +11,14 @@ import math
 import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from monitor.discipline.grant import Grant
 from monitor.job import Job
 from monitor.turns import Turn
 from probes.api import Outcome, Reading
+from probes.errors import Inconclusive
 
 LISTENERS = ("icmp", "echo")
 HOUR_S = 3600.0
@@ -107,6 +108,8 @@ class Vitals:
     """By line."""
     _ended: dict[str, float] = field(default_factory=dict)
     """By line: when the last test on it ended."""
+    _filled: dict[str, float] = field(default_factory=dict)
+    """By line: when the last test ended that filled its queue on purpose."""
 
     async def adopt(self, jobs: Iterable[Job]) -> None:
         """Listen to the checks on the lines that some of these jobs load; accounts of known ones go on."""
@@ -119,6 +122,7 @@ class Vitals:
             await turn.end()
         old, self._pulses, self._near, self._meters = self._pulses, {}, {}, {}
         self._ended = {line: at for line, at in self._ended.items() if line in loaded}
+        self._filled = {line: at for line, at in self._filled.items() if line in loaded}
         for job in channels:
             self._listen(job, loaded, old)
             await turn.end()
@@ -167,6 +171,8 @@ class Vitals:
 
     def end(self, grant: Grant) -> None:
         """The test has ended."""
+        if grant.fills:
+            self._filled[grant.lines[0]] = self.clock()
         for line in grant.lines:
             if self._tests.pop(line, None) is not None:
                 self._ended[line] = self.clock()
@@ -174,6 +180,29 @@ class Vitals:
     def under_test(self, line: str) -> bool:
         """Tell whether a test loads a line now."""
         return line in self._tests
+
+    def screened(self, job: Job, reading: Reading) -> Reading:
+        """Return a reading just made as it counts: with its line filled on purpose it measured nothing.
+
+        A target that is lost meanwhile is lost: queues delay and drop, but not all of a burst.
+        """
+        pulse = self._pulses.get(job.id)
+        if pulse is None or reading.outcome is not Outcome.OK:
+            return reading
+        if not (line := self._filled_since(pulse, self.clock() - reading.duration_ms / 1000)):
+            return reading
+        said = Inconclusive(f"a test filled the queue of {line} meanwhile").reading()
+        return replace(
+            reading, outcome=said.outcome, kind=said.kind, detail=said.detail, metrics={}, facts={}
+        )
+
+    def _filled_since(self, pulse: Pulse, began: float) -> str:
+        """Return a line of the pulse that a test has filled on purpose since then, or an empty text."""
+        for line in pulse.lines:
+            test = self._tests.get(line)
+            if self._filled.get(line, -math.inf) > began or (test and test.fills and test.lines[0] == line):
+                return line
+        return ""
 
     def on_reading(self, job: Job, reading: Reading) -> None:
         """Take a reading into account; never waits."""

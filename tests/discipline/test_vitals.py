@@ -143,6 +143,29 @@ async def test_a_test_that_fills_its_own_line_ends_by_others_only() -> None:
     assert not again.fills, "the next try has trains first"
 
 
+async def test_what_was_measured_while_a_test_filled_the_line_does_not_count() -> None:
+    clock, test = Clock(), job(LOAD, "h1/up", route("h1"))
+    vitals = await listening(clock, ears("h1"), ears("h2"), test)
+    running = grant(clock, "h1/up", "gz/core")
+    vitals.begin(running)
+    bad = Reading(Outcome.OK, metrics={"rtt_ms": 500.0, "loss_pct": 10.0}, check="h1/up/icmp", at=5.0)
+    assert vitals.screened(ears("h1"), bad) is bad, "its trains fill nothing"
+    running.fill()
+    counted = vitals.screened(ears("h1"), bad)
+    assert (counted.outcome, counted.kind) == (Outcome.ERROR, "inconclusive")
+    assert (counted.detail, counted.metrics) == ("a test filled the queue of h1/up meanwhile", {})
+    assert (counted.check, counted.at) == ("h1/up/icmp", 5.0)
+    assert vitals.screened(ears("h2"), bad) is bad, "behind the core nothing is filled"
+    failed = Reading(Outcome.FAILED, "timeout")
+    assert vitals.screened(ears("h1"), failed) is failed
+    clock.now += 10
+    vitals.end(running)
+    clock.now += 5
+    assert vitals.screened(ears("h1"), bad) is bad
+    bad.duration_ms = 6000.0
+    assert vitals.screened(ears("h1"), bad) is not bad, "it began before the test ended"
+
+
 async def test_a_line_that_goes_dead_ends_even_a_test_that_fills_it() -> None:
     clock, test = Clock(), job(LOAD, "h1/up", route("h1"))
     vitals = await listening(clock, ears("h1"), test)
