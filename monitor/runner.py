@@ -33,6 +33,8 @@ AT_ONCE = 500
 MOST_SLIP = 0.5
 """The share of its interval for which a run that loads a link may wait for its turn."""
 Emit = Callable[[Job, Reading], None]
+Excuse = Callable[[str, float], str]
+"""Why a check is not to be run at a time (seconds since the epoch); empty where it is."""
 
 
 class Tests(Protocol):
@@ -107,8 +109,10 @@ class Runner:
         limits: Limits | None = None,
         vantage: str = "local",
         tests: Tests | None = None,
+        maintenance: Excuse | None = None,
     ) -> None:
         self._shared, self._emit, self._vantage, self._tests = shared, emit, vantage, tests
+        self._maintenance = maintenance
         self.limits = limits or Limits()
         self.counters = Counters()
         self.wheel = Wheel()
@@ -165,6 +169,9 @@ class Runner:
             await asyncio.wait(late, timeout=1)
 
     def _refusal(self, job: Job, due: float) -> Reading | None:
+        excuse = self._maintenance(job.id, time.time()) if self._maintenance is not None else ""
+        if excuse:
+            return NotRun("maintenance", excuse).reading()
         lag = asyncio.get_running_loop().time() - due
         if lag > self.limits.shed_after_s or len(self._flights) >= self.limits.in_flight:
             self.counters.shed += 1

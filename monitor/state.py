@@ -22,7 +22,7 @@ the state; `pending`, evidence of something better, or none at all, is gathering
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -32,6 +32,8 @@ from probes.api import Outcome, Reading, clip
 
 SILENT = "silent"
 FLAPPING = "flapping"
+DEGRADATION = "degradation"
+"""Kind of DEGRADED that a detector noticed."""
 SHADED = "shadowed"
 """Kind of the transitions that the topology makes."""
 NOT_MEASURED = "not_measured"
@@ -137,18 +139,23 @@ _RUN_OK, _RUN_FAILED, _NOT_RUN = Outcome.OK, Outcome.FAILED, Outcome.NOT_RUN
 _PASS, _FAIL = Truth.PASS, Truth.FAIL
 _OK, _DEGRADED, _DOWN = State.OK, State.DEGRADED, State.DOWN
 _UNKNOWN, _SHADOWED = State.UNKNOWN, State.SHADOWED
-_CONSEQUENCES = frozenset({"circuit_open", "blocked", "isolated"})
+_CONSEQUENCES = frozenset({"circuit_open", "blocked", "isolated", "maintenance"})
 """Reasons not to run (or not to count) that leave a known failure known: no evidence against DOWN."""
 
 
 def advance(
-    state: CheckState, reading: Reading, judged: Truth, policy: Policy, now: float
+    state: CheckState, reading: Reading, judged: Truth, policy: Policy, now: float, noticed: str = ""
 ) -> Transition | None:
     """Take one reading into account; return what changed, or None.
 
     `judged` is the truth of the check's own instant expectations, PASS where it has none; it is read only
-    where the outcome is ok. A reading that started before the one last taken is too late to count.
+    where the outcome is ok. `noticed` says what a detector has noticed in the series up to this reading: it
+    needs no more evidence. A reading that started before the one last taken is too late to count.
     """
+    if noticed and reading.outcome is _RUN_OK and judged is not _FAIL:
+        judged = _FAIL
+        state.fit, state.calm = min(state.fit, 1 - policy.degraded_after), False
+        reading = replace(reading, kind=DEGRADATION, detail=noticed)
     if state.calm and reading.outcome is _RUN_OK and judged is _PASS and reading.at >= state.attempted_at:
         state.attempted_at = state.measured_at = reading.at
         return None
@@ -284,7 +291,7 @@ def _cause(after: State, evidence: State, reading: Reading) -> tuple[str, str]:
     if after is _DEGRADED and evidence is not _DEGRADED:
         return FLAPPING, f"changes between good and bad; latest: {reading.kind or reading.outcome.value}"
     if after is _DEGRADED:
-        return "expectation", clip(reading.detail)
+        return reading.kind or "expectation", clip(reading.detail)
     return reading.kind or NOT_MEASURED, clip(reading.detail)
 
 

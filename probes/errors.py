@@ -16,8 +16,8 @@
     │   ├── PermissionMissing    permission    the monitor may not do this here
     │   ├── OwnLoginFailed       auth          the monitor's own account was refused
     │   └── Inconclusive         inconclusive  it cannot be told whose fault it is
-    └── NotRun                   not_run(reason): skipped, blocked, overload, isolated, circuit_open; and of
-                                 tests that load a link: window, unhealthy, in_use, busy, budget
+    └── NotRun                   not_run(reason): skipped, blocked, overload, isolated, circuit_open,
+                                 maintenance; and of tests that load a link: window, unhealthy, in_use, busy, budget
 
 Kinds are closed; finer causes go into `detail`.
 """
@@ -164,6 +164,7 @@ FAILURE_KINDS = ("unreachable", "refused", "timeout", "tls", "protocol", "expect
 ERROR_KINDS = ("prober_error", "missing_driver", "permission", "auth", "inconclusive")
 NOT_RUN_REASONS = (
     "skipped", "blocked", "overload", "isolated", "circuit_open", "window", "budget", "disabled", "shutdown",
+    "maintenance",
 )  # fmt: skip
 
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}

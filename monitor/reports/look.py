@@ -52,7 +52,7 @@ REASONS = {
     "missing_driver": "缺少驱动", "permission": "监测权限不足", "overload": "监测过载",
     "skipped": "已跳过", "isolated": "监测端断网", "circuit_open": "已熔断",
     "window": "不在测试时段", "budget": "流量预算用尽", "disabled": "已停用", "shutdown": "监测停止",
-    "applies_when": "条件不适用",
+    "applies_when": "条件不适用", "maintenance": "维护中",
 }  # fmt: skip
 
 
