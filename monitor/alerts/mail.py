@@ -15,12 +15,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP as POLICY
-from email.utils import format_datetime
 
 from aiosmtplib import (
     SMTP,
@@ -30,26 +26,34 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from monitor.alerts.mail_settings import MailSettings, address
+from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, TransportError
+from monitor.alerts.mime import render
 from probes.api import SecretRef, clip
 from probes.errors import Ending
 
+Paint = Callable[[str, str], Awaitable[bytes | None]]
+"""Draws what a message's `picture` and `language` ask for."""
 _STEPS = 8
 """Answers that a delivery waits for besides the last, at most: the whole is bounded, not only each."""
 
 
 @dataclass(slots=True)
 class Mailer:
-    """Delivers messages; `secret` resolves the password at each login, and nothing keeps it."""
+    """Delivers messages; `secret` resolves the password at each login, and nothing keeps it.
+
+    `paint` draws a message's picture within bounded time, or gives None: the mail goes without it then.
+    """
 
     settings: MailSettings
     secret: Callable[[SecretRef], str]
+    paint: Paint | None = None
     _tls: ssl.SSLContext | None = field(default=None)
 
     async def deliver(self, message: Message) -> None:
         """Hand one message over to the server. Raises `TransportError`."""
-        mail = render(message, self.settings.sender)
+        picture = await self.paint(message.picture, message.language) if self.paint else None
+        mail = await asyncio.to_thread(render, message, self.settings.sender, picture)
         whole = self.settings.timeout * _STEPS + self.settings.answer_timeout
         try:
             async with asyncio.timeout(whole):
@@ -141,27 +145,3 @@ def _context(settings: MailSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=settings.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def render(message: Message, sender: str) -> bytes:
-    """Return the mail as it goes over the wire (RFC 5322, 2045, 3834): ASCII, CRLF, the same every time.
-
-    Raises `TransportError` (permanent) for a recipient that is no plain address.
-    """
-    try:
-        address(message.recipient)
-    except ValueError as error:
-        raise TransportError(str(error), permanent=True) from None
-    mail = EmailMessage(POLICY)
-    mail["From"] = sender
-    mail["To"] = message.recipient
-    mail["Subject"] = clip(message.subject, 250)
-    mail["Date"] = format_datetime(datetime.fromtimestamp(message.date, UTC))
-    mail["Message-ID"] = message.message_id
-    if message.in_reply_to:
-        mail["In-Reply-To"] = mail["References"] = message.in_reply_to
-    mail["Auto-Submitted"] = "auto-generated"
-    cte = "quoted-printable" if message.language == "en" else "base64"
-    mail.set_content(message.body, charset="utf-8", cte=cte)
-    mail["Content-Language"] = message.language
-    return mail.as_bytes()

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.alerts.mail import Mailer, render
+from monitor.alerts.mail import Mailer
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, TransportError
+from monitor.alerts.mime import render
 from monitor.alerts.outbox import Outbox, Retry
 from monitor.log import configure
 from monitor.store.outbox import OutboxTable
@@ -337,6 +338,7 @@ def test_nothing_in_a_name_becomes_a_header(subject: str, body: str, language: s
     assert sorted(parsed.keys()) == [
         "Auto-Submitted", "Content-Language", "Content-Transfer-Encoding", "Content-Type", "Date", "From",
         "In-Reply-To", "MIME-Version", "Message-ID", "References", "Subject", "To",
+        "X-Auto-Response-Suppress",
     ]  # fmt: skip
     assert parsed["Auto-Submitted"] == "auto-generated"
     assert parsed["To"] == TO
