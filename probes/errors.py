@@ -17,7 +17,8 @@
     │   ├── OwnLoginFailed       auth          the monitor's own account was refused
     │   └── Inconclusive         inconclusive  it cannot be told whose fault it is
     └── NotRun                   not_run(reason): skipped, blocked, overload, isolated, circuit_open,
-                                 maintenance; and of tests that load a link: window, unhealthy, in_use, busy, budget
+                                 maintenance; and of tests that load a link: window, unhealthy,
+                                 in_use, busy, budget
 
 Kinds are closed; finer causes go into `detail`.
 """
