@@ -22,6 +22,7 @@ from pydantic import (
 from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
+from monitor.alerts.notify_settings import NotifySettings
 from monitor.correlator import Timing
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
@@ -152,6 +153,7 @@ class Settings(Section):
     probes: Probes = Field(default_factory=Probes)
     limits: RunLimits = Field(default_factory=RunLimits)
     mail: MailSettings = Field(default_factory=MailSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     incidents: Incidents = Field(default_factory=Incidents)
     retention: Retention = Field(default_factory=Retention)
     tests: Tests = Field(default_factory=Tests)
@@ -214,12 +216,16 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     """Return the settings with relative paths counted from the file they stand in."""
 
     def anchor(section: BaseModel) -> BaseModel:
-        paths = {
-            name: base / value
-            for name in section.model_fields_set
-            if isinstance(value := getattr(section, name), Path)
-        }
-        return section.model_copy(update=paths)
+        return section.model_copy(
+            update={name: anchored(getattr(section, name)) for name in section.model_fields_set}
+        )
+
+    def anchored(value: object) -> object:
+        if isinstance(value, Path):
+            return base / value
+        if isinstance(value, dict):
+            return {k: anchor(v) if isinstance(v, BaseModel) else v for k, v in value.items()}
+        return value
 
     return settings.model_copy(
         update={name: anchor(getattr(settings, name)) for name in settings.model_fields_set}
