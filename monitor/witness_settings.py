@@ -36,6 +36,8 @@ def endpoint(text: str) -> Endpoint:
 
     Raises ValueError.
     """
+    if "://" in text:
+        raise ValueError('a URL is no address; write only the host, or "host:port"')
     host, port = _parted(text)
     if port is not None and not (port.isdecimal() and 1 <= int(port) <= 65_535):
         raise ValueError(f'"{text[:80]}" has no port from 1 to 65535 behind its colon')
