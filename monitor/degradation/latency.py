@@ -80,7 +80,8 @@ class Detector:
         score = self._score(value)
         if self.alarm:
             return self._in_alarm(value, epoch_seconds, score)
-        hours.learn(value)
+        if score < rules.level_drift:
+            hours.learn(value)
         return self._healthy(value, epoch_seconds, score)
 
     def _scale(self) -> float:
