@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 
@@ -73,7 +74,8 @@ async def measure_lanes(
         return rtt_ms
     for number, lane in enumerate(lanes):
         if wants_transfer(lane, params):
-            move = Move(lane, transfer_bytes(lane, params, leave), _until(where, len(lanes) - number))
+            until = _until(where, len(lanes) - number)
+            move = Move(lane, transfer_bytes(lane, params, leave), until, rtt_ms=rtt_ms)
             lane.transfer = await _transfer(where, move, leave)
     return rtt_ms
 
@@ -144,6 +146,8 @@ class Move:
     until: float
     held_s: float = 0.0
     company: Company | None = None
+    rtt_ms: float = math.inf
+    """What is known of it otherwise: the handshake behind an empty bucket may be a repeated one."""
 
 
 async def _transfer(where: Where, move: Move, leave: Leave) -> Settled:
@@ -165,7 +169,7 @@ async def _moved(where: Where, move: Move, leave: Leave) -> Settled:
     async with tcp_stream(
         where.poller, where.address, where.port, where.key, mode, most, seconds, until
     ) as stream:
-        stop = EarlyStop(stream.rtt_ms / 1000, move.held_s)
+        stop = EarlyStop(min(stream.rtt_ms, move.rtt_ms) / 1000, move.held_s)
         if move.held_s:
             stream.connection.fill_queues()
         try:

@@ -170,7 +170,7 @@ class _Decision:
                     raise _Undecided(f"the sender kept to {answer.sent_bps / 1e6:.1f} Mbit/s, below the link")
 
     def _smooth(self, over: Answer) -> Generator[Order, Answer, Answer]:
-        """Return an answer that is not rough, or that bursts can confirm; send the same train again for it."""
+        """Return an answer that is not rough, or that bursts can confirm; for it send the train again."""
         if over.spread <= ROUGH or self._confirmable(over, BELOW):
             return over
         again = yield from self._sent("over", over.packets * over.size * 8 / over.sent_bps, over.sent_bps)

@@ -9,8 +9,9 @@
         line.near.socket(AF_INET, SOCK_DGRAM)         # a socket in there, for any thread
 
 `up` is from far to near. Rates are shaped by tbf in bit/s at layer 2: an IP packet counts with 14 bytes more
-(`ip_rate`). A link that is asked for delay, loss or anything else than a rate has a relay behind it: TAP
-devices on both sides and a process of its own between them (`_relay.py`); one that is not is a veth pair.
+(`ip_rate`). TCP hands over packets one by one, as they are on a wire: a policer would drop larger ones whole.
+A link that is asked for delay, loss or anything else than a rate has a relay behind it: TAP devices on both
+sides and a process of its own between them (`_relay.py`); one that is not is a veth pair.
 `halls` makes a hub with many links behind one shared uplink. All of it needs root, and skips without.
 """
 
@@ -343,7 +344,7 @@ def join(made: Link, *, mtu: int, seed: int) -> None:
     for namespace, device, (own_mac, peer_mac), here, there in ends:
         namespace.do(partial(no_offloads, device))
         namespace.ip(
-            f"link set {device} address {own_mac} mtu {mtu} txqueuelen 5000 up",
+            f"link set {device} address {own_mac} mtu {mtu} gso_max_segs 1 txqueuelen 5000 up",
             f"addr add {here[0]}/24 dev {device}",
             f"addr add {here[1]}/64 dev {device} nodad",
             *(f"neigh replace {address} lladdr {peer_mac} dev {device} nud permanent" for address in there),

@@ -150,6 +150,17 @@ async def test_burst_credit_is_not_reported_and_a_transfer_sees_through_it(tmp_p
 
 @needs_link
 @pytest.mark.alone
+async def test_behind_a_policer_with_credit_a_transfer_tells_the_rate(tmp_path: Path) -> None:
+    shapes = {"up": Shape(2e6, burst=256_000, policer=True), "down": Shape(10e6, burst=256_000, policer=True)}
+    async with _line(tmp_path, **shapes) as (line, reflector):
+        readings = await _measure(line, reflector, 1, None, up=2e6, down=10e6, transfer="confirm")
+    _no_false_figure(readings, up=2e6, down=10e6)
+    assert _close(readings, 2e6, "up", 0.02) == _close(readings, 10e6, "down", 0.02) == 1, readings
+    assert readings[0].metrics["received_bytes"] < 800_000
+
+
+@needs_link
+@pytest.mark.alone
 async def test_transfers_stop_early(tmp_path: Path) -> None:
     async with _line(tmp_path, up=10e6, down=20e6) as (line, reflector):
         readings = await _measure(line, reflector, 1, None, up=10e6, down=20e6, transfer="always")
