@@ -40,7 +40,7 @@ BLOCKS = ("ssh", "snmp", "hardware")
 DEFAULT_GATE = "go-live"
 
 _STRICT = ConfigDict(extra="forbid")
-CHECK_KEYS = ("probe", "id", "every", "timeout", "retries", "windows", "enabled", "expect")
+CHECK_KEYS = ("probe", "id", "every", "timeout", "retries", "windows", "enabled", "expect", "degradation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -64,6 +64,8 @@ class CheckSpec:
     enabled: Bool | None = None
     expect: Settings | None = None
     """Condition by metric or fact."""
+    degradation: Settings | None = None
+    """By metric, how readily it is noticed that it gets worse: off, low, normal or high."""
     parameters: Settings = field(default_factory=dict)
 
     @model_validator(mode="before")

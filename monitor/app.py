@@ -34,6 +34,7 @@ from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incident, Notice
 from monitor.job import Job
 from monitor.lock import StateLock
+from monitor.noticing import Noticing
 from monitor.pipeline import Pipeline
 from monitor.place import Place
 from monitor.reload import Reloader
@@ -44,6 +45,7 @@ from monitor.shared import SharedClients
 from monitor.situation import Situation
 from monitor.state import CheckState, State, Transition
 from monitor.store import audit
+from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.incidents import IncidentStore
 from monitor.store.outbox import OutboxTable
@@ -104,7 +106,8 @@ class App:
         notices = Notices(settings.mail, self.units.card, self._address)
         self.outbox = Outbox(OutboxTable(self.store.state))
         incidents = IncidentStore(self.store.state, notices, settings.mail.notify, self._due, self._next_at)
-        self.watch = Watch(incidents, heard=self._heard)
+        self.noticing = Noticing(DetectorStore(self.store.state))
+        self.watch = Watch(incidents, heard=self._heard, notice=self.noticing)
         self.situation = Situation(self.units, self.watch.state)
         correlator = Correlator(self.situation, self.situation.measures_link, settings.timing())
         self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin)
@@ -152,6 +155,7 @@ class App:
         self._signals(stop)
         try:
             await self.watch.load()
+            await self.noticing.load()
             await self.reloader.reload()
             await self.duty.load(ROUND_S, self.units.knows)
             async with asyncio.TaskGroup() as group:
@@ -174,6 +178,7 @@ class App:
         self.runner.wheel.start()
         self.loop_watch.start()
         self.schedule.every(1, "silence", self._sweep)
+        self.schedule.every(60, "detectors", self.noticing.save_some)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         self.heartbeat.begin(self.schedule)
@@ -212,6 +217,7 @@ class App:
         await self.shared.aclose()
         await self.tests.aclose()
         await self.watch.close()
+        await self.noticing.save_all()
         await asyncio.to_thread(self.store.close)
 
     def _signals(self, stop: Stop) -> None:
@@ -306,6 +312,7 @@ class App:
         """Tell states and tests which checks there are."""
         await self.watch.adopt(jobs)
         await self.situation.refresh()
+        await self.noticing.adopt(self.units.jobs())
         await self.tests.adopt(self.units.jobs())
 
     def _due(self, incident: Incident, now: float) -> tuple[Notice, int] | None:

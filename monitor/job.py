@@ -57,3 +57,5 @@ class Job:
     """For checks of channels, and for those that load a link."""
     windows: tuple[Window, ...] = ()
     """When it may run, of those that load a link; empty: as the settings say."""
+    degradation: Mapping[str, str] = field(default_factory=dict)
+    """By metric, how readily it is noticed that it gets worse: off, low, normal or high."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -123,6 +123,7 @@ class _Timing(BaseModel):
     retries: int = Field(0, ge=0, le=10, strict=True)
     windows: tuple[Annotated[Window, BeforeValidator(Window.parse)], ...] = ()
     enabled: Bool = True
+    degradation: dict[str, Literal["off", "low", "normal", "high"]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class _Shape:
     timeout: float
     retries: int
     windows: tuple[Window, ...]
+    degradation: Mapping[str, str]
 
 
 class _Builder:
@@ -205,7 +207,7 @@ class _Builder:
         route = lines.of(target.unit, target.asset, shape.spec.loads_link) if lines else None
         self._jobs[key] = Job(
             key, target.unit, target.asset, check, shape.spec, target, shape.params, *timing,
-            self._instant[id(expected)], route, shape.windows,
+            self._instant[id(expected)], route, shape.windows, shape.degradation,
         )  # fmt: skip
 
     def _spec(self, recipe: Recipe) -> ProbeSpec | None:
@@ -234,7 +236,9 @@ class _Builder:
             if timing is None or params is None or times is None or not self._may_have(timing, recipe, spec):
                 return None
             self._secrets.update(_secrets(recipe.parameters))
-            self._shapes[key] = _Shape(spec, params, *times, timing.retries, timing.windows)
+            self._shapes[key] = _Shape(
+                spec, params, *times, timing.retries, timing.windows, timing.degradation
+            )
         return self._shapes[key]
 
     def _validated(self, model: type[M], data: dict[str, Any], recipe: Recipe) -> M | None:
@@ -252,6 +256,13 @@ class _Builder:
             return None
 
     def _may_have(self, timing: _Timing, recipe: Recipe, spec: ProbeSpec) -> bool:
+        noticed = [metric.name for metric in spec.metrics if metric.notice or metric.unit == "ms"]
+        for name in timing.degradation:
+            if name not in noticed:
+                place = recipe.layer("degradation").place / "degradation" / name
+                known = f'"{spec.name}" has {", ".join(noticed) or "none"}'
+                self._report(place, f'"{name}" is no latency or loss', did_you_mean(name, noticed) or known)
+                return False
         if not timing.windows or spec.loads_link:
             return True
         place = recipe.layer("windows").place / "windows"

@@ -154,6 +154,7 @@ def advance(
     """
     if noticed and reading.outcome is _RUN_OK and judged is not _FAIL:
         judged = _FAIL
+        state.fit_at = state.fit_at if state.fit < 0 else reading.at
         state.fit, state.calm = min(state.fit, 1 - policy.degraded_after), False
         reading = replace(reading, kind=DEGRADATION, detail=noticed)
     if state.calm and reading.outcome is _RUN_OK and judged is _PASS and reading.at >= state.attempted_at:

@@ -81,12 +81,14 @@ class _Entry:
 class Watch:
     """What the pipeline gives readings to. Used from one loop.
 
-    `heard(state, transition, now)` is told of every change of a state or a phase.
+    `heard(state, transition, now)` is told of every change of a state or a phase; `notice(job, reading)` says
+    what a detector has noticed of a series.
     """
 
     ledger: Ledger
     policy: Policy = field(default_factory=Policy)
     heard: Callable[[CheckState, Transition, float], None] = lambda _state, _transition, _now: None
+    notice: Callable[[Job, Reading], str] = lambda _job, _reading: ""
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
@@ -163,12 +165,13 @@ class Watch:
         judged = Truth.PASS
         if entry.conditions and reading.outcome is Outcome.OK:
             judged = _judge(entry.conditions, reading)
+        noticed = self.notice(job, reading)
         state = entry.state
-        if not state.calm or reading.outcome is not Outcome.OK or judged is not Truth.PASS:
+        if not state.calm or reading.outcome is not Outcome.OK or judged is not Truth.PASS or noticed:
             self._keep(job.id, reading)
         elif self._recent:
             self._recent.pop(job.id, None)
-        transition = advance(state, reading, judged, self.policy, self.clock())
+        transition = advance(state, reading, judged, self.policy, self.clock(), noticed)
         if transition is None:
             if not state.calm and state.phase is not Phase.STEADY:
                 self._changed(job.id)

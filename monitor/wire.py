@@ -39,6 +39,8 @@ class UnitCard:
     """What each asset depends on, where it depends on anything."""
     channels: tuple[str, ...] = ()
     """The unit's channels, by their ids within it."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The kind of each asset, by its id within the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def card(inventory: Inventory, key: str) -> UnitCard:
         contacts,
         _needs(inventory, unit),
         tuple(each.id for each in unit.assets if each.kind == "channel"),
+        {each.id: each.kind for each in unit.assets},
     )
 
 
@@ -102,7 +105,7 @@ class Packer:
     @staticmethod
     def _plain(job: Job) -> tuple[object, ...]:
         timing = (job.every, job.timeout, job.retries)
-        rest = (dict(job.expect), job.route, job.windows)
+        rest = (dict(job.expect), job.route, job.windows, dict(job.degradation))
         return (job.id, job.spec.name, job.target, job.params, timing, *rest)
 
     def _job(self, job: Job) -> tuple[Any, ...]:
@@ -119,6 +122,7 @@ class Packer:
             expect,
             self._once(job.route) if job.route else b"",
             self._once(job.windows) if job.windows else b"",
+            self._once(job.degradation) if job.degradation else b"",
         )
 
     def _once(self, value: object) -> bytes:
@@ -152,6 +156,7 @@ class Unpacker:
         expect: bytes,
         route: bytes,
         windows: bytes,
+        degradation: bytes,
     ) -> Job:
         unit, asset, check = key.split("/")
         where = Target(*target, unit=unit, asset=asset)
@@ -170,6 +175,7 @@ class Unpacker:
             self._once(expect),
             self._once(route) or None,
             self._once(windows) or (),
+            self._once(degradation),
         )
 
     def _once(self, packed: bytes) -> Any:

@@ -82,6 +82,9 @@ def clip(text: str, limit: int = MAX_TEXT) -> str:
 Better = Literal["lower", "higher", "none"]
 
 
+Notice = Literal["", "latency", "loss"]
+
+
 @dataclass(frozen=True, slots=True)
 class MetricDef:
     """A number a probe reports.
@@ -95,6 +98,8 @@ class MetricDef:
     better: Better = "none"
     resolution: float | None = None
     help: str = ""
+    notice: Notice = ""
+    """How it is noticed that the metric of a channel gets worse, where nothing else is written."""
 
 
 @dataclass(frozen=True, slots=True)

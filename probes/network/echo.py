@@ -219,7 +219,8 @@ PROBE = ProbeSpec(
     run=probe_echo,
     metrics=(
         MetricDef("rtt_ms", "ms", "lower", 0.001,
-                  "Median round trip time of the burst, by the kernels, without the reflector's own time"),
+                  "Median round trip time of the burst, by the kernels, without the reflector's own time",
+                  "latency"),
         MetricDef("rtt_min_ms", "ms", "lower", 0.001, "Shortest (bursts only)"),
         MetricDef("rtt_max_ms", "ms", "lower", 0.001, "Longest (bursts only)"),
         MetricDef("rtt_p95_ms", "ms", "lower", 0.001, "95th percentile, nearest rank (bursts only)"),
@@ -227,7 +228,7 @@ PROBE = ProbeSpec(
                   "Mean absolute difference of successive round trip times (bursts only)"),
         MetricDef("sent", "count", "none", 1, "Echoes sent"),
         MetricDef("received", "count", "higher", 1, "Echoes answered"),
-        MetricDef("loss_pct", "%", "lower", 0.01, "Echoes without an answer, of those sent"),
+        MetricDef("loss_pct", "%", "lower", 0.01, "Echoes without an answer, of those sent", "loss"),
         MetricDef("loss_down_pct", "%", "lower", 0.01, "Lost on the way to the unit, of those sent"),
         MetricDef("loss_up_pct", "%", "lower", 0.01, "Answers lost on the way back, of those that arrived"),
         MetricDef("loss_events", "count", "lower", 1, "Losses, those within a round trip as one (RFC 5348)"),

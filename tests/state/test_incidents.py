@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -54,7 +55,7 @@ def compose(event: Event) -> Sequence[Message]:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "state.db")
+    database = await asyncio.to_thread(Database, tmp_path / "state.db")
     yield database
     database.close()
 

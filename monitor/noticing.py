@@ -1,0 +1,156 @@
+"""Which series are watched for getting worse, and what their detectors (`monitor.degradation`) say.
+
+Without a word in the inventory: the latencies and losses of channels. `degradation: {rtt_ms: off}` of a check
+leaves one out, `low`, `normal` or `high` says how readily it is noticed, and takes in series of other assets.
+A change that does not matter (below 10 % and 10 ms) is no trouble.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from monitor.degradation import Detector, Explanation, LossDetector, Rule, Sensitivity, matters
+from monitor.job import Job
+from monitor.turns import Turn
+from probes.api import MetricDef, Outcome, Reading
+
+OFF = "off"
+ROUND = 60
+"""Rounds in which every detector is saved once."""
+
+
+class Store(Protocol):
+    """Where detectors are kept; `monitor.store.detectors.DetectorStore`."""
+
+    async def load(self) -> Mapping[tuple[str, str], bytes]:
+        """Return what was saved, by check and metric."""
+
+    async def save(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        """Save detectors."""
+
+    async def keep_only(self, checks: frozenset[str]) -> None:
+        """Forget those of other checks."""
+
+
+@dataclass(slots=True)
+class Series:
+    """One metric of one check, and its detector."""
+
+    metric: MetricDef
+    detector: Detector | LossDetector
+
+    def update(self, reading: Reading) -> bool:
+        """Take a reading in; return whether the series is in alarm."""
+        value = reading.metrics.get(self.metric.name) if reading.outcome.measured else None
+        if isinstance(self.detector, LossDetector):
+            sent = reading.metrics.get("sent")
+            share = None if value is None else value / 100
+            return self.detector.update(share, reading.at, int(sent) if sent else None)
+        return self.detector.update(value, reading.at)
+
+
+@dataclass(slots=True)
+class Noticing:
+    """All detectors, by check. Used from one loop."""
+
+    store: Store
+    _series: dict[str, tuple[Series, ...]] = field(default_factory=dict)
+    _loaded: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    _round: int = 0
+
+    async def load(self) -> None:
+        """Read what was saved; the first `adopt` takes it up."""
+        self._loaded = await self.store.load()
+
+    async def adopt(self, jobs: Iterable[Job]) -> None:
+        """Watch exactly these checks; detectors of series that stay go on."""
+        found, turn = {}, Turn()
+        for job in jobs:
+            series = tuple(self._of(job))
+            if series:
+                found[job.id] = series
+            await turn.end()
+        self._series, self._loaded = found, {}
+        await self.store.keep_only(frozenset(found))
+
+    def _of(self, job: Job) -> Iterator[Series]:
+        known = {each.metric.name: each for each in self._series.get(job.id, ())}
+        for metric, sensitivity in watched(job):
+            packed = self._loaded.get((job.id, metric.name))
+            yield known.get(metric.name) or Series(metric, _made(job, metric, sensitivity, packed))
+
+    def __call__(self, job: Job, reading: Reading) -> str:
+        """Take a reading in; return what was noticed of its series up to it, empty where nothing is wrong."""
+        series = self._series.get(job.id)
+        if series is None or reading.outcome in (Outcome.NOT_RUN, Outcome.ERROR):
+            return ""
+        alarms = [each for each in series if each.update(reading)]
+        said = [_said(each.metric, found) for each in alarms if matters(found := each.detector.explain())]
+        return "; ".join(said)
+
+    @property
+    def count(self) -> int:
+        """How many series are watched."""
+        return sum(len(each) for each in self._series.values())
+
+    async def save_some(self) -> None:
+        """Save one part of sixty; to be called every minute."""
+        self._round = (self._round + 1) % ROUND
+        await self._save(list(self._series)[self._round :: ROUND])
+
+    async def save_all(self) -> None:
+        """Save all, at the end."""
+        await self._save(list(self._series))
+
+    async def _save(self, checks: Sequence[str]) -> None:
+        async for rows in self._packed(checks):
+            await self.store.save(rows)
+
+    async def _packed(self, checks: Sequence[str]) -> AsyncIterator[list[tuple[str, str, bytes]]]:
+        turn, rows = Turn(), []
+        for check in checks:
+            rows += [(check, each.metric.name, each.detector.to_bytes()) for each in self._series[check]]
+            await turn.end()
+            if len(rows) >= 1000:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+
+def watched(job: Job) -> Iterator[tuple[MetricDef, Sensitivity]]:
+    """Yield the metrics of a check that are watched, and how readily."""
+    for metric in job.spec.metrics:
+        written = job.degradation.get(metric.name)
+        if written is None:
+            written = Sensitivity.NORMAL if metric.notice and job.route and not job.spec.loads_link else OFF
+        if written != OFF:
+            yield metric, Sensitivity(written)
+
+
+def _made(
+    job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes | None
+) -> Detector | LossDetector:
+    if metric.notice == "loss":
+        return LossDetector.from_bytes(packed or b"", sensitivity=sensitivity)
+    zone = job.route.lines[0].zone if job.route else "UTC"
+    return Detector.from_bytes(packed or b"", sensitivity, _offset(zone))
+
+
+@functools.lru_cache(maxsize=512)
+def _offset(zone: str) -> int:
+    """Return a zone's present offset from UTC in seconds; hours of the day need no more."""
+    offset = datetime.now(ZoneInfo(zone)).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
+def _said(metric: MetricDef, found: Explanation) -> str:
+    """Say what is worse than what, since the first sample of it."""
+    scale = 100 if found.rule is Rule.LOSS else 1
+    value, usual = scale * (found.value or 0.0), scale * (found.baseline or 0.0)
+    return f"{metric.name} {value:.4g} {metric.unit}, usually {usual:.4g} ({found.rule})"
