@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -49,6 +50,15 @@ def _listen(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    plain = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    if value and not plain:
+        msg = 'must be an address of a site, such as "https://muster.example.org"'
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
 def default_state_dir() -> Path:
     """Return where state is kept when nothing says otherwise (systemd, root, or the user's own place)."""
     if given := os.environ.get("STATE_DIRECTORY"):
@@ -78,6 +88,8 @@ class Web(Section):
     """Where the board and the API listen; loopback unless told otherwise."""
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8787"
+    public_url: Annotated[str, AfterValidator(_url)] = ""
+    """Where people reach the board, such as "https://muster.example.org": mails link to it."""
     max_series: int = Field(20_000, ge=0)
     """Most check series that /metrics exposes; more are counted as left out."""
 

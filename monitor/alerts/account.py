@@ -258,7 +258,7 @@ class _Teller:
 
     def _member(self, member: Member, root: str = "") -> Line:
         about = clip(cause(self.language, member.kind), NAME)
-        since = self._at(member.since) if member.since else ""
+        since = clock(member.since, self.card.timezone, moment_of(self.event)) if member.since else ""
         word = self._text(f"state.{member.state}")
         parts = [word, about if about != word else "", since]
         comma = self._text("comma")
@@ -321,6 +321,12 @@ def moment(at: float, timezone: str) -> str:
     """Return a time in a zone with its offset: "2027-01-15 09:03:12 +08:00"; UTC for an unknown zone."""
     text_ = datetime.fromtimestamp(at, zone_of(timezone)).isoformat(" ", "seconds")
     return f"{text_[:19]} {text_[19:]}"
+
+
+def clock(at: float, timezone: str, now: float) -> str:
+    """Return a time as `moment` does, without the date where that is the same day as `now`."""
+    text_, today = moment(at, timezone), moment(now, timezone)
+    return text_[11:] if text_[:10] == today[:10] else text_
 
 
 def zone_of(timezone: str) -> ZoneInfo:

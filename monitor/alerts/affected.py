@@ -13,7 +13,6 @@ from monitor.alerts.account import ended, moment_of
 from monitor.incidents import ISOLATED, Event
 from monitor.job import Job
 from monitor.readiness.conditions import Compare, Condition, Statistic
-from monitor.readiness.figures import figure
 from probes.api import MetricDef
 
 HOURS = 6
@@ -133,6 +132,6 @@ def _compared(condition: Condition) -> Iterator[Bound]:
             yield Bound(inner.op, inner.bound)
 
 
-def required(metric: MetricDef, bound: Bound) -> str:
-    """Return what is required, for people: "rtt_ms <= 58.3"."""
-    return f"{metric.name} {bound.op} {figure(metric)(bound.value)}"
+def required(drawn: Sketch) -> str:
+    """Return what is required of what is drawn, such as "rtt_ms <= 58.3 ms"; empty for nothing."""
+    return f"{drawn.metric} {drawn.op} {units.render(drawn.bound, drawn.unit)}" if drawn.op else ""

@@ -198,6 +198,10 @@ class Verdicts:
         """Return the judged unit as it was saved, with `judged_at` (seconds) added; None if never judged."""
         return await self._database.read(lambda connection: _detail(connection, unit, gate))
 
+    def detail_now(self, unit: str, gate: str) -> dict[str, Any] | None:
+        """Do the same as `detail` in the calling thread."""
+        return self._database.read_now(lambda connection: _detail(connection, unit, gate))
+
     async def forget(self, units: Sequence[str]) -> None:
         """Drop the judgements of units that are gone."""
         keys = [(unit,) for unit in units]

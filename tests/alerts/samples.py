@@ -50,8 +50,9 @@ MEMBERS = tuple(
     )
 )
 SLOW = replace(
-    DOWN, id=23, root="gz-tianhe/uplink/icmp", kind="expectation", state=State.DEGRADED, worst=State.DEGRADED,
-    detail="rtt_ms 96.3 ms, usually 38.1 ms; required <= 58.3 ms", began_at=AT - 420, severity=Severity.WARNING,
+    DOWN, id=23, root="gz-tianhe/uplink/icmp", kind="degradation", state=State.DEGRADED, worst=State.DEGRADED,
+    detail="rtt_ms 96.3 ms, usually 38.1 (jump)", began_at=AT - 420,
+    severity=Severity.WARNING,
 )  # fmt: skip
 BELOW = replace(DOWN, id=31, root="gz", kind="inferred", detail="")
 HALLS = ("conghua", "haizhu", "huadu", "liwan", "nansha", "panyu", "tianhe", "yuexiu", "zengcheng")
@@ -65,7 +66,7 @@ SKETCH = Sketch(
     "<=", 58.3,
 )  # fmt: skip
 URL = "https://muster.gd.example"
-OUTAGE = Context(Known("10.1.2.1", "rtt_ms <= 58.3", (ANSWER,), URL), SKETCH)
+OUTAGE = Context(Known("10.1.2.1", "rtt_ms <= 58.3 ms", (ANSWER,), URL), SKETCH)
 
 
 def moved(incident: Incident, at: float, since: float, kind: str = "") -> Transition:
@@ -104,7 +105,7 @@ EVENTS: dict[str, tuple[Event, Context]] = {
     "degradation": (
         event(Notice.OPENED, SLOW, members=(Member(SLOW.root, SLOW.state, SLOW.kind, SLOW.began_at, AT),)),
         Context(
-            Known("10.1.2.1", "rtt_ms <= 58.3", (ROUND_TRIP,), URL), replace(SKETCH, began=SLOW.began_at)
+            Known("10.1.2.1", "rtt_ms <= 58.3 ms", (ROUND_TRIP,), URL), replace(SKETCH, began=SLOW.began_at)
         ),
     ),
     "worse": (event(Notice.WORSE, replace(SLOW, state=State.DOWN, worst=State.DOWN), at=AT + 300), OUTAGE),
@@ -135,8 +136,10 @@ EVENTS: dict[str, tuple[Event, Context]] = {
 }  # fmt: skip
 
 
-def window(check: str, metric: str, start: float, end: float, *, slow: float | None = None) -> Window:
-    """Readings once a minute: 38 ms with the day's hum; dead from AT - 105 to AT + 735, or slow before AT."""
+def window(
+    check: str, metric: str, start: float, end: float, *, slow: float | None = None, back: float = AT + 735
+) -> Window:
+    """Readings once a minute, 38 ms with the day's hum: dead from AT - 105 until `back`, or slow since."""
     times = np.arange(start - start % 60 + 7, end, 60.0)
     noise = np.random.default_rng(7).gamma(2.0, 1.2, len(times))
     values = 36 + 2.5 * np.sin(times / 4000) + noise
@@ -144,6 +147,6 @@ def window(check: str, metric: str, start: float, end: float, *, slow: float | N
     if slow is not None:
         values = np.where(times >= slow, values + 58, values)
     else:
-        dead = (times >= AT - 105) & (times < AT + 735)
+        dead = (times >= AT - 105) & (times < back)
         values, outcomes[dead] = np.where(dead, np.nan, values), OUTCOME_CODES["failed"]
     return Window(times, values, outcomes)

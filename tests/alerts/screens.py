@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,9 @@ def written(name: str, language: Language) -> Message:
 
 
 def readings(name: str) -> Read:
-    return partial(samples.window, slow=samples.SLOW.began_at) if name == "degradation" else samples.window
+    if name == "degradation":
+        return partial(samples.window, slow=samples.SLOW.began_at)
+    return samples.window if name == "recovery" else partial(samples.window, back=math.inf)
 
 
 def opened(mail: bytes) -> str:

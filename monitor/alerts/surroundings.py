@@ -1,0 +1,75 @@
+"""What the daemon knows around an event: addresses, what is required, what to do, which series shows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.alerts import advice, affected
+from monitor.alerts.account import Known
+from monitor.alerts.notices import Context
+from monitor.incidents import ISOLATED, Event
+from monitor.job import Job
+
+log = logging.getLogger(__name__)
+
+Items = Callable[[str], Sequence[Mapping[str, Any]]]
+"""Gives the rows of a unit's last judgement, as in `check --format json`; none where it was never judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Gives the context of an event. `job` finds a check, `of` the checks of a unit or asset.
+
+    Runs in the store's writer thread: milliseconds at most.
+    """
+
+    job: Callable[[str], Job | None]
+    of: Callable[[str], Sequence[Job]]
+    items: Items
+    zone: Callable[[str], str]
+    """The time zone of a unit."""
+    url: str = ""
+
+    def __call__(self, event: Event) -> Context:
+        """Return it; a fault here costs the mail its extras, never the mail."""
+        try:
+            return self._context(event)
+        except Exception:
+            log.exception("nothing is known around incident %d", event.incident.id)
+            return Context(Known(url=self.url))
+
+    def _context(self, event: Event) -> Context:
+        if event.incident.root == ISOLATED:
+            return Context(Known(url=self.url))
+        jobs = affected.relevant(event, self.job, self.of)
+        if not jobs:
+            return Context(Known(url=self.url))
+        first = jobs[0]
+        items = self.items(first.unit)
+        bounds = affected.bounds_of(first, items)
+        drawn = affected.sketch(event, jobs, self.zone(first.unit), bounds)
+        metric = drawn.metric if drawn else ""
+        known = Known(
+            target=_address(event, jobs),
+            required=affected.required(drawn) if drawn else "",
+            steps=advice.steps(items, _judged(event, jobs), metric, event.incident.worst),
+            url=self.url,
+        )
+        return Context(known, drawn)
+
+
+def _address(event: Event, jobs: Sequence[Job]) -> str:
+    """Return the root's own address; what is behind a root has others."""
+    root = event.incident.root
+    return next((each.target.address for each in jobs if f"{each.id}/".startswith(f"{root}/")), "")
+
+
+def _judged(event: Event, jobs: Sequence[Job]) -> set[str]:
+    """Return the checks whose items say what to do: those of the first one's asset."""
+    first = jobs[0]
+    if event.incident.root == first.id:
+        return {first.id}
+    return {each.id for each in jobs if (each.unit, each.asset) == (first.unit, first.asset)}
