@@ -28,7 +28,7 @@ from monitor.correlator import Correlator
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.duty import Duty
-from monitor.gatekeeper import Gatekeeper
+from monitor.gatekeeper import MOST_HELD_S, Gatekeeper
 from monitor.health import Health, LoopWatch, Rounds
 from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incident, Notice
@@ -107,7 +107,7 @@ class App:
         self.outbox = Outbox(OutboxTable(self.store.state))
         incidents = IncidentStore(self.store.state, notices, settings.mail.notify, self._due, self._next_at)
         self.noticing = Noticing(DetectorStore(self.store.state))
-        self.watch = Watch(incidents, heard=self._heard, notice=self.noticing)
+        self.watch = Watch(incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S)
         self.situation = Situation(self.units, self.watch.state)
         correlator = Correlator(self.situation, self.situation.measures_link, settings.timing())
         self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin)

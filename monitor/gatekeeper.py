@@ -28,6 +28,8 @@ AGAIN_S = 2.0
 """The same while isolated."""
 TIMEOUT_S = 2.0
 ECHOES: dict[str, Any] = {"count": 3, "interval": 0.2, "wait": 1.5}
+MOST_HELD_S = 5.0
+"""How long a reading waits at most: for a round to begin, and twice for a witness (its name, its number)."""
 SLICE = 100
 """Readings let through before others have the loop."""
 Emit = Callable[[Job, Reading], None]

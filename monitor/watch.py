@@ -89,6 +89,8 @@ class Watch:
     policy: Policy = field(default_factory=Policy)
     heard: Callable[[CheckState, Transition, float], None] = lambda _state, _transition, _now: None
     notice: Callable[[Job, Reading], str] = lambda _job, _reading: ""
+    slack: float = 0.0
+    """How long a reading may wait elsewhere before it comes here, in seconds: that is no silence."""
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
@@ -230,7 +232,7 @@ class Watch:
 
     def _listen(self, entry: _Entry, now: float) -> None:
         job, floor = entry.job, max(entry.watched_from, self._floor)
-        if silent(entry.state, job.every, job.timeout, now, floor):
+        if silent(entry.state, job.every, job.timeout + self.slack, now, floor):
             transition = fall_silent(entry.state, now)
             if transition is not None:
                 self._moved(entry.state, transition)
