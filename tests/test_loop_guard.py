@@ -14,6 +14,7 @@ from tests.conftest import LoopGuard
 
 @pytest.mark.may_block
 async def test_a_sleeping_callback_is_noticed(loop_guard: LoopGuard) -> None:
+    loop_guard.starved = lambda: False
     await asyncio.sleep(0)
     time.sleep(0.08)
     await asyncio.sleep(0)
@@ -40,6 +41,7 @@ async def test_a_sleeping_callback_is_noticed_beside_other_threads(loop_guard: L
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()
+    loop_guard.starved = lambda: False
     await asyncio.sleep(0)
     time.sleep(0.08)
     await asyncio.sleep(0)
