@@ -60,6 +60,22 @@ class Units:
         known = self.known.get(unit)
         return known.card if known else None
 
+    def above(self, unit: str) -> tuple[str, ...]:
+        """Return a unit and those above it, nearest first."""
+        found: dict[str, None] = {}
+        at: str | None = unit
+        while at and at not in found:
+            found[at] = None
+            card = self.card(at)
+            at = card.parent if card else None
+        return tuple(found)
+
+    def kind(self, root: str) -> str:
+        """Return the kind of the asset that `unit/asset` or `unit/asset/check` names, empty if not known."""
+        unit, _, rest = root.partition("/")
+        card = self.card(unit)
+        return card.kinds.get(rest.partition("/")[0], "") if card else ""
+
     def apply(self, wire: UnitWire) -> Applied:
         """Take a new or changed unit in; jobs that are equal to the old ones are left as they were."""
         old = self.known.get(wire.card.id)

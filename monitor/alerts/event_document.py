@@ -79,8 +79,7 @@ class EventDocument(Part):
 def describe(event: Event, card: Card | None) -> str:
     """Return what of an event goes into `Message.data`: JSON of `event`, `unit` and `incident`."""
     incident = event.incident
-    named = card and UnitPart(id=card.id, name=card.name, name_zh=card.name_zh, timezone=card.timezone)
-    unit = named or (UnitPart(id=incident.unit) if incident.unit else None)
+    unit = _unit(incident.unit, card) if incident.unit else None
     removed = event.transition.kind == REMOVED
     return json.dumps(
         {
@@ -90,6 +89,12 @@ def describe(event: Event, card: Card | None) -> str:
         },
         ensure_ascii=False,
     )
+
+
+def _unit(unit: str, card: Card | None) -> UnitPart:
+    if card is None:
+        return UnitPart(id=unit)
+    return UnitPart(id=unit, name=card.name, name_zh=card.name_zh, timezone=card.timezone)
 
 
 def _incident(incident: Incident, members: tuple[Member, ...], total: int) -> IncidentPart:

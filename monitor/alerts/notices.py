@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from monitor.alerts.account import Known, account, moment, moment_of, plain
 from monitor.alerts.affected import Sketch
+from monitor.alerts.event_document import describe
 from monitor.alerts.mail_settings import Language, MailSettings
 from monitor.alerts.message import Message, content_id, message_id
 from monitor.alerts.page import page
@@ -100,6 +101,7 @@ class _Writer:
             html=page(told, content_id(own), alt) if mail else "",
             picture=sketch.text() if sketch else "",
             notice=self.event.notice.value,
+            data="" if mail else describe(self.event, self.card),
         )
 
     def _id(self, name: str, language: Language) -> str:

@@ -25,7 +25,7 @@ from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Card, Recipient
 from monitor.alerts.routing import Above, Kinds, Routing, itself, local, no_kind
 from monitor.discipline.windows import DAY_MIN, Window
-from monitor.incidents import Event, Incident, Notice
+from monitor.incidents import Event, Incident, Notice, worth
 
 LOOK_AGAIN_S = 60.0
 """How soon a mute is asked about again, or a telling that came to nothing tried again."""
@@ -79,7 +79,7 @@ class Policy:
             return ()
         if event.notice is Notice.WORSE and self.muted(incident.root, now):
             return ()
-        if event.notice is Notice.CLOSED and not told and not (incident.notified or incident.damped):
+        if event.notice is Notice.CLOSED and not told and not incident.notified:
             return ()
         found = {each.address: each for each in self._first(event, now, card)} if self._widens(event) else {}
         everybody = tuple((found | told if event.notice is Notice.CLOSED else told | found).values())
@@ -141,7 +141,7 @@ class Policy:
         )
 
     def _worth_telling(self, incident: Incident) -> bool:
-        return incident.state in self.mail.notify and not incident.damped and incident.absorbed_by is None
+        return worth(incident, self.mail.notify) and incident.absorbed_by is None
 
     def next_at(self, incident: Incident, now: float, card: Card | None) -> float | None:
         """Return when to look again, always after `now`; None: never, unless something happens to it."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitor.alerts.message import Message
+from monitor.alerts.storm import Limits
 from monitor.incidents import (
     MOST_MEMBERS,
     NOTIFY,
@@ -64,6 +65,8 @@ class IncidentStore:
     due: Due = nothing_due
     next_at: NextAt = nothing_due
     outbox_limit: int = outbox.LIMIT
+    limits: Limits | None = None
+    """When messages give way to a summary; never where None."""
 
     async def load(self) -> list[CheckState]:
         """Return the states as last saved."""
@@ -280,7 +283,9 @@ class _Step:
         moved = _moved(incident, kind, self.now, evidence)
         event = Event(notice, incident, moved, told, members, total, self.now, left)
         messages = [each for each in self._compose(event) if each.recipient not in handed]
-        queued = outbox.enqueue(self.connection, messages, self.now, self.store.outbox_limit)
+        queued = outbox.enqueue(
+            self.connection, messages, self.now, self.store.outbox_limit, self.store.limits
+        )
         self.done.queued += queued.queued
         self.done.dropped += queued.dropped
         detail = f"{queued.queued} queued" + (f", {queued.dropped} dropped" if queued.dropped else "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def live(store: IncidentStore, roots: list[str], told: Callable[[int, int]
 
 async def told_of(store: IncidentStore, decision: Decision, told: Callable[[int, int], None]) -> None:
     """Apply a decision, and tell the outbox what it queued."""
-    done = await store.apply([decision], 1000.0)
+    done = await store.apply([decision], time.time())
     told(done.queued, done.dropped)
 
 

@@ -141,13 +141,6 @@ def test_what_ended_before_anybody_was_told_ends_in_silence() -> None:
     assert policy.recipients(event(Notice.CLOSED, life.incident), CARD) == ()
 
 
-def test_a_damped_incident_is_told_of_when_it_is_over() -> None:
-    damped = replace(incident(), damped=True, closed_at=BEGIN + 60)
-    assert Policy(MAIL).due(replace(damped, closed_at=None), BEGIN, CARD) is None
-    [recipient] = Policy(MAIL).recipients(event(Notice.CLOSED, damped), CARD)
-    assert recipient.address == IT
-
-
 def test_minor_things_wait_for_the_digest_until_they_get_worse() -> None:
     life = Life.of(notify(digest={"severities": ["warning"]}), State.DEGRADED)
     assert (life.log, life.incident.next_at) == ([], None)
