@@ -7,7 +7,7 @@ import contextlib
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from monitor import garbage
 from monitor.alerts.mail import Mailer
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
+from monitor.alerts.picture import Painter, available
 from monitor.alerts.policy import Policy
+from monitor.alerts.surroundings import Surroundings
 from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
 from monitor.correlator import Correlator
@@ -103,7 +105,8 @@ class App:
         self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
         self.policy = Policy(settings.mail)
-        notices = Notices(settings.mail, self.units.card, self._address)
+        around = Surroundings(self.units, self._judged_items, settings.web.public_url)
+        notices = Notices(settings.mail, self.units.card, self._address, self.policy, around)
         self.outbox = Outbox(OutboxTable(self.store.state))
         incidents = IncidentStore(self.store.state, notices, settings.mail.notify, self._due, self._next_at)
         self.noticing = Noticing(DetectorStore(self.store.state))
@@ -182,7 +185,8 @@ class App:
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         self.heartbeat.begin(self.schedule)
-        mailer = Mailer(self.place.settings.mail, self.shared.secret)
+        painter = Painter(self.store.window, self.place.state_dir / "cache" / "matplotlib")
+        mailer = Mailer(self.place.settings.mail, self.shared.secret, painter.paint if available() else None)
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
         works += [self._judging(), self._follow_files(), self._beat()]
         return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
@@ -303,6 +307,11 @@ class App:
         states = {state.value: count for state, count in self.watch.counts.items()}
         isolated = self.gate.gate.isolated_at is not None
         return {"checks": len(self.schedule.timetable), "states": states, "isolated": isolated}
+
+    def _judged_items(self, unit: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a unit's last judgement."""
+        judged = self.verdicts.detail_now(unit, "go-live")
+        return judged["items"] if judged else ()
 
     def _address(self, check: str) -> str:
         job = self.units.job(check)

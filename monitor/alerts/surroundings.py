@@ -12,6 +12,7 @@ from monitor.alerts.account import Known
 from monitor.alerts.notices import Context
 from monitor.incidents import ISOLATED, Event
 from monitor.job import Job
+from monitor.units import Units
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +22,10 @@ Items = Callable[[str], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Gives the context of an event. `job` finds a check, `of` the checks of a unit or asset.
+    """Gives the context of an event. Runs in the store's writer thread: milliseconds at most."""
 
-    Runs in the store's writer thread: milliseconds at most.
-    """
-
-    job: Callable[[str], Job | None]
-    of: Callable[[str], Sequence[Job]]
+    units: Units
     items: Items
-    zone: Callable[[str], str]
-    """The time zone of a unit."""
     url: str = ""
 
     def __call__(self, event: Event) -> Context:
@@ -44,13 +39,13 @@ class Surroundings:
     def _context(self, event: Event) -> Context:
         if event.incident.root == ISOLATED:
             return Context(Known(url=self.url))
-        jobs = affected.relevant(event, self.job, self.of)
+        jobs = affected.relevant(event, self.units.job, self._of)
         if not jobs:
             return Context(Known(url=self.url))
         first = jobs[0]
         items = self.items(first.unit)
         bounds = affected.bounds_of(first, items)
-        drawn = affected.sketch(event, jobs, self.zone(first.unit), bounds)
+        drawn = affected.sketch(event, jobs, self._zone(first.unit), bounds)
         metric = drawn.metric if drawn else ""
         known = Known(
             target=_address(event, jobs),
@@ -59,6 +54,17 @@ class Surroundings:
             url=self.url,
         )
         return Context(known, drawn)
+
+    def _of(self, node: str) -> Sequence[Job]:
+        """Return the checks of a unit or an asset."""
+        known = self.units.known.get(node.partition("/")[0])
+        if known is None:
+            return ()
+        return known.by_asset.get(node, ()) if "/" in node else tuple(known.jobs.values())
+
+    def _zone(self, unit: str) -> str:
+        card = self.units.card(unit)
+        return card.timezone if card else "UTC"
 
 
 def _address(event: Event, jobs: Sequence[Job]) -> str:
