@@ -15,6 +15,7 @@ WINDOWS = 5
 AGREE = 0.04
 """Largest minus smallest of the windows' rates, as a share of their mean."""
 LEAST_S, LEAST_RTTS, LEAST_SEGMENTS = 0.060, 2, 30
+LONGEST_HELD = 1.5
 MSS = 1400
 """Bytes of a segment, as the capacity model has it."""
 
@@ -33,9 +34,9 @@ class EarlyStop:
     """Watches one transfer. Feed it what arrived, in order, until `done`."""
 
     def __init__(self, rtt_s: float, held_s: float = 0.0, segments: int = LEAST_SEGMENTS) -> None:
-        """`rtt_s` is the connection's round trip time; `held_s`: it is not done before it took so long.
+        """`rtt_s` is the connection's round trip time; a window holds `segments` at least.
 
-        A window holds `segments` at least.
+        With `held_s` it is not done before it took so long, and is done when it took half as long again.
         """
         self._least_bytes = segments * MSS
         self._least_s = max(LEAST_S, LEAST_RTTS * rtt_s)
@@ -62,7 +63,9 @@ class EarlyStop:
             self._windows.append((self._in_window, lasted))
             self._window_at, self._in_window = self._at, 0
             self._look()
-        self.done = bool(self._agreed) and self._at - self._begin >= self._held_s
+        lasted = self._at - self._begin
+        over = bool(self._held_s) and lasted >= LONGEST_HELD * self._held_s
+        self.done = over or (bool(self._agreed) and lasted >= self._held_s)
         return self.done
 
     def _look(self) -> None:

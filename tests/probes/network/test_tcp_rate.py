@@ -85,3 +85,19 @@ def test_mathis_falls_with_delay_and_with_the_root_of_loss(rtt: float, loss: flo
 def test_the_figure_of_the_capacity_model() -> None:
     assert mathis(0.025, 0.0023) == pytest.approx(8.09e6, rel=0.001)
     assert mathis(0.025, 0) == mathis(0, 0.1) == math.inf
+
+
+def test_a_transfer_that_is_held_goes_on_though_it_has_settled() -> None:
+    stop = EarlyStop(0.01, held_s=2.0)
+    times = [step / 100 for step in range(400)]
+    ended = next(at for at in times if stop.feed(at, 12_500))
+    assert ended == pytest.approx(2.0, abs=0.02)
+    assert stop.result().settled
+    assert stop.result().bps == pytest.approx(10e6, rel=0.01)
+
+
+def test_a_held_one_that_does_not_settle_ends_all_the_same() -> None:
+    stop = EarlyStop(0.01, held_s=2.0)
+    ended = next(step / 100 for step in range(900) if stop.feed(step / 100, 12_500 * (1 + step // 8 % 2)))
+    assert ended == pytest.approx(3.0, abs=0.02)
+    assert not stop.result().settled
