@@ -85,6 +85,10 @@ class Policy:
         everybody = tuple((found | told if event.notice is Notice.CLOSED else told | found).values())
         return self._later(event, now, card, everybody)
 
+    def first(self, incident: Incident, now: float, card: Card | None) -> tuple[Recipient, ...]:
+        """Return whom the routes name first."""
+        return self._people(incident, (1,), now, card)
+
     def _widens(self, event: Event) -> bool:
         """Tell whether an event goes to more people than those who were told before."""
         return not event.told or event.notice in (Notice.OPENED, Notice.WORSE, Notice.ESCALATED)

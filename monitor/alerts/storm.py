@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 HOUR_S = 3600.0
 PROBLEMS = ("opened", "worse", "escalated", "reminder", "residual")
 """Notices that a storm consists of; the end of an incident is none of them."""
+_EVENTS = frozenset({*PROBLEMS, "closed"})
 SUMMARY = "summary"
 """The notice of a summary itself."""
 
@@ -50,7 +51,7 @@ class Traffic:
 
 def folds(limits: Limits, notice: str, channel: str, traffic: Traffic) -> bool:
     """Tell whether a message goes into a summary. Messages that no incident causes never do."""
-    if not notice or notice == SUMMARY:
+    if notice not in _EVENTS:
         return False
     if traffic.gathering or traffic.to_recipient >= limits.hourly(channel):
         return True

@@ -19,8 +19,6 @@ _PROBLEMS = ", ".join(f"'{notice}'" for notice in storm.PROBLEMS)
 
 def fold(connection: sqlite3.Connection, message: Message, now: float, limits: storm.Limits) -> bool:
     """Put a message into its recipient's summary where it is to give way; tell whether it did."""
-    if not message.notice:
-        return False
     traffic = _traffic(connection, message, now, limits)
     if not storm.folds(limits, message.notice, message.channel, traffic):
         return False

@@ -156,6 +156,12 @@ class OutboxTable:
         """Return which recipients wait after a failed attempt and why, the longest first."""
         return await self._database.read(lambda c: troubles(c, limit))
 
+    async def last_key(self, thread: str) -> str | None:
+        """Return the key of the message of a thread that was queued last."""
+        statement = "SELECT key FROM outbox WHERE thread = ? ORDER BY id DESC LIMIT 1"
+        found = await self._database.read(lambda c: c.execute(statement, (thread,)).fetchone())
+        return found[0] if found else None
+
     async def dead_letters(self, limit: int = 100) -> list[Letter]:
         """Return what was given up, newest first."""
         return await self._database.read(lambda c: letters(c, limit))

@@ -1,0 +1,63 @@
+"""Sends the daily digest once its hour has come; asked every minute, so a late start only makes it late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from monitor.alerts.digest import THREAD, Digest, begin, hour_of
+from monitor.alerts.message import Message
+from monitor.incidents import Incident
+
+MOST_INCIDENTS = 10_000
+
+
+class Book(Protocol):
+    """Where incidents are kept; `monitor.store.incidents.IncidentStore`."""
+
+    async def recent(self, since: float, limit: int) -> list[Incident]:
+        """Return incidents that are open or were closed after `since`, newest first."""
+
+
+class Keys(Protocol):
+    """What was queued; `monitor.store.outbox.OutboxTable`."""
+
+    async def last_key(self, thread: str) -> str | None:
+        """Return the key of the message of a thread that was queued last."""
+
+
+class Post(Protocol):
+    """Takes messages; `monitor.alerts.outbox.Outbox`."""
+
+    async def enqueue(self, messages: Sequence[Message]) -> None:
+        """Queue messages; durable on return."""
+
+
+@dataclass(slots=True)
+class Digester:
+    """Writes and queues digests."""
+
+    digest: Digest
+    book: Book
+    keys: Keys
+    post: Post
+    clock: Callable[[], float] = time.time
+    _done: float = 0.0
+    """The hour of the digest that was dealt with last, sent or found empty."""
+
+    async def tick(self) -> None:
+        """Send the digest that is due, if it was not sent."""
+        now = self.clock()
+        due = self.digest.due(now)
+        if not self.digest.wanted or due <= self._done:
+            return
+        key = await self.keys.last_key(THREAD)
+        last = hour_of(key) if key else None
+        if last is None or last < due:
+            span = begin(last, due)
+            incidents = await self.book.recent(span.since, MOST_INCIDENTS)
+            await self.post.enqueue(await asyncio.to_thread(self.digest.messages, incidents, span, now))
+        self._done = due
