@@ -79,7 +79,7 @@ async def _prober(place: Place, workspace: Workspace) -> AsyncIterator[tuple[fre
     tests = Discipline(Ledger(store.state), place.settings.test_rules(), store)
     try:
         await tests.adopt(workspace.plan.jobs.values())
-        async with fresh.own(shared, store, tests) as prober:
+        async with fresh.own(shared, store, tests, place.settings.witnesses) as prober:
             yield prober, store
     finally:
         await shared.aclose()

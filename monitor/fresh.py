@@ -15,12 +15,14 @@ from typing import Protocol
 
 from monitor.control import ask
 from monitor.discipline.discipline import Discipline
+from monitor.gatekeeper import Gatekeeper
 from monitor.job import Job
 from monitor.readiness.dependencies import Dependencies, probe_order, with_dependencies
 from monitor.readiness.layered import Layered
 from monitor.requests import VANTAGE, from_wire
 from monitor.runner import Limits, Runner, run_now
 from monitor.store.api import Evidence, Sink
+from monitor.witness_settings import WitnessSettings
 from monitor.workspace import Workspace
 from probes.api import Reading, Shared
 
@@ -68,8 +70,16 @@ class Own:
 
 
 @asynccontextmanager
-async def own(shared: Shared, sink: Sink | None, tests: Discipline | None = None) -> AsyncIterator[Own]:
-    """Give a prober in this process; its readings go to `sink` too. `tests` gives leave to load links."""
+async def own(
+    shared: Shared,
+    sink: Sink | None,
+    tests: Discipline | None = None,
+    witnesses: WitnessSettings | None = None,
+) -> AsyncIterator[Own]:
+    """Give a prober in this process; its readings go to `sink` too. `tests` gives leave to load links.
+
+    Where there are `witnesses` of our own connection, a failure counts only once one of them has answered.
+    """
     readings: asyncio.Queue[Reading] = asyncio.Queue()
 
     def emit(job: Job, reading: Reading) -> None:
@@ -80,12 +90,17 @@ async def own(shared: Shared, sink: Sink | None, tests: Discipline | None = None
             tests.on_reading(job, reading)
 
     limits = Limits(shed_after_s=float("inf"))
-    runner = Runner(shared, emit, limits, VANTAGE, tests)
+    gate = Gatekeeper(witnesses or WitnessSettings(), shared, emit)
+    runner = Runner(shared, gate, limits, VANTAGE, tests)
     runner.wheel.start()
+    asking = asyncio.ensure_future(gate.run())
     try:
         yield Own(runner, readings)
     finally:
         await runner.drain(0)
+        gate.close()
+        asking.cancel()
+        await asyncio.wait([asking])
         if tests is not None:
             await tests.aclose()
         runner.wheel.stop()

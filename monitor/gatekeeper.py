@@ -80,9 +80,9 @@ def witnesses(settings: WitnessSettings) -> list[Witness]:
 class Gatekeeper:
     """What the runner gives readings to; `forward` is the pipeline. Used from one loop.
 
-    `on_isolated` and `on_connected` are told of the beginning and the end of a span (seconds since the epoch,
-    UTC). `on_connected` is also told of the first answer after the start: a span that was open when an
-    earlier process ended is over then.
+    `on_isolated` and `on_connected` are told of the beginning and the end of a span that lasts for `hold`
+    (seconds since the epoch, UTC). `on_connected` is also told of the first answer after the start: a span
+    that was open when an earlier process ended is over then.
     """
 
     def __init__(self, settings: WitnessSettings, shared: Shared, forward: Emit) -> None:
@@ -91,8 +91,10 @@ class Gatekeeper:
         self.rounds = 0
         self.on_isolated: Told = _nobody
         self.on_connected: Told = _nobody
-        self._every, self._shared, self._forward = settings.every, shared, forward
+        self._every, self._hold = settings.every, settings.hold
+        self._shared, self._forward = shared, forward
         self._wake = asyncio.Event()
+        self._cut = False
         self._told: bool | None = None
 
     def __call__(self, job: Job, reading: Reading) -> None:
@@ -150,27 +152,38 @@ class Gatekeeper:
 
     async def _said(self, asked_at: float) -> None:
         """Tell what has changed, and let through what need not wait any more."""
-        self._tell(time.time() - (time.monotonic() - asked_at))
+        self._tell(asked_at)
         while out := self.gate.release(SLICE):
             for each in out:
                 self._forward(*each)
             await asyncio.sleep(0)
 
-    def _tell(self, at: float) -> None:
-        isolated = self.gate.isolated_at is not None
-        if isolated is self._told or not (isolated or self._heard()):
-            return
-        self._told = isolated
-        if isolated:
-            log.warning("isolated: no witness answers", witnesses={w.name: w.detail for w in self.witnesses})
+    def _tell(self, asked_at: float) -> None:
+        """Log at once what has changed; call back where it lasts."""
+        since = self.gate.isolated_at
+        if (since is not None) is not self._cut:
+            self._cut = since is not None
             self._wake.set()
-            self.on_isolated(at)
-        else:
-            log.info("connected: a witness answers")
-            self.on_connected(at)
+            if self._cut:
+                silent = {each.name: each.detail for each in self.witnesses}
+                log.warning("isolated: no witness answers", witnesses=silent)
+            else:
+                log.info("connected again")
+        if since is None:
+            if self._told is not False and self._heard():
+                self._told = False
+                self.on_connected(_wall(asked_at))
+        elif self._told is not True and time.monotonic() - since >= self._hold:
+            self._told = True
+            self.on_isolated(_wall(since))
 
     def _heard(self) -> bool:
         return any(each.answered_at is not None for each in self.witnesses)
+
+
+def _wall(at: float) -> float:
+    """Return a monotonic time as seconds since the epoch."""
+    return time.time() - (time.monotonic() - at)
 
 
 def _nobody(_: float) -> None:

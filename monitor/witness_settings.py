@@ -82,6 +82,8 @@ class WitnessSettings(BaseModel):
     """`host` (asked by ICMP) or `host:port` (by TCP), at least two, outside of what is watched."""
     every: Seconds = Field(10.0, ge=1, le=300)
     """How often they are asked while nothing fails."""
+    hold: Seconds = Field(30.0, ge=0, le=300)
+    """How long an isolation lasts before people are told of it; what is counted depends on it in no way."""
 
     @field_validator("addresses")
     @classmethod

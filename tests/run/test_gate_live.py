@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from monitor import fresh
 from monitor.gate import Answer
 from monitor.gatekeeper import Gatekeeper, Witness
 from monitor.job import Job
@@ -51,7 +52,7 @@ class Monitor:
         self.clients = SharedClients(ProbeSettings(), no_secrets)
         addresses = (ECHO, f"{SERVICE}:{PORT}")
         pipeline = Pipeline(self.store, Nobody())
-        self.keeper = Gatekeeper(WitnessSettings(addresses=addresses), self.clients, pipeline)
+        self.keeper = Gatekeeper(WitnessSettings(addresses=addresses, hold=0), self.clients, pipeline)
         self.runner = Runner(self.clients, self.keeper)
         self.isolated: list[float] = []
         self.connected: list[float] = []
@@ -171,6 +172,51 @@ async def forbidden() -> None:
     assert [(each.outcome, each.kind) for each in passed] == [(Outcome.FAILED, "timeout")]
     assert [(each.answer, each.unasked > 0) for each in keeper.witnesses] == [(Answer.UNASKED, True)] * 2
     assert keeper.gate.isolated_at is None
+
+
+@needs_link
+async def test_a_short_isolation_is_counted_and_told_to_nobody(tmp_path: Path) -> None:
+    async with link(relay=True) as line:
+        with await asyncio.to_thread(prepare, line):
+            await line.near.loop(lambda: blink(line))
+
+
+async def blink(line: Link) -> None:
+    clients, told = shared(), list[str]()
+    settings = WitnessSettings(addresses=(ECHO, f"{SERVICE}:{PORT}"), every=1, hold=30)
+    keeper = Gatekeeper(settings, clients, lambda _, each: None)
+    keeper.on_isolated = lambda _: told.append("isolated")
+    keeper.on_connected = lambda _: told.append("connected")
+    line.cut()
+    asking = asyncio.ensure_future(keeper.run())
+    try:
+        await until(lambda: keeper.gate.isolated_at is not None)
+        line.heal()
+        await until(lambda: keeper.gate.isolated_at is None)
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+        await clients.aclose()
+    assert told == ["connected"]
+    assert keeper.gate.isolated_s > 1
+
+
+@needs_link
+async def test_a_run_by_hand_without_a_daemon_blames_nobody_either(tmp_path: Path) -> None:
+    async with link(relay=True) as line:
+        with await asyncio.to_thread(prepare, line):
+            line.cut()
+            readings = await line.near.loop(by_hand)
+    assert [(each.outcome, each.kind) for each in readings] == [(Outcome.NOT_RUN, "isolated")] * 2
+
+
+async def by_hand() -> list[Reading]:
+    clients, settings = shared(), WitnessSettings(addresses=(ECHO, f"{SERVICE}:{PORT}"))
+    try:
+        async with fresh.own(clients, None, witnesses=settings) as prober:
+            return [each async for each in prober.run(jobs())]
+    finally:
+        await clients.aclose()
 
 
 async def test_a_witness_whose_name_is_lost_is_asked_at_the_address_it_had() -> None:

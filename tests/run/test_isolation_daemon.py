@@ -28,7 +28,7 @@ ASSET = """      - id: {id}
         checks:
           - {{id: icmp, probe: icmp, count: 2, interval: 20 ms, wait: 300 ms, every: 1 s, timeout: 500 ms}}
 """
-SETTINGS = f"[witnesses]\naddresses = {list(ADDRESSES)}\n"
+SETTINGS = f"[witnesses]\naddresses = {list(ADDRESSES)}\nhold = 0\n"
 
 
 def prepare(line: Link) -> None:
@@ -80,7 +80,6 @@ async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path
             await until(line, daemon, lambda seen: seen.get('muster_checks_in_state{state="OK"}') == 3)
             await asyncio.to_thread(line.cut)
             await until(line, daemon, lambda seen: seen["muster_isolated"] == 1)
-            await until(line, daemon, lambda seen: seen['muster_checks_in_state{state="UNKNOWN"}'] == 3)
             seen = await until(line, daemon, lambda seen: seen["muster_incidents_opened_total"] >= 1)
             assert seen['muster_witness_up{witness="10.88.0.3"}'] == 0
             await asyncio.to_thread(line.heal)
@@ -94,6 +93,5 @@ async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path
     assert 'muster_readings_total{outcome="failed"}' not in seen
     assert seen["muster_isolated_seconds_total"] > 2
     events = [json.loads(each)["event"] for each in daemon.log().splitlines() if each.startswith("{")]
-    assert [each for each in events if each.startswith(("isolated", "connected"))] == [
-        "connected: a witness answers", "isolated: no witness answers", "connected: a witness answers",
-    ]  # fmt: skip
+    told = [each for each in events if each.startswith(("isolated", "connected"))]
+    assert told == ["isolated: no witness answers", "connected again"]
