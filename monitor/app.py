@@ -36,9 +36,13 @@ from monitor.heartbeat import Heartbeat
 from monitor.incidents import Incident, Notice
 from monitor.job import Job
 from monitor.lock import StateLock
+from monitor.maintenance import Maintenances
 from monitor.noticing import Noticing
+from monitor.people_requests import People
 from monitor.pipeline import Pipeline
 from monitor.place import Place
+from monitor.readiness.calendars import Calendar
+from monitor.readiness.checklists import load_calendars
 from monitor.reload import Reloader
 from monitor.requests import Requests
 from monitor.runner import Runner
@@ -104,7 +108,8 @@ class App:
         self.shared = SharedClients(settings.probe_settings(), self.secrets.get)
         self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
-        self.policy = Policy(settings.mail)
+        self.maintenances = Maintenances()
+        self.policy = Policy(settings.mail, self.maintenances.muted)
         around = Surroundings(self.units, self._judged_items, settings.web.public_url)
         notices = Notices(settings.mail, self.units.card, self._address, self.policy, around)
         self.outbox = Outbox(OutboxTable(self.store.state))
@@ -118,8 +123,10 @@ class App:
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
         self.runner = Runner(
-            self.shared, self.gate, settings.run_limits(), settings.daemon.vantage, self.tests
-        )
+            self.shared, self.gate, settings.run_limits(), settings.daemon.vantage, self.tests,
+            self.maintenances.excuse,
+        )  # fmt: skip
+        self.people = People(self.store.state, self.units, self.maintenances, self.duty.correlator.lost)
         self.gate.on_isolated, self.gate.on_connected = self.duty.isolated, self._connected
         self.schedule = Schedule(self.runner.start_batch)
         self.loop_watch = LoopWatch()
@@ -151,7 +158,7 @@ class App:
             self.runner, self.schedule, self.pipeline, self.watch, self.duty, self.outbox, self.reloader,
             self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.started,
         )  # fmt: skip
-        return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry)
+        return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry, self.people)
 
     async def _run(self) -> int:
         stop = Stop(asyncio.Event())
@@ -159,6 +166,7 @@ class App:
         try:
             await self.watch.load()
             await self.noticing.load()
+            await self.people.load()
             await self.reloader.reload()
             await self.duty.load(ROUND_S, self.units.knows)
             async with asyncio.TaskGroup() as group:
@@ -197,7 +205,7 @@ class App:
             self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state,
             self.tests, self.shared,
         )  # fmt: skip
-        control = ControlServer(self.place.socket, requests.handlers())
+        control = ControlServer(self.place.socket, {**requests.handlers(), **self.people.handlers()})
         await control.start()
         try:
             async with serving(self._window(), self.place.settings.web) as self.listening:
@@ -319,10 +327,19 @@ class App:
 
     async def _adopt(self, jobs: Iterable[Job]) -> None:
         """Tell states and tests which checks there are."""
+        self.people.adopt(await asyncio.to_thread(self._calendars))
         await self.watch.adopt(jobs)
         await self.situation.refresh()
         await self.noticing.adopt(self.units.jobs())
         await self.tests.adopt(self.units.jobs())
+
+    def _calendars(self) -> Mapping[str, Calendar] | None:
+        """Read the calendars by which work recurs; where they can't be read the known ones stay."""
+        try:
+            return load_calendars(self.place.calendar_dirs)
+        except ConfigError as error:
+            log.error("calendars can't be read", reason=str(error).splitlines()[0])
+            return None
 
     def _due(self, incident: Incident, now: float) -> tuple[Notice, int] | None:
         step = self.policy.due(incident, now, self.units.card(incident.unit))

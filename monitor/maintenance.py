@@ -57,7 +57,7 @@ class Maintenance:
     """When it recurs, as `monitor.discipline.windows` writes it; none: it is one-off."""
     calendar: str = ""
     zone: str = ""
-    """Of the windows; empty: that of the unit."""
+    """Time zone of the windows."""
     ended_at: float | None = None
     """When a person ended it."""
     ended_by: str = ""
@@ -76,10 +76,9 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The units: the parent of each (None for the top) and its time zone."""
+    """The units: the parent of each, None for the top."""
 
     parents: Mapping[str, str | None] = field(default_factory=dict)
-    zones: Mapping[str, str] = field(default_factory=dict)
 
     def within(self, tops: Iterable[str]) -> frozenset[str]:
         """Return the units that are, or are below, some units."""
@@ -94,20 +93,20 @@ class Tree:
         return frozenset(unit for unit, inside in known.items() if inside)
 
 
-def spans(work: Maintenance, start: float, end: float, zone: str, calendar: Calendar | None) -> list[Span]:
+def spans(work: Maintenance, start: float, end: float, calendar: Calendar | None = None) -> list[Span]:
     """Return when a maintenance is between two instants, in order and apart.
 
-    `zone` is that of its windows. A calendar that is named but not known (None) lets it recur never.
+    A calendar that is named but not known (None) lets it recur never.
     """
     low, high = work.bounds
     if not work.windows:
         return [(low, high)] if low < high and low < end and high > start else []
     if work.calendar and calendar is None:
         return []
-    where = ZoneInfo(work.zone or zone)
+    where = ZoneInfo(work.zone or "UTC")
     found = _united(_window_spans([Window.parse(text) for text in work.windows], start, end, where))
     if calendar is not None and found:
-        open_ = calendar.spans(found[0][0], found[-1][1], work.zone or zone)
+        open_ = calendar.spans(found[0][0], found[-1][1], work.zone or "UTC")
         found = _without(found, open_)
     cut = [(max(a, low), min(b, high)) for a, b in found]
     return [(a, b) for a, b in cut if a < b and a < end and b > start]
@@ -266,8 +265,7 @@ class Maintenances:
         return _covered(node, inside)
 
     def _spans(self, work: Maintenance, start: float, end: float) -> list[Span]:
-        zone = self._tree.zones.get(work.scope.partition("/")[0], "UTC")
-        return spans(work, start, end, zone, self._calendars.get(work.calendar) if work.calendar else None)
+        return spans(work, start, end, self._calendars.get(work.calendar) if work.calendar else None)
 
     def _held(self, now: float) -> _Now:
         held = self._now

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from monitor.health import Health
 from monitor.job import Job
+from monitor.people_requests import People
 from monitor.store.api import Evidence
 from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
@@ -23,7 +24,7 @@ FRESH_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A view of the daemon's parts; changes nothing."""
+    """A view of the daemon's parts; changes nothing but through `people`."""
 
     known: Units
     evidence: Evidence
@@ -31,6 +32,7 @@ class Window:
     watch: Watch
     health: Health
     telemetry: Telemetry
+    people: People
 
     def units(self) -> Sequence[UnitCard]:
         """Return all units."""

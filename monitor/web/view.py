@@ -1,4 +1,4 @@
-"""What the pages, the API and /metrics know of the daemon. Nothing here changes anything."""
+"""What the pages, the API and /metrics know of the daemon. Nothing here changes anything but `people`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from monitor.job import Job
+from monitor.people_requests import People
 from monitor.store.api import Evidence
 from monitor.store.verdicts import Verdicts
 from monitor.wire import UnitCard
@@ -45,6 +46,10 @@ class View(Protocol):
     @property
     def evidence(self) -> Evidence:
         """The store's reading side; called in threads, since it blocks."""
+
+    @property
+    def people(self) -> People:
+        """What people do: incidents, announced work."""
 
     def units(self) -> Sequence[UnitCard]:
         """Return all units."""

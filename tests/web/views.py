@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from monitor.job import Job
+from monitor.maintenance import Maintenances
+from monitor.people_requests import People
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts, pack
+from monitor.units import Known, Units
 from monitor.web.view import OwnMetric, Series
 from monitor.wire import UnitCard
 from probes import registry
@@ -41,6 +44,10 @@ class Sample:
     well: tuple[bool, str] = (True, "")
     own: list[OwnMetric] = field(default_factory=list)
     believed: dict[str, str] = field(default_factory=dict)
+    people: People = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = People(self.evidence.state, Units(), Maintenances())
 
     def units(self) -> Sequence[UnitCard]:
         return self.cards
@@ -114,6 +121,8 @@ async def sample(directory: Path) -> AsyncIterator[Sample]:
         card("gz-tianhe", "Tianhe service hall", "天河营业厅", "gz", gates={GATE: "2031-02-01"}),
         card("gz-yuexiu", "Yuexiu service hall", "越秀营业厅", "gz", gates={}),
     ]
+    view.people.units = Units({each.id: Known(each, "", {}, {}) for each in view.cards})
+    view.people.adopt()
     try:
         _readings(view)
         await store.flush()
