@@ -51,10 +51,12 @@ def main() -> int:
 
 def draw(asked: dict[str, Any], out: BinaryIO) -> None:
     """Write the picture."""
+    from matplotlib import rcParams  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     chinese = asked["language"] == "zh" and _chinese()
     words = WORDS["zh" if chinese else "en"]
+    rcParams["text.parse_math"] = False
     figure = Figure(figsize=SIZE_IN, dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     _series(axes, asked, words)

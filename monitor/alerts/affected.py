@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from inventory import units
-from monitor.alerts.account import ended, moment_of
+from monitor.alerts.account import ended, moment_of, zone_of
 from monitor.incidents import ISOLATED, Event
 from monitor.job import Job
 from monitor.readiness.conditions import Compare, Condition, Statistic
@@ -64,7 +64,7 @@ def sketch(event: Event, jobs: Sequence[Job], zone: str, bounds: Mapping[str, Bo
     at, bound = moment_of(event), bounds.get(metric.name)
     return Sketch(
         job.id, metric.name, metric.unit, at - HOURS * 3600.0, at, event.incident.began_at, ended(event),
-        zone, bound.op if bound else "", bound.value if bound else 0.0,
+        zone_of(zone).key, bound.op if bound else "", bound.value if bound else 0.0,
     )  # fmt: skip
 
 
