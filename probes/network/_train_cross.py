@@ -47,11 +47,17 @@ def without_cross(over: Answer, bursts: Sequence[Answer]) -> tuple[float, float]
     cross = 0.0
     if not fast:
         return plain, cross
+    busy = _beside(over, max(burst.rate_bps for burst in fast)) > BUSY * plain
     rate = _mean([_own(burst) for burst in fast])
     for _ in range(ROUNDS):
-        cross = max(0.0, over.sent_bps * (rate / over.rate_bps - 1))
-        rate = min(MOST_MORE * plain, _freed(fast, cross if cross > BUSY * rate else 0.0))
+        cross = _beside(over, rate)
+        rate = min(MOST_MORE * plain, _freed(fast, cross if busy else 0.0))
     return rate, cross
+
+
+def _beside(over: Answer, capacity: float) -> float:
+    """Return the rate of the traffic that left a train its share of the capacity."""
+    return max(0.0, over.sent_bps * (capacity / over.rate_bps - 1))
 
 
 def _mean(rates: Sequence[float]) -> float:

@@ -20,8 +20,10 @@ from typing import Literal
 from probes.network._train import HEAVY, Answer
 from probes.network._train_cross import AGREE, BUSY, most_alike, near, without_cross
 
-OVER, OVER_S = 2.5, 0.032
-"""Overdriving: this multiple of the nominal rate, for so long, queues 48 ms."""
+OVER, OVER_S, QUEUE_S = 2.5, 0.032, 0.048
+"""Overdriving: this multiple of the nominal rate, for so long, queues `QUEUE_S`."""
+RISE, RISE_BPS = 1.6, 10e6
+"""Where nothing is known of the rate the pace rises by this, from `RISE_BPS` on faster."""
 LEVEL_S = 0.060
 BURST_S, BURST_SLOW_S = 0.048, 0.080
 """A burst's length in seconds of the nominal rate, above and up to `SLOW_BPS`."""
@@ -152,12 +154,19 @@ class _Decision:
         return answer.rate_bps if low else self._nominal
 
     def _overdrive(self, guess: float) -> Generator[Order, Answer, Answer]:
-        """Raise the pace until the link sets it, twice alike where that is above the nominal rate."""
+        """Raise the pace until the link sets it, twice alike where that is above the nominal rate.
+
+        A bucket may end in any train: none is larger than the first, so that it queues little at the nominal
+        rate. Where none is known the pace rises slowly.
+        """
         before = None
         held_up = 0
+        first = guess
         while True:
-            asked = OVER * guess
-            answer = yield from self._sent("over", OVER_S, asked)
+            slowly = self._nominal is None and before is None and guess < RISE_BPS
+            asked = (RISE if slowly else OVER) * guess
+            longest = OVER_S if self._nominal is None else OVER_S * min(1.0, OVER * first / asked)
+            answer = yield from self._sent("over", longest, asked)
             guess = max(answer.rate_bps, guess / 2)
             if answer.slowed or answer.policed:
                 high = self._nominal is None or answer.rate_bps > ABOVE * self._nominal
@@ -237,13 +246,14 @@ class _Decision:
         rate = over.rate_bps
         if self._nominal is not None and rate <= GENEROUS * self._nominal:
             return self._exact(rate, "the link set the pace of two trains alike, above its nominal rate")
-        reference = self._nominal or rate / 2
+        reference = max(self._nominal or 0.0, rate / 2)
         if _exceeds_credit(over, reference):
             return self._exact(rate, "the link set the pace for longer than burst credit lasts")
         seconds = 1.1 * CREDIT * 8 / (rate - reference)
-        if not self._affords(seconds, SUSTAIN * rate):
+        pace = rate * min(SUSTAIN, 1 + QUEUE_S / 2 / seconds)
+        if not self._affords(seconds, pace):
             raise _Undecided("the bytes allowed can't tell it from burst credit")
-        longer = yield from self._sent("sustain", seconds, SUSTAIN * rate)
+        longer = yield from self._sent("sustain", seconds, pace)
         kept = longer.rate_bps >= (1 - AGREE) * rate and longer.loss <= HEAVY
         if kept and _exceeds_credit(longer, reference):
             return self._exact(rate, "the link set the pace for longer than burst credit lasts")

@@ -93,6 +93,20 @@ def test_burst_credit_is_never_reported_as_sustained(
     _check_truth(run, 0.05)
 
 
+@given(st.sampled_from(RATES), SEEDS, st.floats(0.1, 1.0), st.integers(1, 10**6), st.floats(1.1, 10))
+def test_a_bucket_that_ends_in_a_train_queues_little(
+    rate: float, seed: int, times: float, bucket: int, peak: float
+) -> None:
+    run = _run(_link(rate, seed, bucket=max(3000, bucket), peak=peak * rate, jitter_ns=0), times * rate)
+    assert run.link.worst_queue_s <= 0.080
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_where_no_rate_is_known_the_queue_stays_short(rate: float) -> None:
+    runs = [_run(_link(rate, seed, bucket=b), None) for seed in range(5) for b in (3000, int(rate / 320))]
+    assert max(run.link.worst_queue_s for run in runs) <= (0.080 if rate == 2e6 else 0.050)
+
+
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("times", [1.0, 10.0, 0.1])
 def test_a_policer_with_a_large_bucket_is_not_flooded(rate: float, times: float) -> None:
