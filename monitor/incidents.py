@@ -29,6 +29,9 @@ from monitor.state import State, Transition
 REMOVED = "removed"
 """Kind of the transition that ends the incident of a check which is no longer in the inventory."""
 
+BY_HAND = "by_hand"
+"""Kind of the transition that ends an incident which a person closed; its state is what it was."""
+
 
 class Notice(StrEnum):
     """What is told about it."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from monitor.alerts.mail_settings import Language
 from monitor.alerts.people import Card
 from monitor.alerts.texts import SIGNS, TEXTS, cause, lasted, text
-from monitor.incidents import ISOLATED, REMOVED, UNDECIDED, Event, Incident, Member, Notice
+from monitor.incidents import BY_HAND, ISOLATED, REMOVED, UNDECIDED, Event, Incident, Member, Notice
 from monitor.state import State
 from probes.api import clip
 
@@ -84,8 +84,9 @@ def account(event: Event, card: Card, language: Language, known: Known) -> Accou
 
 
 def form(event: Event) -> str:
-    """Return which form of notice it is: the notice itself, or `REMOVED`."""
-    return REMOVED if event.transition.kind == REMOVED else event.notice.value
+    """Return which form of notice it is: the notice itself, `REMOVED`, or `BY_HAND`."""
+    kind = event.transition.kind
+    return kind if event.notice is Notice.CLOSED and kind in (REMOVED, BY_HAND) else event.notice.value
 
 
 def shape(incident: Incident, below: int) -> str:
@@ -309,7 +310,7 @@ def ended(event: Event) -> float | None:
     """Return when it was over: at the first good reading, not when it had been confirmed."""
     if event.incident.closed_at is None:
         return None
-    return event.incident.closed_at if event.transition.kind == REMOVED else event.transition.since
+    return event.incident.closed_at if event.transition.kind in (REMOVED, BY_HAND) else event.transition.since
 
 
 def name(card: Card, language: Language) -> str:

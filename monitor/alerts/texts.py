@@ -14,6 +14,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "subject.escalated": "{sign} unacknowledged for {waited}, {state}: {unit}, {what}, {cause}",
         "subject.reminder": "{sign} still {state} after {lasted}: {unit}, {what}, {cause}",
         "subject.closed": "{sign} OK again: {unit}, {what}, was {worst} ({cause}) for {lasted}",
+        "subject.by_hand": "{sign} closed by hand: {unit}, {what}, {state} ({cause}) for {lasted}",
         "subject.removed": "{sign} no longer watched: {unit}, {what}, was {worst} ({cause})",
         "lead.opened": "{unit}: {what} is {state}: {cause}.",
         "lead.worse": "{unit}: {what} got worse and is now {state}: {cause}.",
@@ -22,6 +23,8 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "it goes to tier {tier} now.",
         "lead.reminder": "{unit}: {what} is still {state} after {lasted}: {cause}.",
         "lead.closed": "{unit}: {what} is OK again. It was {worst} ({cause}) for {lasted}.",
+        "lead.by_hand": "{unit}: somebody closed this incident. As far as Muster knows, {what} is still "
+        "{state} ({cause}); where that goes on, a new incident opens.",
         "lead.removed": "{unit}: {what} was taken out of the inventory while it was {state}. This is the "
         "last mail about it; it does not say that the fault is gone.",
         "lead.below.opened": "The channels of {units} below {unit} fail together. The cause lies at {unit} "
@@ -118,6 +121,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "subject.escalated": "{sign} {waited}无人确认，{state}：{unit}，{what}，{cause}",
         "subject.reminder": "{sign} {lasted}后仍为{state}：{unit}，{what}，{cause}",
         "subject.closed": "{sign} 已恢复正常：{unit}，{what}，此前{worst}（{cause}），持续 {lasted}",
+        "subject.by_hand": "{sign} 已人工关闭：{unit}，{what}，{state}（{cause}），持续 {lasted}",
         "subject.removed": "{sign} 不再监测：{unit}，{what}，此前{worst}（{cause}）",
         "lead.opened": "{unit}：{what} 当前状态为{state}：{cause}。",
         "lead.worse": "{unit}：{what} 情况恶化，当前状态为{state}：{cause}。",
@@ -126,6 +130,8 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "已有 {waited}无人确认，现升级至第 {tier} 级。",
         "lead.reminder": "{unit}：{what} 在 {lasted}后仍为{state}：{cause}。",
         "lead.closed": "{unit}：{what} 已恢复正常。此前状态为{worst}（{cause}），持续 {lasted}。",
+        "lead.by_hand": "{unit}：此事件已被人工关闭。就 Muster 所知，{what} 仍为{state}（{cause}）；"
+        "若问题持续，将产生新的事件。",
         "lead.removed": "{unit}：{what} 已从清单中删除，删除时状态为{state}。"
         "这是关于它的最后一封邮件，并不表示故障已经消除。",
         "lead.below.opened": "{unit}下属{units}的通道同时故障，原因应在{unit}或通往{unit}的线路上。",

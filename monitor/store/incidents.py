@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from monitor.alerts.message import Message
 from monitor.alerts.storm import Limits
 from monitor.incidents import (
+    BY_HAND,
     MOST_MEMBERS,
     NOTIFY,
     REMOVED,
@@ -253,12 +254,20 @@ class _Step:
 
     def look(self, incident: Incident) -> None:
         """Tell of one incident what is due, and plan when to look again."""
+        if incident.closed_at is not None:
+            self._closed_by_hand(incident)
+            return
         due = self.store.due(incident, self.now)
         if due is not None:
             notice, tier = due
             moved = rows.update(self.connection, incident, tier=max(tier, incident.tier))
             incident = self._tell(notice, moved, tier=tier) if moved else incident
         self._plan(incident)
+
+    def _closed_by_hand(self, incident: Incident) -> None:
+        ended = rows.update(self.connection, incident, next_at=None)
+        if ended is not None and (incident.notified or _told(self.connection, incident)):
+            self._tell(Notice.CLOSED, ended, kind=BY_HAND)
 
     def _plan(self, incident: Incident) -> None:
         at = self.store.next_at(incident, self.now)

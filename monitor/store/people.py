@@ -15,14 +15,12 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from monitor.incidents import Incident
+from monitor.incidents import BY_HAND, Incident
 from monitor.store import incident_rows as rows
 from monitor.store.incident_rows import HistoryRow
 from probes.api import clip
 
 MOST_TEXT = 500
-BY_HAND = "close:by_hand"
-"""What the history says of an incident that a person closed."""
 
 
 class Moved(RuntimeError):  # noqa: N818 - reads better where it is raised
@@ -83,7 +81,7 @@ def close(connection: sqlite3.Connection, act: Act, reason: str) -> Incident:
     """
     if not reason.strip():
         raise ValueError("write why it is closed")
-    closed = _step(connection, act, BY_HAND, reason, closed_at=act.at, snoozed_until=None)
+    closed = _step(connection, act, f"close:{BY_HAND}", reason, closed_at=act.at, snoozed_until=None)
     rows.leave(connection, closed.id, None, act.at)
     return closed
 
