@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks._detection_scoring import Event, Series
 
-DEVELOPMENT, HELD_OUT = 1_000, 9_000
+DEVELOPMENT, HELD_OUT = 1_000, 20_000
 """First seeds of the two sets."""
 INTERVAL_S = 60.0
 DAYS = 28
@@ -68,7 +68,7 @@ def link(seed: int) -> Series:
 def _hump(path: _Path) -> Floats:
     """Office hours: a hump on weekdays, a small one at weekends, none on two holidays; daylight saving."""
     rng = path.rng
-    height = path.base * float(rng.choice([0.0, 0.0, 0.05, 0.1, 0.15, 0.2]))
+    height = path.base * float(rng.choice([0.0, 0.0, 0.05, 0.1, 0.2, 0.3]))
     minutes = np.arange(path.size)
     change = int(rng.integers(8, 24)) * DAY if path.chance(0.3) else path.size
     local = minutes + np.where(minutes >= change, 60, 0)

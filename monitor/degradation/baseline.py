@@ -130,11 +130,15 @@ class Blocks:
         self.start, self.values = epoch, array("f")
         return ended
 
+    def move(self, level: float, before: array[float]) -> None:
+        """Note how far a block's median lies from those of the last three before it."""
+        if len(before) >= 3:
+            self.moves.append(abs(level - median(before[-3:])))
+            del self.moves[:-KEPT_MOVES]
+
     def accept(self, level: float, epoch: float) -> None:
         """Take a healthy block's median into the base and the day's moves."""
-        if len(self.reference) >= 3:
-            self.moves.append(abs(level - median(self.reference[-3:])))
-            del self.moves[:-KEPT_MOVES]
+        self.move(level, self.reference)
         self.reference.append(level)
         del self.reference[: -self._size]
         self.base = median(self.reference)

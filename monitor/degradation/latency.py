@@ -156,6 +156,7 @@ class Detector:
             self._blocks.accept(level, epoch)
             self._set_threshold()
             return
+        self._blocks.move(level, self._alarm_blocks)
         self._alarm_blocks.append(level)
         del self._alarm_blocks[: -self._rules.reference_blocks]
         if epoch < self._held_from:

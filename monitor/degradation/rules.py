@@ -50,7 +50,7 @@ class LatencyRules:
     """Jump threshold as a share of the base (designed with 0.07, validated together with `jump_limit`)."""
     absolute: float = 1.0
     """Jump threshold at least, ms (designed)."""
-    restless: float = 5.0
+    restless: float = 4.0
     """Jump threshold as a multiple of the path's own restlessness (designed with 12, validated)."""
     restless_quantile: float = 0.85
     """Which of a day's moves from block to block stands for its restlessness (designed)."""

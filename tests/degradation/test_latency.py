@@ -105,13 +105,16 @@ def test_a_second_rise_within_an_alarm_shows_as_a_single_false() -> None:
     assert detector.explain().rule is Rule.AGAIN
 
 
-def test_a_daily_hump_is_no_degradation() -> None:
+def test_a_path_that_swells_by_a_quarter_each_day_alarms_once_at_most() -> None:
+    """The first day's alarm teaches how restless the path is."""
     feeder = Feeder(Detector())
-    answers = [
-        feeder.one(50 * (1 + 0.1 * max(0.0, math.sin(math.pi * (i % DAY / 60 - 7) / 12))) + i % 3 * 0.2)
-        for i in range(14 * DAY)
-    ]
-    assert not any(answers)
+
+    def swell(i: int) -> float:
+        return max(0.0, math.sin(math.pi * (i % DAY / 60 - 7) / 12))
+
+    answers = [feeder.one(50 * (1 + 0.25 * swell(i)) + i % 3 * 0.2) for i in range(14 * DAY)]
+    assert onsets(answers) <= 1
+    assert not any(answers[2 * DAY :])
 
 
 def test_missing_samples_change_nothing() -> None:
@@ -186,7 +189,7 @@ def test_the_explanation_reproduces_the_jump() -> None:
     said = detector.explain()
     assert (said.alarm, said.rule, said.since) == (True, Rule.JUMP, feeder.now)
     assert said.baseline == pytest.approx(80, rel=0.01)
-    assert said.threshold == pytest.approx(max(0.06 * 80, 1.0, 5 * (said.restlessness or 0)), rel=0.01)
+    assert said.threshold == pytest.approx(max(0.06 * 80, 1.0, 4 * (said.restlessness or 0)), rel=0.01)
     assert said.score == said.limit == 6.0
     assert said.excess == pytest.approx(20, abs=4)
     assert matters(said)
