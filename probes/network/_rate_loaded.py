@@ -18,7 +18,6 @@ from probes.errors import ProtocolViolated
 from probes.network._rate_params import Direction
 from probes.network._reflect_echo import EchoSent
 from probes.network._reflect_session import Session
-from probes.network._tcp_rate import Settled
 
 INTERVAL_S, LEAST_INTERVAL_S = 0.050, 0.010
 WANTED = 40
@@ -31,9 +30,9 @@ ANSWER_S = 3.0
 """An echo that is not answered within this time is lost."""
 LEAST_ECHOES = 10
 """With fewer answered there is no figure."""
-LEAST_SHARE = 0.6
-"""A transfer loads a line when it moves at least this share of what that carries, from its first byte on:
-then more than half of the echoes met a line that was full."""
+LEAST_SHARE, LEAST_QUEUED_SHARE, QUEUED = 0.85, 0.3, 2.0
+"""A line is full when a transfer moves at least this share of what it carries; or less (what a lost segment
+holds back is not counted), where round trips are a multiple of those at rest: only a full line has a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,17 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One direction under load; `share` is the transfer's rate of what the line carries, None: not known."""
+    """One direction under load; `share` is the transfer's part of what the line carries, None: not known."""
 
     burst: Burst
     share: float | None
 
-    @property
-    def why_not(self) -> str:
-        """Why this tells nothing of the line under load, or empty."""
+    def why_not(self, rest_ms: float | None) -> str:
+        """Why this tells nothing of the line under load, or empty; `rest_ms` is the round trip at rest."""
         if self.share is None:
             return "what the line carries is not known, so nothing shows that it was full"
-        if self.share < LEAST_SHARE:
+        queued = rest_ms is not None and (self.burst.median or 0.0) >= QUEUED * rest_ms
+        if self.share < (LEAST_QUEUED_SHARE if queued else LEAST_SHARE):
             return f"the transfer moved only {100 * self.share:.0f} % of what the line carries"
         if self.burst.median is None:
             return f"only {len(self.burst.rtts)} echoes were answered, {self.burst.lost} were lost"
@@ -86,7 +85,7 @@ class UnderLoad:
         if rest is not None:
             found["rtt_idle_ms"] = rest
         for way, load in self.loads.items():
-            if not load.why_not and load.burst.median is not None:
+            if not load.why_not(rest) and load.burst.median is not None:
                 found[f"rtt_loaded_{way}_ms"] = load.burst.median
         found |= self._losses()
         known = [found[name] for way in self.wanted if (name := f"rtt_loaded_{way}_ms") in found]
@@ -114,24 +113,15 @@ class UnderLoad:
         load = self.loads.get(way)
         if load is None:
             return "not measured"
-        share = 100 * (load.share or 0.0)
-        return load.why_not or f"{len(load.burst.rtts)} echoes with {share:.0f} % of the line in use"
+        if why := load.why_not(self.rest.median if self.rest else None):
+            return why
+        return f"{len(load.burst.rtts)} echoes with {100 * (load.share or 0.0):.0f} % of the line in use"
 
 
 def interval_s(most_bytes: int, line_bps: float | None) -> float:
     """Return the time between echoes beside a transfer of so many bytes, in seconds."""
     lasts = most_bytes * 8 / line_bps - RAMP_S if line_bps else math.inf
     return min(INTERVAL_S, max(LEAST_INTERVAL_S, lasts / WANTED))
-
-
-def share_of(moved: Settled, line_bps: float | None, payload: float) -> float | None:
-    """Return the share of a line (bit/s at the IP layer) that a transfer used from its first byte on.
-
-    `payload` is the goodput's share of that. None where the line's rate is not known.
-    """
-    if not line_bps:
-        return None
-    return moved.bytes * 8 / moved.seconds / payload / line_bps if moved.seconds > 0 else 0.0
 
 
 class Company:

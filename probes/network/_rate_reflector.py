@@ -21,7 +21,6 @@ from probes.network._rate_loaded import (
     Load,
     UnderLoad,
     interval_s,
-    share_of,
 )
 from probes.network._rate_params import ThroughputParams
 from probes.network._rate_transfer import SEGMENT_SHARE, download, transfer_bytes, upload, wants_transfer
@@ -29,7 +28,7 @@ from probes.network._reflect_bodies import FILL, SEND, SINK
 from probes.network._reflect_session import Session, open_session
 from probes.network._reflect_stream import tcp_stream
 from probes.network._sockets import Poller
-from probes.network._tcp_rate import EarlyStop, Settled
+from probes.network._tcp_rate import EarlyStop, Gauge, Settled
 from probes.network._train_plan import Order
 
 LONGEST_S = 15.0
@@ -95,11 +94,14 @@ async def _load(
                 most = transfer_bytes(lane, params, leave)
                 if leave.left is not None:
                     most = min(most, leave.left // (len(lanes) - number))
-                company = Company(session, interval_s(most, _carries(lane)))
-                move = Move(lane, most, _until(where, len(lanes) - number), params.loaded or 0.0, company)
+                line_bps, rtt_s = _carries(lane), session.rtt_ms / 1000
+                ramp_s = max(RAMP_S, RAMP_RTTS * rtt_s)
+                gauge = Gauge(rtt_s, params.loaded or 0.0, ramp_s)
+                company = Company(session, interval_s(most, line_bps))
+                move = Move(lane, most, _until(where, len(lanes) - number), gauge, company)
                 lane.transfer = await _transfer(where, move, leave)
-                burst = await company.burst(where.until, max(RAMP_S, RAMP_RTTS * session.rtt_ms / 1000))
-                share = share_of(lane.transfer, _carries(lane), SEGMENT_SHARE)
+                burst = await company.burst(where.until, ramp_s)
+                share = gauge.filled_bps / SEGMENT_SHARE / line_bps if line_bps else None
                 found.loads[lane.direction] = Load(burst, share)
         finally:
             leave.spent("down", session.sent_bytes)
@@ -139,12 +141,12 @@ def _sender(session: Session, lane: Lane, leave: Leave, until: float) -> Send:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One transfer: at most so many bytes until then, held for so many seconds with echoes beside it."""
+    """One transfer: at most so many bytes until then; one that has echoes beside it fills the queue."""
 
     lane: Lane
     most: int
     until: float
-    held_s: float = 0.0
+    stop: EarlyStop | None = None
     company: Company | None = None
     rtt_ms: float = math.inf
     """What is known of it otherwise: the handshake behind an empty bucket may be a repeated one."""
@@ -164,13 +166,13 @@ async def _transfer(where: Where, move: Move, leave: Leave) -> Settled:
 
 async def _moved(where: Where, move: Move, leave: Leave) -> Settled:
     up, most, until = move.lane.direction == "up", move.most, move.until
-    mode = SINK if not up else FILL if move.held_s else SEND
+    mode = SINK if not up else FILL if move.company else SEND
     seconds = max(0.1, until - time.perf_counter()) + SPARE_S
     async with tcp_stream(
         where.poller, where.address, where.port, where.key, mode, most, seconds, until
     ) as stream:
-        stop = EarlyStop(min(stream.rtt_ms, move.rtt_ms) / 1000, move.held_s)
-        if move.held_s:
+        stop = move.stop or EarlyStop(min(stream.rtt_ms, move.rtt_ms) / 1000)
+        if move.company is not None:
             stream.connection.fill_queues()
         try:
             with move.company or contextlib.nullcontext():

@@ -82,6 +82,30 @@ class EarlyStop:
         return Settled(self._bytes * 8 / seconds if seconds >= LEAST_S else 0.0, False, self._bytes, seconds)
 
 
+class Gauge(EarlyStop):
+    """Watches a transfer that is held, and how fast it was once it had had time to fill the line."""
+
+    def __init__(self, rtt_s: float, held_s: float, ramp_s: float) -> None:
+        """`ramp_s`: how long it may take to fill the line."""
+        super().__init__(rtt_s, held_s)
+        self._ramp_s = ramp_s
+        self._ramped: tuple[float, int] | None = None
+
+    def feed(self, at: float, received: int) -> bool:
+        """Take what came, as `EarlyStop` does."""
+        done = super().feed(at, received)
+        if self._ramped is None and self._at - self._begin >= self._ramp_s:
+            self._ramped = (self._at, self._bytes)
+        return done
+
+    @property
+    def filled_bps(self) -> float:
+        """Goodput in bit/s after the ramp, 0 where nothing came after it."""
+        if self._ramped is None or self._at <= self._ramped[0]:
+            return 0.0
+        return (self._bytes - self._ramped[1]) * 8 / (self._at - self._ramped[0])
+
+
 def mathis(rtt_s: float, loss: float) -> float:
     """Return what loss leaves to one loss-based TCP connection, bit/s: (MSS / RTT) * sqrt(3 / 4p).
 

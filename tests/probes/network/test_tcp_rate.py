@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.network._tcp_rate import AGREE, LEAST_SEGMENTS, MSS, EarlyStop, mathis
+from probes.network._tcp_rate import AGREE, LEAST_SEGMENTS, MSS, EarlyStop, Gauge, mathis
 
 
 def _feed(stop: EarlyStop, rate: float, seconds: float, at: float = 0.0, noise: float = 0.0) -> float:
@@ -101,3 +101,12 @@ def test_a_held_one_that_does_not_settle_ends_all_the_same() -> None:
     ended = next(step / 100 for step in range(900) if stop.feed(step / 100, 12_500 * (1 + step // 8 % 2)))
     assert ended == pytest.approx(3.0, abs=0.02)
     assert not stop.result().settled
+
+
+def test_a_gauge_leaves_the_ramp_out() -> None:
+    gauge = Gauge(0.01, held_s=2.0, ramp_s=0.5)
+    assert gauge.filled_bps == 0.0
+    for step in range(201):
+        gauge.feed(step / 100, 12_500 if step > 50 else 100)
+    assert gauge.filled_bps == pytest.approx(10e6)
+    assert Gauge(0.01, 2.0, 0.5).filled_bps == 0.0

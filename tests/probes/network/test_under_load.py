@@ -20,15 +20,15 @@ from probes.network._rate_loaded import (
     INTERVAL_S,
     LEAST_ECHOES,
     LEAST_INTERVAL_S,
+    LEAST_QUEUED_SHARE,
     LEAST_SHARE,
+    QUEUED,
     Burst,
     Load,
     UnderLoad,
     interval_s,
-    share_of,
 )
 from probes.network._rate_params import Direction, ThroughputParams
-from probes.network._tcp_rate import Settled
 from tests.probes.network.test_throughput import Allowed
 from tests.probing import run_once, shared_here
 from tests.servers.liar import port_of, reflector_here
@@ -39,10 +39,12 @@ RTT_MS = 40.0
 
 
 @asynccontextmanager
-async def hall(home: Path, *, down: Shape, up: Shape) -> AsyncIterator[tuple[Link, Reflector]]:
+async def hall(
+    home: Path, *, down: Shape, up: Shape, loss: float = 0.0
+) -> AsyncIterator[tuple[Link, Reflector]]:
     """A hall behind routers whose queues are the line's: TCP fills no queue of its own machine's device."""
     async with (
-        halls(1, rtt_ms=RTT_MS, down=down) as (line, uplink),
+        halls(1, rtt_ms=RTT_MS, down=down, loss=loss) as (line, uplink),
         reflecting(home, host=line.far_address, inside=line.far) as reflector,
     ):
         await asyncio.to_thread(uplink.far.tc, f"qdisc add dev {uplink.devices[1]} root {up.tbf()}")
@@ -153,7 +155,9 @@ def test_the_worse_direction_counts_and_needs_the_line_at_rest() -> None:
 @given(rtts=st.lists(st.floats(0.01, 5000), max_size=60), lost=st.integers(0, 60), share=st.floats(0, 1.5))
 def test_a_ratio_needs_ten_answers_and_a_full_line(rtts: list[float], lost: int, share: float) -> None:
     found = UnderLoad(("up",), REST, {"up": Load(Burst(tuple(rtts), lost), share)}).metrics()
-    enough = len(rtts) >= LEAST_ECHOES and len(rtts) > lost and share >= LEAST_SHARE
+    enough = len(rtts) >= LEAST_ECHOES and len(rtts) > lost
+    queued = enough and found.get("rtt_loaded_ms", 0.0) >= QUEUED * 10.0
+    enough = enough and share >= (LEAST_QUEUED_SHARE if queued else LEAST_SHARE)
     assert ("rtt_load_ratio" in found) == enough
     if enough:
         assert min(rtts) <= found["rtt_loaded_ms"] <= max(rtts)
@@ -166,10 +170,21 @@ def test_echoes_go_more_often_beside_a_transfer_that_is_short() -> None:
     assert interval_s(1_000_000, 1e9) == LEAST_INTERVAL_S
 
 
-def test_the_share_is_of_all_headers_too() -> None:
-    assert share_of(Settled(0.0, False, 1_000_000, 1.0), 10e6, 0.8) == pytest.approx(1.0)
-    assert share_of(Settled(0.0, False, 0, 0.0), 10e6, 0.8) == 0.0
-    assert share_of(Settled(0.0, False, 1_000_000, 1.0), None, 0.8) is None
+def test_a_queue_shows_that_the_line_was_full() -> None:
+    assert loaded(19.0, 0.6).why_not(10.0)
+    assert not loaded(21.0, 0.6).why_not(10.0)
+    assert loaded(21.0, 0.2).why_not(10.0), "that queue may be of others"
+    assert loaded(21.0, 0.6).why_not(None)
+
+
+@needs_link
+@pytest.mark.alone
+async def test_loss_that_holds_the_transfer_back_passes_no_queue(tmp_path: Path) -> None:
+    """A queue of 60 ms is there, but a transfer that loses 1 % both ways never fills it."""
+    async with hall(tmp_path, down=queue(10e6, 60), up=queue(10e6, 60), loss=0.01) as (line, reflector):
+        reading = await measure(line, reflector, None, up=10e6, down=10e6, directions="up", loaded=1.5)
+    assert not {"rtt_loaded_up_ms", "rtt_load_ratio"} & reading.metrics.keys(), reading
+    assert "of what the line carries" in reading.facts["under_load"]
 
 
 async def test_a_timeout_without_room_is_ours() -> None:
