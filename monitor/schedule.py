@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import time
 import zlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,11 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.job import Job
+from monitor.turns import TURN_S, Turn
 
 SLOT_S = 0.010
+STEP = 10
+"""Slots that are filled between two looks at the clock."""
 HORIZON_S = 2.5
 """How far ahead of now a tick fills slots: the tick may come a second and a half late and none is missed."""
 
@@ -125,12 +129,14 @@ class Schedule:
         )
         self._epoch = time.time() - asyncio.get_running_loop().time()
         self._ticking = False
+        self._late: deque[Batch] = deque()
+        self._starting = False
 
     def begin(self) -> None:
         """Start ticking; until then nothing is released."""
         self._ticking = True
         self.timetable.begin(self._now())
-        self._fill()
+        self._fill(self._now() + STEP)
         self._scheduler.add_job(self._tick, IntervalTrigger(seconds=1), id="tick")
         self._scheduler.start()
 
@@ -169,17 +175,34 @@ class Schedule:
         return int((asyncio.get_running_loop().time() + self._epoch) / SLOT_S)
 
     async def _tick(self) -> None:
-        self._fill()
+        now, turn = self._now(), Turn()
+        for until in range(now + STEP, now + int(HORIZON_S / SLOT_S) + STEP, STEP):
+            self._fill(until)
+            await turn.end()
 
-    def _fill(self) -> None:
-        """Put what is due soon into its slots."""
+    def _fill(self, until: int | None = None) -> None:
+        """Put what is due soon, or before slot `until`, into its slots."""
         if not self._ticking:
             return
         loop, now = asyncio.get_running_loop(), self._now()
-        for slot, planned in self.timetable.due(now, now + int(HORIZON_S / SLOT_S)):
+        for slot, planned in self.timetable.due(now, until or now + int(HORIZON_S / SLOT_S)):
             batch = Batch(slot * SLOT_S - self._epoch, planned)
             loop.call_at(batch.due, self._release, batch)
 
     def _release(self, batch: Batch) -> None:
-        if self._ticking:
-            self._start(batch)
+        """Start a batch. After a stall many come at once: the loop gets its turn between them."""
+        self._late.append(batch)
+        if not self._starting:
+            self._start_late()
+
+    def _start_late(self) -> None:
+        end = time.perf_counter() + TURN_S
+        try:
+            while self._late and self._ticking:
+                self._start(self._late.popleft())
+                if time.perf_counter() > end:
+                    break
+        finally:
+            self._starting = bool(self._late) and self._ticking
+            if self._starting:
+                asyncio.get_running_loop().call_soon(self._start_late)

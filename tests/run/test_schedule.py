@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 
 from hypothesis import given
@@ -118,6 +119,32 @@ async def test_batches_are_released_in_their_slot() -> None:
     assert sorted(now - due for due, now in released)[count // 2] < 0.05
     await asyncio.sleep(1.1)
     assert len(released) == count
+
+
+async def test_what_comes_late_all_at_once_leaves_the_loop_its_turns() -> None:
+    loop = asyncio.get_running_loop()
+    gaps, last, started = [0.0], loop.time(), 0
+
+    def start(batch: Batch) -> None:
+        nonlocal started
+        started += 1
+        time.sleep(0.003)
+
+    def beat() -> None:
+        nonlocal last
+        gaps.append(loop.time() - last)
+        last = loop.time()
+        loop.call_later(0.001, beat)
+
+    schedule = Schedule(start)
+    schedule._ticking = True
+    loop.call_soon(beat)
+    for number in range(100):
+        loop.call_at(loop.time(), schedule._release, Batch(loop.time(), [Planned(job(f"u/a/c{number}"))]))
+    async with asyncio.timeout(5):
+        while started < 100:
+            await asyncio.sleep(0.01)
+    assert statistics.median(gaps[5:]) < 0.020, "300 ms of work, in turns of 5 ms"
 
 
 async def test_calendar_work_runs() -> None:
