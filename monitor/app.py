@@ -363,6 +363,7 @@ class App:
 
     def _declare(self, job: Job) -> None:
         self.store.declare(job.id, job.spec.metrics)
+        self.gate.meet(job)
 
     def _soon(self, job: Job) -> bool:
         """Whether a check was never run, or longer ago than its interval (short ones come soon anyway)."""

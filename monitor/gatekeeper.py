@@ -89,6 +89,7 @@ class Gatekeeper:
         self.gate = Gate()
         self.witnesses = witnesses(settings)
         self.rounds = 0
+        self._hosts = {each.host: name for name, each in settings.endpoints.items()}
         self.on_isolated: Told = _nobody
         self.on_connected: Told = _nobody
         self._every, self._hold = settings.every, settings.hold
@@ -107,6 +108,13 @@ class Gatekeeper:
             self._forward(*out)
         if gate.undecided:
             self._wake.set()
+
+    def meet(self, job: Job) -> None:
+        """Be shown a job that is about to run: a witness that is watched itself is worth a warning."""
+        witness = self._hosts.pop(job.target.address, None)
+        if witness is not None:
+            why = "where that fails it may be taken for isolation; name a host that no unit has"
+            log.warning("a witness is watched as well", witness=witness, check=job.id, reason=why)
 
     async def run(self) -> None:
         """Ask the witnesses until cancelled; without any return at once."""

@@ -1,7 +1,8 @@
 """Whether a whole unit has gone silent: no attempt at any of its checks for longer than expected (pure).
 
-A check that is no longer attempted is UNKNOWN (`monitor.state.fall_silent`). Where all checks of a unit are,
-it is the unit, or what probes it, that has gone: one thing to tell instead of one a check.
+A check that is no longer attempted is UNKNOWN (`monitor.state.fall_silent`). Where no check of a unit is, it
+is the unit, or what probes it, that has gone: one thing to tell instead of one a check. The most frequent
+check says how long is too long, so that a unit with an hourly check is missed as soon as its minutely one is.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from monitor.state import CheckState, silent
+from monitor.state import CheckState
 
 
 class Watched(NamedTuple):
@@ -18,28 +19,21 @@ class Watched(NamedTuple):
     state: CheckState
     every: float
     timeout: float
-    floor: float
+    floor: float = 0.0
 
 
 def silent_units(units: Mapping[str, Iterable[Watched]], now: float) -> dict[str, float]:
-    """Return the units no check of which is attempted, each with the time of its last attempt.
+    """Return the units at no check of which an attempt was made, each with the time of the last attempt.
 
-    A unit without checks is never silent. The last attempt is 0 where none was ever made. A unit costs one
-    look as long as its first check is attempted: give those in which some check fell silent.
+    Too long is 2 x every + timeout of the check for which that is least. An attempt that lies in the future
+    (the clock was set back) counts as the floor. A unit without checks is never silent.
     """
     found: dict[str, float] = {}
     for unit, checks in units.items():
-        last = _last_attempt(checks, now)
-        if last is not None:
+        last, limit = 0.0, float("inf")
+        for state, every, timeout, floor in checks:
+            last = max(last, state.attempted_at if floor < state.attempted_at <= now else floor)
+            limit = min(limit, 2 * every + timeout)
+        if now - last > limit:
             found[unit] = last
     return found
-
-
-def _last_attempt(checks: Iterable[Watched], now: float) -> float | None:
-    """Return when any of the checks was last attempted, or None where one still is or there is none."""
-    last: float | None = None
-    for state, every, timeout, floor in checks:
-        if not silent(state, every, timeout, now, floor):
-            return None
-        last = max(last or 0.0, min(state.attempted_at, now))
-    return last

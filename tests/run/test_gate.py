@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from monitor.gate import SUSPECT_KINDS, Answer, Gate, Out, View, answer_of, local, view
 from monitor.gatekeeper import Gatekeeper
@@ -280,6 +281,15 @@ def test_a_round_that_begins_now_and_ends_leaves_nothing_waiting(steps: list[tup
         world.asked(end, 0)
         world.gate.release(1000)
         assert world.gate.waiting == 0
+
+
+async def test_a_witness_that_is_watched_is_warned_of_once() -> None:
+    settings = WitnessSettings(addresses=("192.0.2.1:53", "192.0.2.2"))
+    keeper = Gatekeeper(settings, shared(), lambda _, each: None)
+    with capture_logs() as logs:
+        for address in (FAR, FAR, "192.0.2.3", ""):
+            keeper.meet(job(address=address))
+    assert [(each["witness"], each["check"]) for each in logs] == [("192.0.2.1:53", "u/a/c")]
 
 
 @pytest.mark.alone
