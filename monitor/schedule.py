@@ -190,18 +190,17 @@ class Schedule:
             loop.call_at(batch.due, self._release, batch)
 
     def _release(self, batch: Batch) -> None:
-        """Start a batch. After a stall many come at once: the loop gets its turn between them."""
+        """Have a batch started. After a stall many come at once: the loop gets its turn between them."""
         self._late.append(batch)
         if not self._starting:
-            self._start_late()
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._start_late)
 
     def _start_late(self) -> None:
         end = time.perf_counter() + TURN_S
         try:
-            while self._late and self._ticking:
+            while self._late and self._ticking and time.perf_counter() < end:
                 self._start(self._late.popleft())
-                if time.perf_counter() > end:
-                    break
         finally:
             self._starting = bool(self._late) and self._ticking
             if self._starting:
