@@ -9,7 +9,21 @@ from importlib.metadata import version as installed_version
 import typer
 
 from inventory.problems import ConfigError
-from monitor.cli import capacity, check, contracts, demo, doctor, init, inventory, probe, reflect, run, store
+from monitor.cli import (
+    capacity,
+    check,
+    contracts,
+    demo,
+    doctor,
+    incident,
+    init,
+    inventory,
+    maintenance,
+    probe,
+    reflect,
+    run,
+    store,
+)
 from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control import ControlError
 from monitor.lock import Locked
@@ -58,6 +72,8 @@ capacity.app.command("contracts")(contracts.contracts)
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(store.app, name="store")
+app.add_typer(incident.app, name="incident")
+app.add_typer(maintenance.app, name="maintenance")
 
 
 def _later(name: str, what: str) -> None:

@@ -19,8 +19,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from inventory import units
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, StateDirOption, fail, out
+from monitor.cli.moments import past
 from monitor.lock import Locked
 from monitor.place import place
 from monitor.store import backup as archive
@@ -75,7 +75,7 @@ def export(
 ) -> None:
     """Write one metric's raw samples as CSV: time, outcome, value (empty where the reading has none)."""
     now = time.time()
-    start, end = _time(since, "--from", now), _time(until, "--to", now) if until else now
+    start, end = past(since, "--from", now), past(until, "--to", now) if until else now
     if start >= end:
         fail(f"--from {since} is not before --to {until or 'now'}", CONFIG_ERROR)
     with _opened(config, state_dir) as store:
@@ -172,18 +172,6 @@ def _write(rows: Iterable[tuple[str, str, str]], metric: str, file: TextIO) -> N
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("time", "outcome", metric))
     writer.writerows(rows)
-
-
-def _time(text: str, option: str, now: float) -> float:
-    """Return the time a person wrote; without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return now - units.parse(text, "s")
-        except ValueError:
-            fail(f'{option} {text}: write 2027-01-15, 2027-01-15T08:00:00+08:00, or "24h"', CONFIG_ERROR)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _moment(seconds: float | None) -> str:
