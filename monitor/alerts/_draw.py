@@ -103,9 +103,9 @@ def _range(axes: Any, values: list[float], asked: dict[str, Any], factor: float)
     """Show the values and the requirement, from zero where that is not far away."""
     shown = [*values, *([asked["bound"] / factor] if asked["op"] else [])] or [0.0, 1.0]
     low, high = min(shown), max(shown)
-    low = 0.0 if 0 <= low <= high / 2 or low == high else low
-    room = (high - low) * 0.12 or 1.0
-    axes.set_ylim(low - room, high + room)
+    near_zero = 0 <= low <= high / 2
+    room = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
+    axes.set_ylim(0.0 if near_zero else low - room, high + room)
 
 
 def _axes(axes: Any, asked: dict[str, Any]) -> None:

@@ -210,7 +210,7 @@ class _Teller:
             ("severity", "" if over else self._text(f"severity.{incident.severity}")),
             ("cause", clip(cause(self.language, incident.kind), NAME)),
             ("detail", clip(incident.detail, DETAIL)),
-            ("required", clip(self.known.required, 200)),
+            ("required", clip(self.known.required, 200) if incident.worst is State.DEGRADED else ""),
             ("began", self._at(incident.began_at)),
             ("decided", self._at(self.event.transition.decided_at) if over is None else ""),
             ("ended", "" if over is None else self._at(over)),

@@ -3,7 +3,7 @@
 A mail never waits for its picture longer than `WHOLE_S`, the turn and the reading included: one picture is
 drawn at a time, and what several recipients get is drawn once. After a failure no picture is tried for
 `PAUSE_S`, so that a machine in trouble mails as quickly as ever. The readings shown are those begun before
-the event, so that every attempt shows the same.
+the event, so that every attempt shows the same (but for what was under way at that moment).
 """
 
 from __future__ import annotations

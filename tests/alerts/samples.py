@@ -9,7 +9,7 @@ import numpy as np
 from monitor.alerts.account import Known, Step
 from monitor.alerts.affected import Sketch
 from monitor.alerts.notices import Context
-from monitor.incidents import ISOLATED, REMOVED, Event, Incident, Member, Notice, Severity
+from monitor.incidents import BY_HAND, ISOLATED, REMOVED, Event, Incident, Member, Notice, Severity
 from monitor.state import Phase, State, Transition
 from monitor.store.api import OUTCOME_CODES, Window
 from monitor.wire import UnitCard
@@ -129,6 +129,9 @@ EVENTS: dict[str, tuple[Event, Context]] = {
     ),
     "removed": (
         event(Notice.CLOSED, replace(DOWN, closed_at=AT + 900), at=AT + 900, kind=REMOVED), OUTAGE,
+    ),
+    "by hand": (
+        event(Notice.CLOSED, replace(DOWN, closed_at=AT + 900), at=AT + 900, kind=BY_HAND), OUTAGE,
     ),
     "below": (event(Notice.OPENED, BELOW, members=BEHIND, more=22), Context(Known(url=URL))),
     "isolated": (event(Notice.OPENED, CUT_OFF), Context(Known(url=URL))),

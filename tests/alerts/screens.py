@@ -80,7 +80,7 @@ def photographed(html: str, target: Path) -> None:
     box = ImageChops.difference(image, ground).getbbox()
     assert box is not None
     cropped = image.crop((0, 0, image.width, min(image.height, box[3] + 18)))
-    cropped.quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
+    cropped.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 async def main(folder: Path) -> None:

@@ -45,6 +45,10 @@ SUBJECTS: dict[str, tuple[str, str]] = {
         "? no longer watched: Tianhe service hall, uplink, was DOWN (unreachable)",
         "? 不再监测：天河营业厅，uplink，此前中断（不可达）",
     ),
+    "by hand": (
+        "✖ closed by hand: Tianhe service hall, uplink, DOWN (unreachable) for 16 min 45 s",
+        "✖ 已人工关闭：天河营业厅，uplink，中断（不可达），持续 16 分钟 45 秒",
+    ),
     "below": (
         "✖ DOWN: Guangzhou bureau, link to at least 9 units below, they fail together",
         "✖ 中断：广州供电局，通往下属至少 9 个单位的线路，同时故障（推断）",
@@ -92,7 +96,6 @@ def test_the_text_of_an_outage() -> None:
         "Severity: critical\n"
         "Cause: unreachable\n"
         "Detail: no echo came back\n"
-        "Required: rtt_ms <= 58.3 ms\n"
         "Since: 2027-01-15 16:00:15 +08:00\n"
         "Decided by the run of: 2027-01-15 16:00:15 +08:00\n"
         "Incident: 17\n"
@@ -128,7 +131,6 @@ def test_the_text_of_a_residue_in_chinese() -> None:
         "紧急程度：紧急\n"
         "原因：不可达\n"
         "详情：no echo came back\n"
-        "要求：rtt_ms <= 58.3 ms\n"
         "开始时间：2027-01-15 16:00:15 +08:00\n"
         "判定依据的检测时间：2027-01-15 16:00:15 +08:00\n"
         "事件编号：17\n"
@@ -157,6 +159,18 @@ def test_the_text_of_a_recovery_asks_for_nothing() -> None:
     assert body.endswith(
         "https://muster.gd.example/incidents/17\n\nThis is the final state of incident 17.\n"
     )
+
+
+def test_what_is_required_is_told_of_what_is_merely_slow() -> None:
+    assert "Required: rtt_ms <= 58.3 ms\n" in written("degradation", "en").body
+    assert "Required" not in written("outage", "en").body
+
+
+def test_a_person_s_closing_does_not_claim_that_it_is_repaired() -> None:
+    body = written("by hand", "en").body
+    assert "OK" not in body
+    assert "where that goes on, a new incident opens" in body
+    assert "incident ack" not in body
 
 
 def test_units_behind_a_root_that_is_not_measured() -> None:

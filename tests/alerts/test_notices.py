@@ -14,7 +14,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notices import Notices
 from monitor.alerts.people import Card
 from monitor.alerts.texts import TEXTS, cause, lasted
-from monitor.incidents import REMOVED, Event, Incident, Notice, Severity
+from monitor.incidents import BY_HAND, REMOVED, Event, Incident, Notice, Severity
 from monitor.state import Phase, State, Transition
 from monitor.wire import UnitCard
 from probes.api import Outcome
@@ -156,6 +156,14 @@ def test_both_languages_say_the_same_things() -> None:
     assert TEXTS["en"].keys() == TEXTS["zh"].keys()
     for key, template in TEXTS["en"].items():
         assert places(template) == places(TEXTS["zh"][key]), key
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_no_form_state_or_severity_is_without_words(language: str) -> None:
+    forms = [*(each.value for each in Notice), REMOVED, BY_HAND]
+    wanted = [f"{part}.{form}" for part in ("subject", "lead") for form in forms]
+    wanted += [f"state.{each}" for each in State] + [f"severity.{each}" for each in Severity]
+    assert [key for key in wanted if key not in TEXTS[language]] == []
 
 
 @pytest.mark.parametrize("kind", [*FAILURE_KINDS, *ERROR_KINDS, "flapping", "silent", "not_measured"])

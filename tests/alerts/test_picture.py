@@ -31,6 +31,12 @@ BLUE, RED, DARK, SHADE = (0, 0x72, 0xB2), (0xD5, 0x5E, 0), (27, 31, 35), (247, 2
 SLEEPS = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
+@pytest.fixture(scope="module")
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where matplotlib keeps what it knows of fonts: to find them takes a second."""
+    return tmp_path_factory.mktemp("fonts")
+
+
 def painter(folder: Path, program: tuple[str, ...] = (), whole: float = 20.0) -> Painter:
     made = Painter(samples.window, folder, whole=whole)
     if program:
@@ -51,9 +57,9 @@ def count(png: bytes | None, colour: tuple[int, int, int]) -> int:
     return int((np.abs(pixels - colour).max(axis=1) < 12).sum())
 
 
-async def test_series_requirement_and_incident_are_in_it(tmp_path: Path) -> None:
+async def test_series_requirement_and_incident_are_in_it(fonts: Path) -> None:
     over = replace(samples.SKETCH, start=AT - 6 * 3600 + 1200, until=AT + 1200, over=AT + 735)
-    drawing = painter(tmp_path)
+    drawing = painter(fonts)
     png = await drawing.paint(over.text(), "en")
     for colour in (BLUE, RED, DARK):
         assert await asyncio.to_thread(count, png, colour) > 100
@@ -62,12 +68,12 @@ async def test_series_requirement_and_incident_are_in_it(tmp_path: Path) -> None
     assert await asyncio.to_thread(count, png, DARK) > 1.3 * await asyncio.to_thread(count, without, DARK)
 
 
-async def test_the_same_request_gives_the_same_picture_and_is_drawn_once(tmp_path: Path) -> None:
-    drawing = painter(tmp_path)
+async def test_the_same_request_gives_the_same_picture_and_is_drawn_once(fonts: Path) -> None:
+    drawing = painter(fonts)
     first = await drawing.paint(ASKED, "en")
     assert await drawing.paint(ASKED, "en") is first
     assert drawing.drawn == 1
-    assert await painter(tmp_path).paint(ASKED, "en") == first
+    assert await painter(fonts).paint(ASKED, "en") == first
 
 
 @pytest.mark.parametrize(
@@ -79,9 +85,9 @@ async def test_the_same_request_gives_the_same_picture_and_is_drawn_once(tmp_pat
         {"zone": "UTC", "check": "§" * 60, "metric": "$x_{$"},
     ],
 )
-async def test_odd_requests_are_drawn_too(tmp_path: Path, changed: dict[str, object]) -> None:
+async def test_odd_requests_are_drawn_too(fonts: Path, changed: dict[str, object]) -> None:
     asked = replace(samples.SKETCH, **changed)  # type: ignore[arg-type]
-    png = await painter(tmp_path).paint(asked.text(), "zh")
+    png = await painter(fonts).paint(asked.text(), "zh")
     assert (await asyncio.to_thread(shown, png)).size == (960, 500)
 
 
@@ -97,10 +103,10 @@ async def test_a_slow_picture_is_left_out_and_its_process_ended(tmp_path: Path) 
         os.kill(int(mark.read_text()), 0)
 
 
-async def test_after_a_failure_no_picture_is_tried_for_a_while(tmp_path: Path) -> None:
-    drawing = painter(tmp_path, (sys.executable, "-c", "raise SystemExit('no fonts')"))
+async def test_after_a_failure_no_picture_is_tried_for_a_while(fonts: Path) -> None:
+    drawing = painter(fonts, (sys.executable, "-c", "raise SystemExit('no fonts')"))
     assert await drawing.paint(ASKED, "en") is None
-    drawing.program = painter(tmp_path).program
+    drawing.program = painter(fonts).program
     assert await drawing.paint(ASKED, "en") is None
     assert drawing.failed == 1
     drawing._not_before = 0.0
@@ -123,11 +129,11 @@ async def test_the_process_gets_no_secret(tmp_path: Path, monkeypatch: pytest.Mo
     assert "s3cr3t" not in (tmp_path / "env").read_text()
 
 
-async def test_a_mail_arrives_with_its_picture_and_without_a_slow_one(tmp_path: Path) -> None:
+async def test_a_mail_arrives_with_its_picture_and_without_a_slow_one(fonts: Path) -> None:
     async with smtp_server() as server:
         given_ = settings(server)
-        await Mailer(given_, secret, painter(tmp_path).paint).deliver(written("outage", "zh"))
-        slow = painter(tmp_path, SLEEPS, whole=0.5)
+        await Mailer(given_, secret, painter(fonts).paint).deliver(written("outage", "zh"))
+        slow = painter(fonts, SLEEPS, whole=0.5)
         await Mailer(given_, secret, slow.paint).deliver(written("escalation", "en"))
         first, second = (each.mail for each in server.mailbox.received)
     kinds = [part.get_content_type() for part in first.walk()]
