@@ -1,7 +1,8 @@
 """Asks the witnesses, and lets readings through the gate (`monitor.gate` decides): the part that waits.
 
-While nothing fails a round of questions goes out every `every` seconds; for readings that wait at once, two a
-second at most; while isolated every two seconds. What is asked is an ordinary `icmp` or `tcp` probe.
+While nothing fails a round of questions goes out every `every` seconds; for a failure that waits within half
+a second; while failures go on, and while isolated, every two seconds. What is asked is an ordinary `icmp` or
+`tcp` probe.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from probes.measure import measure_within
 log = structlog.get_logger("witnesses")
 PACE_S = 0.5
 """From one round to the next, at least."""
-AGAIN_S = 2.0
-"""The same while isolated."""
+STEADY_S = 2.0
+"""The same while failures go on, or isolation does: what is dead for long must not wear the witnesses out."""
 TIMEOUT_S = 2.0
 ECHOES: dict[str, Any] = {"count": 3, "interval": 0.2, "wait": 1.5}
-MOST_HELD_S = 5.0
+MOST_HELD_S = STEADY_S + 2 * TIMEOUT_S + 1.0
 """How long a reading waits at most: for a round to begin, and twice for a witness (its name, its number)."""
 SLICE = 100
 """Readings let through before others have the loop."""
+_OK = Outcome.OK
 Emit = Callable[[Job, Reading], None]
 Told = Callable[[float], None]
 
@@ -95,13 +97,13 @@ class Gatekeeper:
         self._every, self._hold = settings.every, settings.hold
         self._shared, self._forward = shared, forward
         self._wake = asyncio.Event()
-        self._cut = False
+        self._cut = self._pressed = False
         self._told: bool | None = None
 
     def __call__(self, job: Job, reading: Reading) -> None:
         """Take a reading; what is ok passes at once while nothing waits. Never waits itself."""
         gate = self.gate
-        if (reading.outcome is Outcome.OK and not gate.alert) or not self.witnesses:
+        if (reading.outcome is _OK and not gate.alert) or not self.witnesses:
             self._forward(job, reading)
             return
         for out in gate.take(job, reading, time.monotonic()):
@@ -129,14 +131,16 @@ class Gatekeeper:
             self._forward(*out)
 
     async def _pause(self) -> None:
-        """Wait until the next round is due, or wanted."""
-        await asyncio.sleep(PACE_S)
-        isolated = self.gate.isolated_at is not None
+        """Wait until the next round is due, or wanted: soon the first time, then at a steady pace."""
+        least = STEADY_S if self._pressed else PACE_S
+        await asyncio.sleep(least)
+        most = STEADY_S if self.gate.isolated_at is not None else self._every
         try:
-            async with asyncio.timeout((AGAIN_S if isolated else self._every) - PACE_S):
+            async with asyncio.timeout(max(0.0, most - least)):
                 await self._wake.wait()
+            self._pressed = True
         except TimeoutError:
-            pass
+            self._pressed = False
         self._wake.clear()
 
     async def _round(self) -> None:
