@@ -30,7 +30,7 @@ ANSWER_S = 3.0
 """An echo that is not answered within this time is lost."""
 LEAST_ECHOES = 10
 """With fewer answered there is no figure."""
-LEAST_SHARE, LEAST_QUEUED_SHARE, QUEUED = 0.85, 0.3, 2.0
+LEAST_SHARE, LEAST_QUEUED_SHARE, QUEUED = 0.8, 0.3, 2.0
 """A line is full when a transfer moves at least this share of what it carries; or less (what a lost segment
 holds back is not counted), where round trips are a multiple of those at rest: only a full line queues."""
 
