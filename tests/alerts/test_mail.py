@@ -270,7 +270,7 @@ async def test_no_secret_in_any_log(
             await reached(outbox, "sent")
     coded = base64.b64encode(PASSWORD.encode()).decode()
     everything = caplog.text + repr(given) + given.model_dump_json() + repr(outbox)
-    assert "mail to li@example.org not sent" in caplog.text
+    assert "message to li@example.org not sent" in caplog.text
     assert PASSWORD not in everything
     assert coded not in everything
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.alerts.account import Known, Step
-from monitor.alerts.affected import Bound, bounds_of, chosen
-from monitor.alerts.notices import Context
+from monitor.alerts.affected import Bound, Sketch, bounds_of, chosen
+from monitor.alerts.mail_settings import MailSettings
+from monitor.alerts.notices import Context, Notices
 from monitor.alerts.surroundings import Surroundings
-from monitor.incidents import Event, Notice
+from monitor.incidents import Event, Member, Notice, Open
 from monitor.job import Job
 from monitor.readiness.expectation import parse
+from monitor.state import State
+from monitor.store.database import Database
+from monitor.store.incidents import IncidentStore
+from monitor.store.outbox import OutboxTable
+from monitor.store.verdicts import Verdicts, pack
 from monitor.units import Known as Unit
 from monitor.units import Units
 from probes import registry
@@ -166,3 +173,29 @@ def test_an_unknown_zone_is_drawn_in_utc() -> None:
     found = Surroundings(units, lambda unit: ())(event)
     assert found.sketch is not None
     assert found.sketch.zone == "UTC"
+
+
+async def test_in_the_transaction_that_opens_it(tmp_path: Path) -> None:
+    """The last judgement is read while the incident is being written, and the mail is queued with both."""
+    database = Database(tmp_path / "state.db")
+    verdicts = Verdicts(database)
+    item = {**ITEMS[0], "severity": "blocker", "category": "network"}
+    judged = {"id": HALL.id, "verdict": "NOT_READY", "items": [item]}
+    await verdicts.save([pack("go-live", HALL.id, AT, judged)])
+    units = Units({HALL.id: Unit(HALL, "", {ICMP.id: ICMP}, {"gz-tianhe/uplink": (ICMP,)})})
+
+    def items(unit: str) -> Sequence[Mapping[str, Any]]:
+        found = verdicts.detail_now(unit, "go-live")
+        return found["items"] if found else ()
+
+    settings = MailSettings(host="mail.example", sender="muster@gd.example")
+    notices = Notices(settings, units.card, lambda root: "", None, Surroundings(units, items, URL))
+    member = Member(ICMP.id, State.DEGRADED, "degradation", AT - 420, AT)
+    opening = Open(ICMP.id, State.DEGRADED, "degradation", "rtt_ms 96", AT - 420, "", member, AT)
+    assert (await IncidentStore(database, notices).apply([opening], AT)).queued == 1
+    [claimed] = await OutboxTable(database).claim(AT + 1, 60.0, 5)
+    database.close()
+    assert "What to do\n- Round trip: Ask the carrier.\n" in claimed.message.body
+    assert "Required: rtt_ms <= 58.3 ms\n" in claimed.message.body
+    assert Sketch.parse(claimed.message.picture).check == ICMP.id
+    assert "Ask the carrier." in claimed.message.html
