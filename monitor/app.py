@@ -285,6 +285,9 @@ class App:
 
     async def _keep(self, batch: Sequence[Judged]) -> None:
         await self.verdicts.save([each.packed for each in batch])
+        for each in batch:
+            known = self.units.known.get(each.unit)
+            self.noticing.require(each.unit, each.required, known.jobs.values() if known else ())
         used = [use for each in batch for use in each.uses]
         if used:
             await self.store.state.write(lambda connection: audit.insert(connection, used))

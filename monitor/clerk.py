@@ -15,6 +15,7 @@ from typing import Any
 
 from inventory.problems import ConfigError, Problem
 from monitor import frames
+from monitor.job import Required
 from monitor.place import Place
 from monitor.readiness.audit import Use
 from monitor.store.verdicts import Packed
@@ -53,6 +54,9 @@ class Judged:
     packed: Packed
     uses: tuple[Use, ...] = ()
     """The waivers that cover rows of it."""
+    unit: str = ""
+    required: Required | None = None
+    """None where the unit names no functions, or nothing would do."""
 
 
 @dataclass(frozen=True, slots=True)

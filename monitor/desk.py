@@ -73,7 +73,9 @@ class Desk:
             ):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
                 packed = pack(request.gate, result.id, now, result.plain())
-                frames.write(self._answers, Judged(packed, used))
+                frames.write(
+                    self._answers, Judged(packed, used, result.id, self._workspace.required(result.id))
+                )
                 if self._hurried:
                     break
         finally:

@@ -37,6 +37,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Required:
+    """What a unit's business functions require of its channels: rates in bit/s, the round trip time in ms."""
+
+    up_bps: float
+    down_bps: float
+    rtt_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A check that is validated and ready to run. Equal jobs need no rescheduling on reload."""
 

@@ -1,6 +1,7 @@
 """Which series are watched for getting worse, and what their detectors (`monitor.degradation`) say.
 
-Without a word in the inventory: the latencies and losses of channels. `degradation: {rtt_ms: off}` of a check
+Without a word in the inventory: the latencies, losses and rates of channels, rates against what the unit's
+functions require. `degradation: {rtt_ms: off}` of a check
 leaves one out, `low`, `normal` or `high` says how readily it is noticed, and takes in series of other assets.
 A change that does not matter (below 10 % and 10 ms) is no trouble.
 """
@@ -14,8 +15,9 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from monitor.degradation import Detector, Explanation, LossDetector, Rule, Sensitivity, matters
-from monitor.job import Job
+from inventory import units
+from monitor.degradation import Detector, Explanation, LossDetector, RateDetector, Rule, Sensitivity, matters
+from monitor.job import Job, Required
 from monitor.turns import Turn
 from probes.api import MetricDef, Outcome, Reading
 
@@ -42,7 +44,9 @@ class Series:
     """One metric of one check, and its detector."""
 
     metric: MetricDef
-    detector: Detector | LossDetector
+    detector: Detector | LossDetector | RateDetector
+    required: float | None = None
+    """The most that it may be, or the least of a rate; None where nothing says so."""
 
     def update(self, reading: Reading) -> bool:
         """Take a reading in; return whether the series is in alarm."""
@@ -53,6 +57,10 @@ class Series:
             return self.detector.update(share, reading.at, int(sent) if sent else None)
         return self.detector.update(value, reading.at)
 
+    def matters(self, found: Explanation) -> bool:
+        """Tell whether what was found is a trouble: for itself, or since it breaks the requirement."""
+        return matters(found) or (self.required is not None and matters(found, self.required))
+
 
 @dataclass(slots=True)
 class Noticing:
@@ -61,6 +69,9 @@ class Noticing:
     store: Store
     _series: dict[str, tuple[Series, ...]] = field(default_factory=dict)
     _loaded: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    _rates: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """Detectors of rates as they were saved, until it is known what is required."""
+    _required: dict[str, Required | None] = field(default_factory=dict)
     _round: int = 0
 
     async def load(self) -> None:
@@ -75,14 +86,33 @@ class Noticing:
             if series:
                 found[job.id] = series
             await turn.end()
+        self._rates.update((key, data) for key, data in self._loaded.items() if key[0] not in found)
         self._series, self._loaded = found, {}
         await self.store.keep_only(frozenset(found))
+
+    def require(self, unit: str, required: Required | None, jobs: Iterable[Job]) -> None:
+        """Be told what a unit's functions require of its channels; `jobs` are the unit's."""
+        if self._required.get(unit) == required:
+            return
+        self._required[unit] = required
+        for job in jobs:
+            if series := tuple(self._of(job)):
+                self._series[job.id] = series
 
     def _of(self, job: Job) -> Iterator[Series]:
         known = {each.metric.name: each for each in self._series.get(job.id, ())}
         for metric, sensitivity in watched(job):
-            packed = self._loaded.get((job.id, metric.name))
-            yield known.get(metric.name) or Series(metric, _made(job, metric, sensitivity, packed))
+            required = _least(metric, self._required.get(job.unit))
+            old = known.get(metric.name)
+            key = (job.id, metric.name)
+            if old is not None and (old.required == required or metric.notice != "rate"):
+                yield Series(metric, old.detector, required)
+            elif metric.notice != "rate":
+                packed = self._loaded.get(key, b"")
+                yield Series(metric, _made(job, metric, sensitivity, packed), required)
+            elif required:
+                packed = self._loaded.get(key) or self._rates.pop(key, b"")
+                yield Series(metric, RateDetector.from_bytes(packed, required, sensitivity), required)
 
     def __call__(self, job: Job, reading: Reading) -> str:
         """Take a reading in; return what was noticed of its series up to it, empty where nothing is wrong."""
@@ -90,7 +120,9 @@ class Noticing:
         if series is None or reading.outcome in (Outcome.NOT_RUN, Outcome.ERROR):
             return ""
         alarms = [each for each in series if each.update(reading)]
-        said = [_said(each.metric, found) for each in alarms if matters(found := each.detector.explain())]
+        said = [
+            _said(each.metric, found) for each in alarms if each.matters(found := each.detector.explain())
+        ]
         return "; ".join(said)
 
     @property
@@ -128,18 +160,25 @@ def watched(job: Job) -> Iterator[tuple[MetricDef, Sensitivity]]:
     for metric in job.spec.metrics:
         written = job.degradation.get(metric.name)
         if written is None:
-            written = Sensitivity.NORMAL if metric.notice and job.route and not job.spec.loads_link else OFF
+            written = Sensitivity.NORMAL if metric.notice and job.route else OFF
         if written != OFF:
             yield metric, Sensitivity(written)
 
 
-def _made(
-    job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes | None
-) -> Detector | LossDetector:
+def _least(metric: MetricDef, required: Required | None) -> float | None:
+    """Return what is required of a metric: of a rate, in its direction; of a latency, the whole way."""
+    if required is None or metric.notice == "loss":
+        return None
+    if metric.notice == "latency":
+        return required.rtt_ms
+    return required.up_bps if "_up_" in metric.name else required.down_bps
+
+
+def _made(job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes) -> Detector | LossDetector:
     if metric.notice == "loss":
-        return LossDetector.from_bytes(packed or b"", sensitivity=sensitivity)
+        return LossDetector.from_bytes(packed, sensitivity=sensitivity)
     zone = job.route.lines[0].zone if job.route else "UTC"
-    return Detector.from_bytes(packed or b"", sensitivity, _offset(zone))
+    return Detector.from_bytes(packed, sensitivity, _offset(zone))
 
 
 @functools.lru_cache(maxsize=512)
@@ -153,4 +192,8 @@ def _said(metric: MetricDef, found: Explanation) -> str:
     """Say what is worse than what, since the first sample of it."""
     scale = 100 if found.rule is Rule.LOSS else 1
     value, usual = scale * (found.value or 0.0), scale * (found.baseline or 0.0)
+    if found.rule is Rule.RATE:
+        return (
+            f"{metric.name} {units.render(value, metric.unit)}, required {units.render(usual, metric.unit)}"
+        )
     return f"{metric.name} {value:.4g} {metric.unit}, usually {usual:.4g} ({found.rule})"

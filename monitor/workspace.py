@@ -14,7 +14,7 @@ from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
 from monitor.capacity.functions import Functions
 from monitor.capacity.requirements import Requirements
-from monitor.job import Job
+from monitor.job import Job, Required
 from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
@@ -43,6 +43,14 @@ class Workspace:
     """What the units' business functions require of their channels."""
     digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
     """Units' digests by gate and unit, as far as they were needed."""
+
+    def required(self, unit: str) -> Required | None:
+        """Return what a unit's functions require of its channels, None where there is nothing to hold to."""
+        need = self.requirements.need(unit)
+        if need is None or need.impossible:
+            return None
+        up, down = need.up.required_bps, need.down.required_bps
+        return Required(up, down, need.rtt_at(up, down).ms)
 
     def jobs_by_unit(self) -> Mapping[str, list[Job]]:
         """Return the jobs of each unit that has any, in order."""

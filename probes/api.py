@@ -82,7 +82,7 @@ def clip(text: str, limit: int = MAX_TEXT) -> str:
 Better = Literal["lower", "higher", "none"]
 
 
-Notice = Literal["", "latency", "loss"]
+Notice = Literal["", "latency", "loss", "rate"]
 
 
 @dataclass(frozen=True, slots=True)

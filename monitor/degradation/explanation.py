@@ -67,12 +67,12 @@ def matters(explanation: Explanation, requirement: float | None = None) -> bool:
     Without one: a latency at least 10 % and 10 ms over its baseline; loss and rate alarms always matter, as
     their own thresholds are absolute.
     """
+    if explanation.rule in {Rule.LOSS, Rule.RATE} and requirement is None:
+        return explanation.alarm
     if not explanation.alarm or len(explanation.recent) < MATTERS_SAMPLES:
         return False
     typical = statistics.median(explanation.recent[-MATTERS_SAMPLES:])
     if requirement is not None:
         return typical < requirement if explanation.higher_is_better else typical > requirement
-    if explanation.rule in {Rule.LOSS, Rule.RATE}:
-        return True
     base = explanation.baseline
     return base is not None and typical - base >= max(MATTERS_MS, MATTERS_SHARE * base)

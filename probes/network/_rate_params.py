@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from probes._ssh import SshParams
-from probes.api import BitsPerSecond, Bytes, FactDef, MetricDef, Params, Seconds, Secret
+from probes.api import BitsPerSecond, Bytes, FactDef, MetricDef, Notice, Params, Seconds, Secret
 from probes.network._reflect_wire import PORT
 
 Method = Literal["reflector", "http", "ssh", "icmp"]
@@ -88,16 +88,16 @@ class ThroughputParams(Params):
 
 
 def _directions(
-    name: str, unit: str, better: Literal["lower", "higher", "none"], text: str
+    name: str, unit: str, better: Literal["lower", "higher", "none"], text: str, notice: Notice = ""
 ) -> list[MetricDef]:
     return [
-        MetricDef(name.format(way), unit, better, 1.0 if unit != "ms" else 0.01, text.format(way))
+        MetricDef(name.format(way), unit, better, 1.0 if unit != "ms" else 0.01, text.format(way), notice)
         for way in ("up", "down")
     ]
 
 
 METRICS = (
-    *_directions("capacity_{}_bps", "bit/s", "higher", "What the line can carry {}, at the IP layer."),
+    *_directions("capacity_{}_bps", "bit/s", "higher", "What the line can carry {}, at the IP layer.", "rate"),
     *_directions("capacity_{}_at_least_bps", "bit/s", "higher",
                  "It carries at least this {}; how much more was not decided."),
     *_directions("burst_{}_bps", "bit/s", "none",

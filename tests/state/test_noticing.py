@@ -12,7 +12,7 @@ import pytest
 
 from monitor.degradation import Sensitivity
 from monitor.incidents import Change
-from monitor.job import Job, Line, Route
+from monitor.job import Job, Line, Required, Route
 from monitor.noticing import Noticing, watched
 from monitor.readiness.expectation import Truth
 from monitor.state import DEGRADATION, CheckState, Phase, Policy, State, advance
@@ -39,10 +39,11 @@ class Ledger:
         """Keep nothing."""
 
 
-def test_latency_and_loss_of_channels_are_watched_and_nothing_else() -> None:
+def test_latency_loss_and_rate_of_channels_are_watched_and_nothing_else() -> None:
     assert [metric.name for metric, _ in watched(channel())] == ["rtt_ms", "loss_pct"]
     assert list(watched(replace(channel(), route=None))) == []
-    assert list(watched(replace(channel(), spec=THROUGHPUT))) == []
+    rates = [metric.name for metric, _ in watched(replace(channel(), spec=THROUGHPUT))]
+    assert rates == ["capacity_up_bps", "capacity_down_bps"]
 
 
 def test_a_series_can_be_left_out_or_taken_in() -> None:
@@ -143,3 +144,37 @@ def test_what_a_detector_noticed_needs_no_more_evidence_and_a_failure_is_stronge
     for at in (120, 180):
         advance(state, failed(at), Truth.PASS, Policy(), at, "rtt_ms 80 ms, usually 20")
     assert (state.state, state.kind) == (State.DOWN, "timeout")
+
+
+def rated(required_up: float | None) -> tuple[Noticing, Job]:
+    noticing = Noticing(DetectorStore.__new__(DetectorStore))
+    line = replace(channel(check="u/up/throughput"), spec=THROUGHPUT)
+    if required_up is not None:
+        noticing.require("u", Required(required_up, 1e6, 80.0), [line])
+    return noticing, line
+
+
+def test_a_rate_is_held_to_what_the_functions_require() -> None:
+    noticing, line = rated(5e6)
+    for at in range(3):
+        said = noticing(line, ok(1000.0 + at, capacity_up_bps=3e6, capacity_down_bps=9e6))
+    assert said == "capacity_up_bps 3 Mbit/s, required 5 Mbit/s"
+    for at in range(9):
+        said = noticing(line, ok(2000.0 + at, capacity_up_bps=9e6, capacity_down_bps=9e6))
+    assert said == ""
+
+
+def test_a_rate_of_which_nothing_is_required_is_no_trouble() -> None:
+    noticing, line = rated(None)
+    assert noticing(line, ok(1000.0, capacity_up_bps=1.0)) == ""
+    assert noticing.count == 0
+
+
+def test_a_latency_beyond_what_is_required_matters_however_small_the_rise() -> None:
+    noticing, line = Noticing(DetectorStore.__new__(DetectorStore)), channel()
+    noticing.require("u", Required(1e6, 1e6, 24.0), [line])
+    draw = random.Random(5)
+    for minute in range(1440):
+        assert noticing(line, ok(60.0 * minute, rtt_ms=20 + draw.uniform(-0.5, 0.5))) == ""
+    said = [noticing(line, ok(60.0 * minute, rtt_ms=26.0)) for minute in range(1440, 1460)]
+    assert said[-1].startswith("rtt_ms 26 ms")
