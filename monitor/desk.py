@@ -73,9 +73,8 @@ class Desk:
             ):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
                 packed = pack(request.gate, result.id, now, result.plain())
-                frames.write(
-                    self._answers, Judged(packed, used, result.id, self._workspace.required(result.id))
-                )
+                required = self._workspace.required(result.id)
+                frames.write(self._answers, Judged(packed, used, result.id, required))
                 if self._hurried:
                     break
         finally:

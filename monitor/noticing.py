@@ -120,10 +120,8 @@ class Noticing:
         if series is None or reading.outcome in (Outcome.NOT_RUN, Outcome.ERROR):
             return ""
         alarms = [each for each in series if each.update(reading)]
-        said = [
-            _said(each.metric, found) for each in alarms if each.matters(found := each.detector.explain())
-        ]
-        return "; ".join(said)
+        found = [(each, each.detector.explain()) for each in alarms]
+        return "; ".join(_said(each.metric, what) for each, what in found if each.matters(what))
 
     @property
     def count(self) -> int:

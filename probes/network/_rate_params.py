@@ -97,7 +97,8 @@ def _directions(
 
 
 METRICS = (
-    *_directions("capacity_{}_bps", "bit/s", "higher", "What the line can carry {}, at the IP layer.", "rate"),
+    *_directions("capacity_{}_bps", "bit/s", "higher", "What the line can carry {}, at the IP layer.",
+                 "rate"),
     *_directions("capacity_{}_at_least_bps", "bit/s", "higher",
                  "It carries at least this {}; how much more was not decided."),
     *_directions("burst_{}_bps", "bit/s", "none",

@@ -128,7 +128,8 @@ PROBE = ProbeSpec(
     params=IcmpParams,
     run=probe_icmp,
     metrics=(
-        MetricDef("rtt_ms", "ms", "lower", 0.001, "Median round trip time of the burst, by the kernel", "latency"),
+        MetricDef("rtt_ms", "ms", "lower", 0.001, "Median round trip time of the burst, by the kernel",
+                  "latency"),
         MetricDef("rtt_min_ms", "ms", "lower", 0.001, "Shortest (bursts only)"),
         MetricDef("rtt_max_ms", "ms", "lower", 0.001, "Longest (bursts only)"),
         MetricDef("rtt_p95_ms", "ms", "lower", 0.001, "95th percentile, nearest rank (bursts only)"),

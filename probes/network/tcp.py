@@ -171,7 +171,8 @@ PROBE = ProbeSpec(
     params=TcpParams,
     run=probe_tcp,
     metrics=(
-        MetricDef("connect_ms", "ms", "lower", 0.001, "From the SYN to its acknowledgement, by the kernel", "latency"),
+        MetricDef("connect_ms", "ms", "lower", 0.001, "From the SYN to its acknowledgement, by the kernel",
+                  "latency"),
         MetricDef("total_ms", "ms", "lower", 0.001, "Resolving, connecting and the banner together"),
         MetricDef("first_byte_ms", "ms", "lower", 0.001,
                   "From connected (or sent) to the banner's first byte, by the kernel"),
