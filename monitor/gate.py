@@ -29,14 +29,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
+from monitor.incidents import ISOLATED
 from monitor.job import Job
 from probes.api import Outcome, Reading, clip
 
 MOST_WAITING = 20_000
 """Readings that wait at most; some 20 MB."""
 LEAST_WITNESSES = 2
-ISOLATED = "isolated"
-"""Reason of a run that is not counted because the monitor was cut off."""
 SUSPECT_KINDS = frozenset({"unreachable", "timeout", "dns"})
 """Failures that a lost uplink of our own would look like."""
 _OK, _FAILED, _ERROR, _NOT_RUN = Outcome.OK, Outcome.FAILED, Outcome.ERROR, Outcome.NOT_RUN

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.servers.daemon import Daemon, write_home
 from tests.servers.link import DEVICE, Link, link, mac, needs_link
+from tests.servers.smtp import Mailbox, SmtpServer
 
 PORT = 8787
 ADDRESSES = ("10.88.0.3", "10.88.0.4")
@@ -28,7 +29,16 @@ ASSET = """      - id: {id}
         checks:
           - {{id: icmp, probe: icmp, count: 2, interval: 20 ms, wait: 300 ms, every: 1 s, timeout: 500 ms}}
 """
-SETTINGS = f"[witnesses]\naddresses = {list(ADDRESSES)}\nhold = 0\n"
+SETTINGS = """
+[witnesses]
+addresses = ["10.88.0.3", "10.88.0.4"]
+hold = 0
+[mail]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+to = ["ops@a.example"]
+"""
 
 
 def prepare(line: Link) -> None:
@@ -57,12 +67,12 @@ async def until(line: Link, daemon: Daemon, found: Callable[[dict[str, float]], 
     return seen
 
 
-async def started(line: Link, home: Path) -> Daemon:
+async def started(line: Link, home: Path, smtp: SmtpServer) -> Daemon:
     settings = write_home(
         home,
         INVENTORY + "".join(ASSET.format(id=f"a{n}", address="10.88.0.2") for n in range(3)),
         PORT,
-        SETTINGS,
+        SETTINGS.format(port=smtp.port),
     )
     log = (home / "log").open("ab")
     command = line.near.command(sys.executable, "-m", "monitor.cli", "run", "-c", str(settings))
@@ -75,7 +85,9 @@ async def started(line: Link, home: Path) -> Daemon:
 async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path) -> None:
     async with link(relay=True) as line:
         await asyncio.to_thread(prepare, line)
-        daemon = await started(line, tmp_path)
+        smtp = SmtpServer(Mailbox())
+        await line.near.loop(smtp.start)
+        daemon = await started(line, tmp_path, smtp)
         try:
             await until(line, daemon, lambda seen: seen.get('muster_checks_in_state{state="OK"}') == 3)
             await asyncio.to_thread(line.cut)
@@ -86,8 +98,10 @@ async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path
             await until(line, daemon, lambda seen: seen["muster_isolated"] == 0)
             await until(line, daemon, lambda seen: seen['muster_checks_in_state{state="OK"}'] == 3)
             seen = await until(line, daemon, lambda seen: seen["muster_incidents_closed_total"] >= 1)
+            await until(line, daemon, lambda _: len(smtp.mailbox.received) >= 2)
         finally:
             status = await daemon.stop()
+            await smtp.stop()
     assert status == 0, daemon.log()
     assert seen["muster_incidents_opened_total"] == seen["muster_incidents_closed_total"] == 1
     assert 'muster_readings_total{outcome="failed"}' not in seen
@@ -95,3 +109,5 @@ async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path
     events = [json.loads(each)["event"] for each in daemon.log().splitlines() if each.startswith("{")]
     told = [each for each in events if each.startswith(("isolated", "connected"))]
     assert told == ["isolated: no witness answers", "connected again"]
+    opened, closed = (each.mail for each in smtp.mailbox.received)
+    assert closed["In-Reply-To"] == opened["Message-ID"]
