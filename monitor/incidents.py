@@ -210,6 +210,8 @@ class Event:
     """When it happened, seconds since the epoch."""
     left: tuple[str, ...] = ()
     """Of a residue: the roots that still fail."""
+    threads: tuple[str, ...] = ()
+    """`Incident.thread` of those it took in: their conversations go on in its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Message:
     """Which event of an incident it tells; such messages give way to a summary when they are many."""
     not_before: float = 0.0
     """Not sent before this time."""
+    references: str = ""
+    """Message-IDs of further conversations that this one goes on from, with spaces between."""
 
 
 @dataclass(frozen=True, slots=True)

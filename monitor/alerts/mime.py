@@ -40,7 +40,9 @@ def _head(mail: EmailMessage, message: Message, sender: str) -> None:
     mail["Date"] = format_datetime(datetime.fromtimestamp(message.date, UTC))
     mail["Message-ID"] = message.message_id
     if message.in_reply_to:
-        mail["In-Reply-To"] = mail["References"] = message.in_reply_to
+        mail["In-Reply-To"] = message.in_reply_to
+    if references := f"{message.references} {message.in_reply_to}".strip():
+        mail["References"] = references
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
 

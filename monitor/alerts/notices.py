@@ -18,6 +18,7 @@ from monitor.incidents import Event, Notice
 from probes.api import clip
 
 MAX_RECIPIENTS = 50
+MOST_REFERENCES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,15 @@ class _Writer:
 
     def _write(self, language: Language, mail: bool) -> Message:
         told = account(self.event, self.card, language, self.context.known)
-        own, opened = self._id(event_name(self.event), language), self._id(Notice.OPENED, language)
+        thread = self.event.incident.thread
+        own, opened = (self._id(thread, each, language) for each in (event_name(self.event), Notice.OPENED))
+        before = [self._id(each, Notice.OPENED, language) for each in self.event.threads[-MOST_REFERENCES:]]
         at = moment_of(self.event)
         sketch = self.context.sketch if mail else None
         alt = alternative(sketch, self.context.known.required, language) if sketch else ""
         return Message(
             key="",
-            thread=self.event.incident.thread,
+            thread=thread,
             recipient="",
             subject=told.subject,
             body=plain(told),
@@ -97,6 +100,7 @@ class _Writer:
             date=at,
             expires_at=at + self.settings.lifetime,
             in_reply_to="" if own == opened else opened,
+            references=" ".join(before),
             language=language,
             html=page(told, content_id(own), alt) if mail else "",
             picture=sketch.text() if sketch else "",
@@ -104,9 +108,8 @@ class _Writer:
             data="" if mail else describe(self.event, self.card),
         )
 
-    def _id(self, name: str, language: Language) -> str:
-        domain = self.settings.sender.rpartition("@")[2]
-        return message_id(f"{self.event.incident.thread}:{name}:{language}", domain)
+    def _id(self, thread: str, name: str, language: Language) -> str:
+        return message_id(f"{thread}:{name}:{language}", self.settings.sender.rpartition("@")[2])
 
 
 def event_name(event: Event) -> str:

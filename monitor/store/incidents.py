@@ -290,7 +290,8 @@ class _Step:
         handed = _handed(self.connection, incident) if notice is Notice.OPENED else set()
         told = tuple(each for each in _told(self.connection, incident) if each not in handed)
         moved = _moved(incident, kind, self.now, evidence)
-        event = Event(notice, incident, moved, told, members, total, self.now, left)
+        threads = tuple(each.thread for each in _absorbed(self.connection, incident))
+        event = Event(notice, incident, moved, told, members, total, self.now, left, threads)
         messages = [each for each in self._compose(event) if each.recipient not in handed]
         queued = outbox.enqueue(
             self.connection, messages, self.now, self.store.outbox_limit, self.store.limits
@@ -356,9 +357,13 @@ def _told(connection: sqlite3.Connection, incident: Incident) -> tuple[str, ...]
     """Return who was told of an incident, or of one that it took in."""
     found = dict.fromkeys(outbox.recipients(connection, incident.thread))
     found.update((recipient, None) for recipient in sorted(_handed(connection, incident)))
-    for absorbed in rows.select(connection, "absorbed_by = ?", incident.id):
+    for absorbed in _absorbed(connection, incident):
         found.update((recipient, None) for recipient in _told(connection, absorbed))
     return tuple(found)
+
+
+def _absorbed(connection: sqlite3.Connection, incident: Incident) -> list[Incident]:
+    return rows.select(connection, "absorbed_by = ? ORDER BY id", incident.id)
 
 
 def _handed(connection: sqlite3.Connection, incident: Incident) -> set[str]:

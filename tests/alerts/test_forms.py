@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from email import message_from_bytes, policy
 
 import pytest
 
 from monitor.alerts.mail_settings import Language, MailSettings
 from monitor.alerts.message import Message, content_id
+from monitor.alerts.mime import render
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.people import Recipient
 from monitor.alerts.policy import Policy
@@ -220,6 +222,18 @@ def test_an_incident_is_one_conversation(name: str) -> None:
         assert mail.in_reply_to == ""
     elif EVENTS[name][0].incident.id == samples.DOWN.id:
         assert mail.in_reply_to == first.message_id != mail.message_id
+
+
+def test_the_conversation_of_what_was_taken_in_goes_on() -> None:
+    event, context = EVENTS["recovery"]
+    leaf = samples.event(Notice.OPENED, replace(samples.SLOW, opened_at=AT - 60))
+    mail = of(replace(event, threads=(leaf.incident.thread,)), context)
+    opened = written("outage", "en").message_id
+    parsed = message_from_bytes(render(mail, "muster@gd.example"), policy=policy.default)
+    assert parsed["In-Reply-To"] == opened
+    assert parsed["References"].split() == [of(leaf, Context()).message_id, opened]
+    many = of(replace(event, threads=tuple(f"incident:{n}:1.0" for n in range(500))), context)
+    assert len(many.references.split()) == 10
 
 
 def test_repeated_notices_are_messages_of_their_own() -> None:

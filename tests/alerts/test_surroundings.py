@@ -13,9 +13,10 @@ import pytest
 from monitor.alerts.account import Known, Step
 from monitor.alerts.affected import Bound, Sketch, bounds_of, chosen
 from monitor.alerts.mail_settings import MailSettings
+from monitor.alerts.message import Message
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.surroundings import Surroundings
-from monitor.incidents import Event, Member, Notice, Open
+from monitor.incidents import Event, Member, Notice, Open, Shut
 from monitor.job import Job
 from monitor.readiness.expectation import parse
 from monitor.state import State
@@ -199,3 +200,25 @@ async def test_in_the_transaction_that_opens_it(tmp_path: Path) -> None:
     assert "Required: rtt_ms <= 58.3 ms\n" in claimed.message.body
     assert Sketch.parse(claimed.message.picture).check == ICMP.id
     assert "Ask the carrier." in claimed.message.html
+
+
+async def test_the_end_refers_to_what_was_taken_in(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state.db")
+    written: list[Message] = []
+    settings = MailSettings(host="mail.example", sender="muster@gd.example", to=("ops@gd.example",))
+    notices = Notices(settings, lambda unit: None, lambda root: "")
+
+    def compose(event: Event) -> list[Message]:
+        written.extend(made := notices(event))
+        return made
+
+    incidents = IncidentStore(database, compose)
+    member = Member(ICMP.id, State.DOWN, "timeout", AT, AT)
+    leaf = Open(ICMP.id, State.DOWN, "timeout", "", AT, "", member, AT)
+    hub = Open("gz/core", State.DOWN, "timeout", "", AT, "", replace(member, check="gz/core/icmp"), AT + 1)
+    await incidents.apply([leaf], AT)
+    await incidents.apply([hub, Shut(ICMP.id, AT + 2, into="gz/core")], AT + 2)
+    await incidents.apply([Shut("gz/core", AT + 600)], AT + 600)
+    database.close()
+    first, second, end = written
+    assert (end.in_reply_to, end.references) == (second.message_id, first.message_id)
