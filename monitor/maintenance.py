@@ -80,6 +80,15 @@ class Tree:
 
     parents: Mapping[str, str | None] = field(default_factory=dict)
 
+    def upward(self, unit: str) -> list[str]:
+        """Return a unit and those above it, itself first."""
+        way: list[str] = []
+        at: str | None = unit
+        while at is not None and at not in way:
+            way.append(at)
+            at = self.parents.get(at)
+        return way
+
     def within(self, tops: Iterable[str]) -> frozenset[str]:
         """Return the units that are, or are below, some units."""
         known = dict.fromkeys(tops, True)
@@ -251,18 +260,24 @@ class Maintenances:
         return sorted(found, key=lambda each: (each.start, each.work.id))
 
     def at_units(self, units: Iterable[str], now: float, ahead: float) -> dict[str, Planned]:
-        """Return for each unit the first maintenance of all of it that goes on or begins soon."""
-        found: dict[str, Planned] = {}
-        wanted = set(units)
+        """Return for each unit the first maintenance of it, or of something in it, now or soon."""
+        first: dict[str, Planned] = {}
+        within: dict[str, Planned] = {}
         for planned in self.planned(now, ahead):
-            if "/" not in planned.work.scope:
-                for unit in wanted & self._tree.within([planned.work.scope]):
-                    found.setdefault(unit, planned)
+            unit, _, rest = planned.work.scope.partition("/")
+            (within if rest else first).setdefault(unit, planned)
+        found = {}
+        for unit in units:
+            over = [first[each] for each in self._tree.upward(unit) if each in first]
+            several = [*over, *([within[unit]] if unit in within else [])]
+            if several:
+                found[unit] = min(several, key=lambda each: (each.start, each.work.id))
         return found
 
     def _covers(self, work: Maintenance, node: str) -> bool:
-        inside = self._tree.within([work.scope]) if "/" not in work.scope else (work.scope,)
-        return _covered(node, inside)
+        if "/" in work.scope:
+            return _covered(node, (work.scope,))
+        return work.scope in self._tree.upward(node.partition("/")[0])
 
     def _spans(self, work: Maintenance, start: float, end: float) -> list[Span]:
         return spans(work, start, end, self._calendars.get(work.calendar) if work.calendar else None)

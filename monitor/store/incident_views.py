@@ -89,13 +89,16 @@ def whole(connection: sqlite3.Connection, number: int) -> Whole:
     )  # fmt: skip
 
 
-def numbers(connection: sqlite3.Connection, limit: int = 20) -> list[int]:
-    """Return the numbers of open incidents, or where none is open of the last ones; newest first."""
-    for where in ("closed_at IS NULL", "1"):
-        query = f"SELECT id FROM incident WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
-        if found := [row[0] for row in connection.execute(query, (limit,))]:
-            return found
-    return []
+def numbers(connection: sqlite3.Connection, limit: int = 12) -> list[int]:
+    """Return the numbers of the last incidents, newest first."""
+    found = connection.execute("SELECT id FROM incident ORDER BY id DESC LIMIT ?", (limit,))
+    return [row[0] for row in found]
+
+
+def open_roots(connection: sqlite3.Connection) -> list[str]:
+    """Return the roots of all open incidents, the newest first."""
+    found = connection.execute("SELECT root FROM incident WHERE closed_at IS NULL ORDER BY id DESC")
+    return [row[0] for row in found]
 
 
 def names(connection: sqlite3.Connection, units: Iterable[str]) -> Mapping[str, tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The board, the API and /metrics: what the daemon shows. It reads only."""
+"""The board, the API and /metrics: what the daemon shows. Only people's POSTs change anything."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from monitor.settings import Web
-from monitor.web import api, pages
+from monitor.web import api, incidents, pages
 from monitor.web.exposition import CONTENT_TYPE, expose
 from monitor.web.serving import (
     POOL,
@@ -27,6 +27,7 @@ from monitor.web.serving import (
 from monitor.web.view import View
 
 CHECK = "{unit:[^/]{1,100}}/{asset:[^/]{1,100}}/{check:[^/]{1,100}}"
+INCIDENT = "{id:[0-9]{1,12}}"
 
 
 class CannotListen(Exception):  # noqa: N818 - what is the matter, not whose fault it is
@@ -46,6 +47,9 @@ def build(view: View, settings: Web | None = None) -> web.Application:
             web.get("/", pages.overview),
             web.get("/units/{unit:[^/]{1,100}}", pages.unit),
             web.get(f"/checks/{CHECK}", pages.check),
+            web.get("/incidents", incidents.overview),
+            web.get(f"/incidents/{INCIDENT}", incidents.one),
+            web.post(f"/incidents/{INCIDENT}/{{act:[a-z]{{1,10}}}}", incidents.act),
             web.get("/static/{name}", pages.static),
             web.get("/healthz", health),
             web.get("/readyz", readiness),
@@ -53,6 +57,9 @@ def build(view: View, settings: Web | None = None) -> web.Application:
             web.get("/api/v1/units", api.units),
             web.get("/api/v1/units/{unit:[^/]{1,100}}", api.unit),
             web.get(f"/api/v1/checks/{CHECK}/series", api.series),
+            web.get("/api/v1/incidents", incidents.api_list),
+            web.get(f"/api/v1/incidents/{INCIDENT}", incidents.api_one),
+            web.get("/api/v1/maintenance", incidents.api_maintenance),
         ]
     )
     return app

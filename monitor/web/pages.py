@@ -15,7 +15,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.store.verdicts import aged, moment
-from monitor.web import board, present, sheets
+from monitor.web import board, marks, present, sheets
 from monitor.web.api import DEFAULT_GATE, card_of, check_of, gate_of, whole
 from monitor.web.serving import VIEW, Refusal, threaded
 from monitor.web.texts import Texts, negotiate
@@ -102,7 +102,7 @@ def _readable(view: View, text: str, check: str | None) -> str:
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    names = ("verdict", "under", "q", "page", "metric", "minutes")
+    names = ("verdict", "under", "q", "page", "metric", "minutes", "unit")
     return {name: request.query[name][:100] for name in names if name in request.query}
 
 
@@ -111,13 +111,18 @@ async def overview(request: web.Request) -> web.Response:
     view, gate = request.app[VIEW], gate_of(request)
     filters = _filters(request)
     rows, cards = await view.verdicts.board(gate), view.units()
+    roots = await marks.open_roots(view)
     if filters.under:
         card_of(view, filters.under)
 
     def values() -> dict[str, Any]:
         made = board.build(cards, rows, gate, time.time(), filters)
+        marked = marks.marks(view, [line.card.id for line in made.lines], roots, time.time())
         gates = sorted({gate, DEFAULT_GATE}.union(*(card.gates for card in cards)))
-        return {"board": made, "filters": filters, "gates": gates, "pages": -(-made.matching // board.PAGE)}
+        return {
+            "board": made, "filters": filters, "gates": gates, "pages": -(-made.matching // board.PAGE),
+            "marks": marked,
+        }  # fmt: skip
 
     return await respond(request, "board.html", values)
 
@@ -138,6 +143,7 @@ async def unit(request: web.Request) -> web.Response:
     card = card_of(view, request.match_info["unit"])
     judged = await view.verdicts.detail(card.id, gate)
     rows, cards = await view.verdicts.board(gate), view.units()
+    roots = await marks.open_roots(view)
 
     def values() -> dict[str, Any]:
         now = time.time()
@@ -151,6 +157,7 @@ async def unit(request: web.Request) -> web.Response:
             "children": below.lines[1:],
             "parent": parent,
             "sparks": sheets.sparks(view.evidence, sheet, now),
+            "marks": marks.marks(view, [card.id], roots, now),
         }
 
     return await respond(request, "unit.html", values)

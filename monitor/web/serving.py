@@ -125,5 +125,6 @@ def _explained(request: web.Request, error: web.HTTPException) -> str:
     if error.status == 404:
         return "nothing is here; see / for the board and /api/v1/units for the API"
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return f"{request.method[:20]} is not allowed here; this server only answers GET"
+        methods = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+        return f"{request.method[:20]} is not allowed here; this address answers {methods}"
     return error.reason

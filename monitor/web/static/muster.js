@@ -9,7 +9,8 @@
 
   function busy() {
     const at = document.activeElement;
-    return (at && /^(INPUT|SELECT)$/.test(at.tagName)) || String(getSelection()).length > 0;
+    const written = [...document.querySelectorAll("main textarea, main form.act input")].some((each) => each.value !== each.defaultValue);
+    return written || (at && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) || String(getSelection()).length > 0;
   }
 
   function replace(text) {
