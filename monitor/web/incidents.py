@@ -181,7 +181,7 @@ async def act(request: web.Request) -> web.Response:
     answer = await request.app[VIEW].people.answer(_asked(what, number, form))
     if "refused" in answer:
         raise Refusal(409, str(answer["refused"]))
-    raise web.HTTPSeeOther(linker(request)("incidents", str(number)))
+    raise web.HTTPSeeOther(linker(request)("incidents", number))
 
 
 def _asked(what: str, number: int, form: Mapping[str, str]) -> dict[str, Any]:

@@ -71,9 +71,9 @@ def linker(request: web.Request) -> Callable[..., str]:
     if gate != DEFAULT_GATE:
         kept["gate"] = gate[:64]
 
-    def link(*path: str, to: str = "", **query: object) -> str:
+    def link(*path: object, to: str = "", **query: object) -> str:
         pairs = {name: str(value) for name, value in {**kept, **query}.items() if value not in ("", None)}
-        address = "/" + "/".join(quote(part, safe="") for part in path)
+        address = "/" + "/".join(quote(str(part), safe="") for part in path)
         return address + (f"?{urlencode(pairs)}" if pairs else "") + (f"#{quote(to)}" if to else "")
 
     return link
