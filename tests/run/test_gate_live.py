@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from monitor import fresh
 from monitor.gate import Answer
 from monitor.gatekeeper import Gatekeeper, Witness
@@ -101,6 +103,7 @@ OK, FAILED, NOT_RUN = 0, 1, 3
 
 
 @needs_link
+@pytest.mark.alone
 async def test_a_lost_uplink_blames_nobody_and_a_single_dead_target_is_told_soon(tmp_path: Path) -> None:
     async with link(relay=True) as line:
         with await asyncio.to_thread(prepare, line):

@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.servers.daemon import Daemon, write_home
 from tests.servers.link import DEVICE, Link, link, mac, needs_link
 from tests.servers.smtp import Mailbox, SmtpServer
@@ -82,6 +84,7 @@ async def started(line: Link, home: Path, smtp: SmtpServer) -> Daemon:
 
 
 @needs_link
+@pytest.mark.alone
 async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path) -> None:
     async with link(relay=True) as line:
         await asyncio.to_thread(prepare, line)
@@ -105,7 +108,7 @@ async def test_a_daemon_that_is_cut_off_says_so_and_blames_nobody(tmp_path: Path
     assert status == 0, daemon.log()
     assert seen["muster_incidents_opened_total"] == seen["muster_incidents_closed_total"] == 1
     assert 'muster_readings_total{outcome="failed"}' not in seen
-    assert seen["muster_isolated_seconds_total"] > 2
+    assert seen["muster_isolated_seconds_total"] > 1
     events = [json.loads(each)["event"] for each in daemon.log().splitlines() if each.startswith("{")]
     told = [each for each in events if each.startswith(("isolated", "connected"))]
     assert told == ["isolated: no witness answers", "connected again"]
