@@ -58,13 +58,14 @@ def _traffic(
         return found
 
     problems = count(
-        f"SELECT count(*) FROM outbox WHERE queued_at > ? AND notice IN ({_PROBLEMS})",  # noqa: S608
-        now - limits.storm_window,
-    )
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE queued_at > ?"  # noqa: S608
+        f" AND notice IN ({_PROBLEMS}) LIMIT ?)",
+        now - limits.storm_window, limits.storm,
+    )  # fmt: skip
     to_recipient = count(
-        "SELECT count(*) FROM outbox WHERE recipient = ? AND queued_at > ? AND notice != ''"
-        " AND notice != 'summary' AND status != 'folded'",
-        message.recipient, now - storm.HOUR_S,
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE recipient = ? AND queued_at > ?"
+        " AND notice NOT IN ('', 'summary') AND status != 'folded' LIMIT ?)",
+        message.recipient, now - storm.HOUR_S, limits.hourly(message.channel),
     )  # fmt: skip
     gathering = count(
         "SELECT count(*) FROM outbox AS f WHERE f.thread = ? AND f.recipient = ? AND f.folded_into ="  # noqa: S608

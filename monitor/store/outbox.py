@@ -26,13 +26,14 @@ by itself nor in a summary."""
 _WHEN = "CASE o.status WHEN 'sending' THEN o.lease_until ELSE o.due_at END"
 _BUSY = "(SELECT channel, recipient FROM outbox WHERE status = 'sending' AND lease_until > :now)"
 _CLAIM = f"""
-    SELECT id, attempts, payload, notice, channel FROM (
+    SELECT id, attempts, payload, notice FROM outbox WHERE id IN (SELECT id FROM (
         SELECT *, row_number() OVER (PARTITION BY channel ORDER BY due_at, id) AS place FROM (
-            SELECT o.id, o.attempts, o.payload, o.notice, o.channel, o.due_at, row_number() OVER (
+            SELECT o.id, o.channel, o.due_at, row_number() OVER (
                 PARTITION BY o.channel, o.recipient ORDER BY o.due_at, o.id) AS turn
             {_READY} AND {_WHEN} <= :now AND (o.channel, o.recipient) NOT IN {_BUSY}
         ) WHERE turn = 1
-    ) AS free WHERE place <= :most - (SELECT count(*) FROM {_BUSY} AS b WHERE b.channel = free.channel)
+    ) AS free WHERE place <= :most - (SELECT count(*) FROM {_BUSY} AS b WHERE b.channel = free.channel))
+    ORDER BY due_at, id
 """  # noqa: S608
 """At most so many at once on a channel, and one to a recipient: none of them keeps the others waiting."""
 

@@ -218,10 +218,9 @@ def test_every_message_is_told_exactly_once_singly_or_in_a_summary(
         database.close()
     wanted = {(to, f"{notice} {number}") for number, notice, to, _ in events}
     single = [(each.recipient, each.subject) for each in out if each.notice != "summary"]
-    listed = [
-        (each.recipient, line.removeprefix("- "))
-        for each in out if each.notice == "summary" for line in each.body.splitlines() if line.startswith("- ")
-    ]  # fmt: skip
+    summaries = [each for each in out if each.notice == "summary"]
+    lines = [(each.recipient, line) for each in summaries for line in each.body.splitlines()]
+    listed = [(to, line.removeprefix("- ")) for to, line in lines if line.startswith("- ")]
     assert sorted(single + listed) == sorted(wanted)
 
 
