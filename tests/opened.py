@@ -22,7 +22,7 @@ OTHER = "gz-tianhe/uplink/tcp"
 ROOT = "gz-tianhe/uplink"
 
 
-class _Nothing:
+class Nothing:
     """A view in which nothing else is known."""
 
     def beliefs(self, asset: str) -> Sequence[Belief]:
@@ -52,7 +52,7 @@ def opening(at: float, root: str = CHECK, kind: str = "timeout", state: State = 
     check = root if root.count("/") == 2 else CHECK
     since = at - 60
     belief = CheckState(check, state, since=since, decided_at=since, kind=kind)
-    rule = Recorder(_Nothing()).record(belief, Finding(check, How.SELF), 45.0)
+    rule = Recorder(Nothing()).record(belief, Finding(check, How.SELF), 45.0)
     return Open(
         root, state, kind, "no answer within 5 s", since, rule, Member(check, state, kind, since, at), at
     )
