@@ -117,7 +117,9 @@ class App:
         self.noticing = Noticing(DetectorStore(self.store.state))
         self.watch = Watch(incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S)
         self.situation = Situation(self.units, self.watch.state)
-        correlator = Correlator(self.situation, self.situation.measures_link, settings.timing())
+        correlator = Correlator(
+            self.situation, self.situation.measures_link, settings.timing(), self.situation.silent
+        )
         self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin)
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)

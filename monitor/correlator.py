@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from monitor.asks import Asks
 from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
 from monitor.state import SILENT, CheckState, Phase, State, Transition
 from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
 from monitor.topology_record import Recorder
+from monitor.troubles import Group, Timing, Trouble, member_of
 from probes.api import Outcome
 
 HOUR_S = 3600.0
@@ -31,59 +31,20 @@ _DAMPED = 6
 TROUBLES = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN, State.SHADOWED})
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long things are waited for, in seconds, and how often a root may open in an hour."""
-
-    hold: float = 45.0
-    stable: float = 300.0
-    openings: int = 3
-
-
-@dataclass(slots=True)
-class Trouble:
-    """A check that is not OK."""
-
-    belief: CheckState
-    noted: float
-    """When it was first suspected, by the monitor's clock."""
-    firm: float
-    """When it became certain."""
-    root: str = ""
-    """Of the incident it is in."""
-    after: float = 0.0
-    """When what lies above it served again; it has to show two results since."""
-    reach: int = 0
-    """Its run of failures at that time."""
-
-    @property
-    def asset(self) -> str:
-        """Return `unit/asset`."""
-        return self.belief.check.rpartition("/")[0]
-
-
-@dataclass(slots=True)
-class Group:
-    """An open incident, as far as it is needed here."""
-
-    root: str
-    how: How
-    members: set[str] = field(default_factory=set)
-    most: int = 0
-    """Members it had at most."""
-    recovering: float = 0.0
-    """Since when its root serves again, while some members don't; 0 otherwise."""
-    recovered: float = 0.0
-    """Since when it has no members."""
-    residue: list[str] = field(default_factory=list)
-    damped: bool = False
-
-
 class Correlator:
-    """Keeps the troubles and decides. `link(check)` tells a check that measures a link."""
+    """Keeps the troubles and decides.
 
-    def __init__(self, view: View, link: Callable[[str], bool], timing: Timing | None = None) -> None:
-        self._view, self._link, self.timing = view, link, timing or Timing()
+    `link(check)` tells a check that measures a link, `silent(unit)` a unit of which no check is attempted.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        link: Callable[[str], bool],
+        timing: Timing | None = None,
+        silent: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._view, self._link, self.timing, self._silent = view, link, timing or Timing(), silent
         self._suspects: dict[str, float] = {}
         self._troubles: dict[str, Trouble] = {}
         self._waiting: dict[str, Trouble] = {}
@@ -163,7 +124,7 @@ class Correlator:
         """Tell the incident of a member whose state moved; what got worse may have another cause now."""
         trouble.belief = state
         if trouble.root:
-            self._now.append(Join(trouble.root, (_member(trouble, now),), now))
+            self._now.append(Join(trouble.root, (member_of(trouble, now),), now))
         else:
             trouble.firm = now
 
@@ -265,7 +226,9 @@ class Correlator:
         elif state.state is State.DEGRADED and self._link(state.check):
             bad = DEGRADED
         else:
-            return Finding(state.check, How.SELF)
+            unit = state.check.partition("/")[0]
+            gone = state.kind == SILENT and self._silent(unit)
+            return Finding(unit if gone else state.check, How.SELF)
         since = max(state.since, trouble.after)
         key = (-(-since // _BUCKET_S) * _BUCKET_S, bad is FAILING)
         finder = finders.get(key)
@@ -284,7 +247,7 @@ class Correlator:
                 self._now.append(Leave(before, trouble.belief.check, now))
         self._shade(trouble, finding)
         trouble.root = finding.root
-        member = _member(trouble, now)
+        member = member_of(trouble, now)
         group = self.groups.get(finding.root)
         if group is None:
             self._open(trouble, finding, member, now, before if after else "")
@@ -384,8 +347,3 @@ class Correlator:
 
 def _shown(state: State) -> State:
     return State.DOWN if state is State.SHADOWED else state
-
-
-def _member(trouble: Trouble, now: float) -> Member:
-    state = trouble.belief
-    return Member(state.check, state.state, state.kind, state.since, now)

@@ -24,12 +24,12 @@ from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
-from monitor.correlator import Timing
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
 from monitor.heartbeat_settings import HeartbeatSettings
 from monitor.runner import MOST_SLIP, Limits
 from monitor.store.paths import Bounds
+from monitor.troubles import Timing
 from monitor.witness_settings import WitnessSettings
 from probes.api import Bytes, ProbeSettings, Quantity, Seconds
 

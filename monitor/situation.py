@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from monitor.silence import Watched, silent_units
 from monitor.state import CheckState
 from monitor.topology import Belief, Needs
 from monitor.turns import Turn
@@ -20,6 +22,7 @@ class Situation:
 
     units: Units
     state: Callable[[str], CheckState | None]
+    clock: Callable[[], float] = time.time
     _behind: dict[str, list[str]] = field(default_factory=dict)
 
     async def refresh(self) -> None:
@@ -63,6 +66,17 @@ class Situation:
     def behind(self, node: str) -> Sequence[str]:
         """Return the assets that depend on an asset or unit directly."""
         return self._behind.get(node, ())
+
+    def silent(self, unit: str) -> bool:
+        """Tell whether no check of a unit is attempted any more."""
+        known = self.units.known.get(unit)
+        jobs = known.jobs.values() if known else ()
+        watched = [
+            Watched(state, job.every, job.timeout)
+            for job in jobs
+            if (state := self.state(job.id)) is not None
+        ]
+        return bool(silent_units({unit: watched}, self.clock()))
 
     def measures_link(self, check: str) -> bool:
         """Tell whether a check measures a channel, so that a worse channel above explains it."""

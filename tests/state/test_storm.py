@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.correlator import Timing
 from monitor.incidents import Notice
 from monitor.readiness.expectation import Truth
-from monitor.state import CheckState, Policy, State, advance
+from monitor.state import SILENT, CheckState, Policy, State, advance
+from monitor.store.incident_rows import members
 from monitor.topology import How
 from monitor.topology_record import replay
+from monitor.troubles import Timing
 from tests.state.world import ICMP, TCP, Place, World, during, hub
 
 pytestmark = pytest.mark.may_block
@@ -158,6 +159,19 @@ async def test_a_leaf_is_absorbed_when_its_parent_turns_out_to_be_the_cause(tmp_
     assert [mail.root for mail in world.of(Notice.OPENED)] == ["s3/uplink", "hub/core"]
     assert [mail.root for mail in world.of(Notice.CLOSED)] == ["hub/core"]
     assert world.of(Notice.RESIDUAL) == []
+
+
+async def test_a_unit_gone_silent_is_one_incident(tmp_path: Path) -> None:
+    places = [Place("h/uplink"), *(Place(f"h/pc{n}", ("h/uplink",), "", (ICMP, TCP)) for n in range(4))]
+    world = World(tmp_path / "s", [*places, Place("other/uplink")], during())
+    await world.start()
+    await world.until(300)
+    world.stopped.add("h")
+    await world.until(800)
+    [incident] = await world.store.open()
+    assert (incident.root, incident.kind, incident.state) == ("h", SILENT, State.UNKNOWN)
+    assert (await world.database.read(lambda c: members(c, incident.id, 20)))[1] == 9
+    await world.stop()
 
 
 async def test_every_decision_can_be_made_again_from_what_was_recorded(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.alerts.message import Message
-from monitor.correlator import Correlator, Timing
+from monitor.correlator import Correlator
 from monitor.duty import Duty
 from monitor.incidents import Event, Notice
 from monitor.job import Job, Line, Route
@@ -22,6 +22,7 @@ from monitor.state import CheckState, Transition
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
 from monitor.topology import Needs
+from monitor.troubles import Timing
 from monitor.units import Known, Units
 from monitor.watch import Watch
 from monitor.wire import UnitCard
@@ -74,6 +75,8 @@ class World:
     mails: list[Mail] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     pinned: dict[str, list[Reading]] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+    """Units of which no check is run any more."""
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -120,8 +123,8 @@ class World:
         self.store = IncidentStore(self.database, self._told)
         units = self._units()
         self.watch = Watch(self.store, heard=self._heard, clock=lambda: self.now)
-        situation = Situation(units, self.watch.state)
-        self.correlator = Correlator(situation, situation.measures_link, self.timing)
+        situation = Situation(units, self.watch.state, lambda: self.now)
+        self.correlator = Correlator(situation, situation.measures_link, self.timing, situation.silent)
         self.duty = Duty(
             self.correlator, self.store, self.watch, self._ask, lambda *_: None, self._pin,
             clock=lambda: self.now,
@@ -153,6 +156,7 @@ class World:
         while self.now < START + at:
             self.now += 1.0
             self._probe()
+            await self.watch.sweep(self.now)
             await self.watch.flush()
             await self.duty.tick()
         sent = await self.database.read(lambda c: {row[0] for row in c.execute("SELECT key FROM outbox")})
@@ -161,6 +165,8 @@ class World:
     def _probe(self) -> None:
         while self._due and self._due[0][0] <= self.now:
             due, check = heapq.heappop(self._due)
+            if self.jobs[check].unit in self.stopped:
+                continue
             heapq.heappush(self._due, (due + self.every, check))
             self._begin(check, due)
         while self._results and self._results[0][0] <= self.now:
@@ -175,7 +181,8 @@ class World:
         heapq.heappush(self._results, (at + (RTT if fine else TIMEOUT), self.runs, check, at, fine))
 
     def _ask(self, check: str) -> None:
-        self._begin(check, self.now)
+        if self.jobs[check].unit not in self.stopped:
+            self._begin(check, self.now)
 
     def _cut(self, job: Job, at: float) -> bool:
         waiting, seen = [f"{job.unit}/{job.asset}"], set()

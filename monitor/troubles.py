@@ -1,0 +1,63 @@
+"""What the correlator keeps: troubles of single checks, and open incidents as far as it needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monitor.incidents import Member
+from monitor.state import CheckState
+from monitor.topology import How
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things are waited for, in seconds, and how often a root may open in an hour."""
+
+    hold: float = 45.0
+    stable: float = 300.0
+    openings: int = 3
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A check that is not OK."""
+
+    belief: CheckState
+    noted: float
+    """When it was first suspected, by the monitor's clock."""
+    firm: float
+    """When it became certain."""
+    root: str = ""
+    """Of the incident it is in."""
+    after: float = 0.0
+    """When what lies above it served again; it has to show two results since."""
+    reach: int = 0
+    """Its run of failures at that time."""
+
+    @property
+    def asset(self) -> str:
+        """Return `unit/asset`."""
+        return self.belief.check.rpartition("/")[0]
+
+
+@dataclass(slots=True)
+class Group:
+    """An open incident, as far as it is needed here."""
+
+    root: str
+    how: How
+    members: set[str] = field(default_factory=set)
+    most: int = 0
+    """Members it had at most."""
+    recovering: float = 0.0
+    """Since when its root serves again, while some members don't; 0 otherwise."""
+    recovered: float = 0.0
+    """Since when it has no members."""
+    residue: list[str] = field(default_factory=list)
+    damped: bool = False
+
+
+def member_of(trouble: Trouble, now: float) -> Member:
+    """Return a trouble as the member of an incident that it is from now on."""
+    state = trouble.belief
+    return Member(state.check, state.state, state.kind, state.since, now)
