@@ -9,9 +9,11 @@ import resource
 import shutil
 import smtplib
 import socket
+import sqlite3
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 from inventory.models import Inventory
 from inventory.problems import ConfigError
 from inventory.secrets import SecretMissing, Secrets
+from monitor.alerts.channels import installed as apprise_installed
 from monitor.gate import LEAST_WITNESSES, Answer
 from monitor.gatekeeper import Witness
 from monitor.gatekeeper import witnesses as named_witnesses
@@ -26,6 +29,7 @@ from monitor.heartbeat_settings import https
 from monitor.lock import Locked, StateLock
 from monitor.place import Place
 from monitor.shared import SharedClients
+from monitor.store import outbox
 from monitor.store.database import Database, SchemaTooNew
 from monitor.witness_settings import WitnessSettings, within
 from monitor.workspace import open_workspace
@@ -33,6 +37,7 @@ from probes.api import SecretRef
 
 FILES_WANTED = 8192
 FREE_WANTED = 2 * 1024**3
+LETTERS_SHOWN = 5
 TIME_ERROR = 5
 """adjtimex(2): TIME_ERROR, the clock is not synchronised."""
 
@@ -264,6 +269,42 @@ def keys(place: Place) -> Iterator[Finding]:
         yield Finding("host keys", Level.WARNING, f"{path} is missing: no host is probed over SSH", remedy)
 
 
+def channels(place: Place) -> Iterator[Finding]:
+    """Whether what the channels of `[notify]` need is there. Sends nothing."""
+    settings = place.settings.notify
+    if not settings.channels:
+        return
+    if any(each.url for each in settings.channels.values()) and not apprise_installed():
+        yield Finding("channels", Level.BAD, "apprise is missing", "pip install 'muster-monitor[channels]'")
+    missing = Secrets(place.secrets).missing(settings.secrets())
+    if missing:
+        remedy = "store them in the credentials directory, the environment, or the secrets file"
+        yield Finding("channels", Level.BAD, f"secrets missing: {', '.join(missing)}", remedy)
+    else:
+        yield Finding("channels", Level.GOOD, f"{', '.join(sorted(settings.channels))}: all secrets found")
+
+
+def letters(place: Place) -> Iterator[Finding]:
+    """Whether messages wait or were given up, and why."""
+    path = place.state_dir / "state.db"
+    if not path.exists():
+        return
+    try:
+        with closing(Database(path, read_only=True)) as database:
+            counts = database.read_now(outbox.counts)
+            waiting = database.read_now(lambda c: outbox.troubles(c, LETTERS_SHOWN))
+            dead = database.read_now(lambda c: outbox.letters(c, LETTERS_SHOWN))
+    except (SchemaTooNew, sqlite3.Error):
+        return
+    text = f"{counts['queued'] + counts['sending']} messages wait, {counts['dead']} dead letters"
+    yield Finding("outbox", Level.GOOD if not (waiting or dead) else Level.WARNING, text)
+    for each in waiting:
+        about = f"{each.waiting} to {each.recipient} ({each.channel}) wait: {each.error}"
+        yield Finding("outbox", Level.WARNING, about, "muster outbox list")
+    for why in dict.fromkeys(each.error for each in dead):
+        yield Finding("outbox", Level.WARNING, f"given up: {why}", "muster outbox retry")
+
+
 EXAMINATIONS: dict[str, Examination] = {
     "icmp": echo,
     "open files": files,
@@ -271,6 +312,8 @@ EXAMINATIONS: dict[str, Examination] = {
     "state": state,
     "configuration": configuration,
     "mail": mail,
+    "channels": channels,
+    "outbox": letters,
     "witnesses": witnesses,
     "heartbeat": heartbeat,
     "host keys": keys,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from monitor.pipeline import Pipeline
 from monitor.readiness.audit import Use
 from monitor.reload import Reloader
 from monitor.runner import Runner, run_now
-from monitor.store import audit
+from monitor.store import audit, outbox
 from monitor.store.api import Sink
 from monitor.store.database import Database
 from monitor.units import Units
@@ -57,7 +58,7 @@ class Requests:
         """Return the handlers by name."""
         return {
             "status": self.status, "reload": self.reload, "probe": self.probe, "test": self.test,
-            "audit": self.audit,
+            "audit": self.audit, "outbox.retry": self.retry_letters,
         }  # fmt: skip
 
     async def status(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
@@ -108,6 +109,14 @@ class Requests:
         context = Context(self.shared, wish.timeout, trace=[] if request.get("debug") else None)
         reading = await byhand.run(job, self.tests, context)
         yield {"known": True, "reading": to_wire(reading), "trace": context.trace}
+
+    async def retry_letters(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Try dead letters again, those given or all; the outbox finds them within half a minute."""
+        ids = request.get("ids")
+        if not isinstance(ids, list) or not all(type(each) is int for each in ids):
+            raise ControlError('"ids" must be a list of numbers')
+        now = time.time()
+        yield {"revived": await self.state.write(lambda c: outbox.revive(c, now, outbox.LIFETIME_S, ids))}
 
     async def audit(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Append uses of waivers to the audit."""

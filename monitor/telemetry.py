@@ -134,6 +134,9 @@ class Telemetry:
             yield counter(
                 "muster_messages_total", "Messages by result.", getattr(mails, result), result=result
             )
+        for (channel, result), count in sorted(mails.channels.items()):
+            text = "Messages by channel and result."
+            yield counter("muster_channel_messages_total", text, count, channel=channel, result=result)
         yield gauge(
             "muster_reload_failed", "1 when the last reload was refused.", float(bool(self.reloader.error))
         )

@@ -19,6 +19,7 @@ from monitor.cli import (
     init,
     inventory,
     maintenance,
+    outbox,
     probe,
     reflect,
     run,
@@ -72,6 +73,7 @@ capacity.app.command("contracts")(contracts.contracts)
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(store.app, name="store")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(incident.app, name="incident")
 app.add_typer(maintenance.app, name="maintenance")
 

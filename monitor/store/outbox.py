@@ -12,6 +12,8 @@ from monitor.store import folding
 from monitor.store.database import Database
 
 STATUSES = ("queued", "sending", "sent", "dead", "folded")
+LIFETIME_S = 3 * 86400.0
+"""How long a dead letter is tried that somebody wants tried again."""
 LIMIT = 10_000
 """Messages that may wait at once; what comes on top is dropped and counted."""
 
@@ -169,12 +171,7 @@ class OutboxTable:
 
     async def counts(self) -> dict[str, int]:
         """Return how many messages there are in each status."""
-        rows = await self._database.read(
-            lambda c: c.execute("SELECT status, count(*) FROM outbox GROUP BY status").fetchall()
-        )
-        return {"queued": 0, "sending": 0, "sent": 0, "dead": 0, "folded": 0} | {
-            row[0]: row[1] for row in rows
-        }
+        return await self._database.read(counts)
 
     async def prune(self, sent_before: float, dead_before: float) -> int:
         """Forget what was finished long ago, but not who was told of what is still open; return how many."""
@@ -204,6 +201,12 @@ def _claimed(connection: sqlite3.Connection, row: sqlite3.Row) -> Claimed:
     if row["notice"] == SUMMARY and row["attempts"] == 0:
         payload = folding.write_summary(connection, row["id"], payload)
     return Claimed(row["id"], row["attempts"] + 1, Message(**json.loads(payload)))
+
+
+def counts(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many messages there are in each status."""
+    rows = connection.execute("SELECT status, count(*) FROM outbox GROUP BY status")
+    return dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in rows}
 
 
 def letters(connection: sqlite3.Connection, limit: int) -> list[Letter]:
