@@ -18,6 +18,9 @@ import watchfiles
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
 from monitor import garbage
+from monitor.alerts.delivery import Delivery, limits
+from monitor.alerts.digest import Digest
+from monitor.alerts.digester import Digester
 from monitor.alerts.mail import Mailer
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox
@@ -109,11 +112,18 @@ class App:
         self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
         self.maintenances = Maintenances()
-        self.policy = Policy(settings.mail, self.maintenances.muted)
+        self.policy = Policy(
+            settings.mail, self.maintenances.muted, settings.notify, self.units.kind, self.units.above
+        )
         around = Surroundings(self.units, self._judged_items, settings.web.public_url)
         notices = Notices(settings.mail, self.units.card, self._address, self.policy, around)
-        self.outbox = Outbox(OutboxTable(self.store.state))
-        incidents = IncidentStore(self.store.state, notices, settings.mail.notify, self._due, self._next_at)
+        valves = limits(settings.notify)
+        letters = OutboxTable(self.store.state, limits=valves)
+        self.outbox = Outbox(letters)
+        incidents = IncidentStore(
+            self.store.state, notices, settings.mail.notify, self._due, self._next_at, limits=valves
+        )
+        self.digester = Digester(Digest(self.policy, self.units.card), incidents, letters, self.outbox)
         self.noticing = Noticing(DetectorStore(self.store.state))
         self.watch = Watch(incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S)
         self.situation = Situation(self.units, self.watch.state)
@@ -194,12 +204,20 @@ class App:
         self.schedule.every(60, "detectors", self.noticing.save_some)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
+        self.schedule.every(60, "digest", self.digester.tick)
         self.heartbeat.begin(self.schedule)
-        painter = Painter(self.store.window, self.place.state_dir / "cache" / "matplotlib")
-        mailer = Mailer(self.place.settings.mail, self.shared.secret, painter.paint if available() else None)
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
-        works += [self._judging(), self._follow_files(), self._beat()]
-        return [*works, self.outbox.run(mailer.deliver)] if self.place.settings.mail.host else works
+        return [*works, self._judging(), self._follow_files(), self._beat(), *self._post()]
+
+    def _post(self) -> list[Any]:
+        """Deliver messages, where there is any way to."""
+        settings = self.place.settings
+        if not (settings.mail.host or settings.notify.channels):
+            return []
+        painter = Painter(self.store.window, self.place.state_dir / "cache" / "matplotlib")
+        mailer = Mailer(settings.mail, self.shared.secret, painter.paint if available() else None)
+        mail = mailer if settings.mail.host else None
+        return [self.outbox.run(Delivery.of(mail, settings.notify, self.shared.secret).deliver)]
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
