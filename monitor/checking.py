@@ -16,13 +16,15 @@ from monitor.control import NoDaemon, ask
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.fresh import Progress, Through
+from monitor.maintenance import Maintenances, Tree
 from monitor.place import Place
 from monitor.readiness.audit import uses
+from monitor.readiness.checklists import load_calendars
 from monitor.readiness.layered import Layered
 from monitor.readiness.results import Run, UnitResult
 from monitor.readiness.selection import Selection, select
 from monitor.shared import SharedClients
-from monitor.store import audit
+from monitor.store import audit, maintenance
 from monitor.store.api import Evidence, NoStore
 from monitor.store.database import Database
 from monitor.store.engine import Store
@@ -79,11 +81,20 @@ async def _prober(place: Place, workspace: Workspace) -> AsyncIterator[tuple[fre
     tests = Discipline(Ledger(store.state), place.settings.test_rules(), store)
     try:
         await tests.adopt(workspace.plan.jobs.values())
-        async with fresh.own(shared, store, tests, place.settings.witnesses) as prober:
+        work = await _maintenances(place, workspace, store)
+        async with fresh.own(shared, store, tests, place.settings.witnesses, work.excuse) as prober:
             yield prober, store
     finally:
         await shared.aclose()
         store.close()
+
+
+async def _maintenances(place: Place, workspace: Workspace, store: Store) -> Maintenances:
+    """Return the work that is announced: what it skips isn't probed by hand either."""
+    work, now = Maintenances(load_calendars(place.calendar_dirs)), time.time()
+    work.adopt(Tree({unit.id: unit.parent for unit in workspace.inventory}))
+    work.put(await store.state.read(lambda connection: maintenance.current(connection, now)))
+    return work
 
 
 async def _daemon_runs(place: Place) -> bool:

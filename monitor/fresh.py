@@ -20,7 +20,7 @@ from monitor.job import Job
 from monitor.readiness.dependencies import Dependencies, probe_order, with_dependencies
 from monitor.readiness.layered import Layered
 from monitor.requests import VANTAGE, from_wire
-from monitor.runner import Limits, Runner, run_now
+from monitor.runner import Excuse, Limits, Runner, run_now
 from monitor.store.api import Evidence, Sink
 from monitor.witness_settings import WitnessSettings
 from monitor.workspace import Workspace
@@ -75,10 +75,12 @@ async def own(
     sink: Sink | None,
     tests: Discipline | None = None,
     witnesses: WitnessSettings | None = None,
+    excuse: Excuse | None = None,
 ) -> AsyncIterator[Own]:
     """Give a prober in this process; its readings go to `sink` too. `tests` gives leave to load links.
 
-    Where there are `witnesses` of our own connection, a failure counts only once one of them has answered.
+    `excuse` says why a check is not to be run. Where there are `witnesses` of our own connection, a failure
+    counts only once one of them has answered.
     """
     readings: asyncio.Queue[Reading] = asyncio.Queue()
 
@@ -91,7 +93,7 @@ async def own(
 
     limits = Limits(shed_after_s=float("inf"))
     gate = Gatekeeper(witnesses or WitnessSettings(), shared, emit)
-    runner = Runner(shared, gate, limits, VANTAGE, tests)
+    runner = Runner(shared, gate, limits, VANTAGE, tests, excuse)
     runner.wheel.start()
     asking = asyncio.ensure_future(gate.run())
     try:

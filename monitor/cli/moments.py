@@ -33,9 +33,9 @@ def ahead(text: str, option: str, now: float, zone: str = "") -> float:
 
 
 def duration(text: str, option: str) -> float:
-    """Return how long a person wrote, in seconds; more than none."""
+    """Return how long a person wrote, in seconds; more than none, and with its unit."""
     try:
-        seconds = units.parse(text, "s")
+        seconds = 0.0 if text.strip().isdecimal() else units.parse(text, "s")
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e9:
