@@ -30,9 +30,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "lead.below.opened": "The channels of {units} below {unit} fail together. The cause lies at {unit} "
         "or on the way to it.",
         "lead.isolated.opened": "Muster itself is cut off: none of its witnesses answers. Until that ends, "
-        "nothing is measured and no unit is blamed.",
+        "no failure is counted and no unit is blamed.",
         "lead.isolated.closed": "Muster reaches its witnesses again. It was cut off for {lasted}; for this "
-        "time there are no readings of any unit.",
+        "time no failure of any unit is counted.",
         "what.below": "link to {units} below",
         "what.unit": "the unit as a whole",
         "what.isolated": "its own line",
@@ -136,9 +136,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "这是关于它的最后一封邮件，并不表示故障已经消除。",
         "lead.below.opened": "{unit}下属{units}的通道同时故障，原因应在{unit}或通往{unit}的线路上。",
         "lead.isolated.opened": "Muster 自身与外界断开：所有见证点均无应答。"
-        "在此期间不作测量，也不判定任何单位故障。",
+        "在此期间不计任何失败，也不判定任何单位故障。",
         "lead.isolated.closed": "Muster 已恢复与见证点的连接。"
-        "断开持续 {lasted}，此期间没有任何单位的检测数据。",
+        "断开持续 {lasted}，此期间任何单位的失败均不计入。",
         "what.below": "通往下属{units}的线路",
         "what.unit": "整个单位",
         "what.isolated": "自身线路",
