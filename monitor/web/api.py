@@ -22,6 +22,8 @@ from monitor.wire import UnitCard
 Step = Literal["raw", "5m", "1h"]
 DEFAULT_GATE = "go-live"
 MAX_UNITS, MAX_POINTS = 1000, 2000
+INNER = frozenset({"needs", "kinds", "channels"})
+"""What of a card is the daemon's own, and no part of the contract."""
 LONGEST: Mapping[Step, float] = {"raw": 86_400.0, "5m": 90 * 86_400.0, "1h": 1100 * 86_400.0}
 """Longest span of each step, in seconds: what is read in one request is bounded."""
 
@@ -81,7 +83,11 @@ def _unit(card: UnitCard, row: BoardRow | None) -> dict[str, Any]:
     if row is not None:
         judged = asdict(row) | {"judged_at": stamp(row.judged_at), "good_until": stamp(row.good_until)}
         del judged["unit"]
-    return asdict(card) | judged
+    return _card(card) | judged
+
+
+def _card(card: UnitCard) -> dict[str, Any]:
+    return {name: value for name, value in asdict(card).items() if name not in INNER}
 
 
 async def unit(request: web.Request) -> web.Response:
@@ -89,7 +95,7 @@ async def unit(request: web.Request) -> web.Response:
     view, gate, now = request.app[VIEW], gate_of(request), time.time()
     card = card_of(view, request.match_info["unit"])
     judged = await view.verdicts.detail(card.id, gate)
-    answer: dict[str, Any] = {"schema": "muster.unit/1", "gate": gate, "at": stamp(now), "card": asdict(card)}
+    answer: dict[str, Any] = {"schema": "muster.unit/1", "gate": gate, "at": stamp(now), "card": _card(card)}
 
     def text() -> str:
         element = aged(judged, now) if judged else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.maintenance import Maintenance, Mode
+from tests.opened import two
 from tests.servers.daemon import running
 from tests.web.serving import sample_client
-from tests.web.views import CHECK
+from tests.web.views import CHECK, Sample
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 EXAMPLES = [json.loads(each) for each in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)]
 ADDRESSES = re.findall(r"^\| `(/[^`]*)` \| ", TEXT, re.MULTILINE)
-PLACES = {"UNIT/ASSET/CHECK": CHECK, "UNIT": "gz-tianhe"}
+PLACES = {"UNIT/ASSET/CHECK": CHECK, "UNIT": "gz-tianhe", "NUMBER": "1"}
 INVENTORY = """\
 version: 1
 units:
@@ -32,6 +35,9 @@ LIVE = {
     "muster.units/1": "/api/v1/units",
     "muster.unit/1": "/api/v1/units/gz-tianhe",
     "muster.series/1": f"/api/v1/checks/{CHECK}/series?metric=connect_ms",
+    "muster.incidents/1": "/api/v1/incidents",
+    "muster.incident/1": "/api/v1/incidents/1",
+    "muster.maintenance/1": "/api/v1/maintenance",
     "": f"/api/v1/checks/{CHECK}/series?metric=connect_ms&step=2m",
 }
 """Where the answer of each example's schema comes from; "" is an error."""
@@ -70,7 +76,8 @@ def _named(example: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.get("schema", "error"))
 async def test_examples_have_the_shape_that_comes(tmp_path: Path, example: dict[str, Any]) -> None:
-    async with sample_client(tmp_path) as (_, session):
+    async with sample_client(tmp_path) as (view, session):
+        await _happen(view)
         answer = await _json(session, LIVE[example.get("schema", "")])
         if example.get("schema") == "muster.units/1":
             answer["units"] = [each for each in answer["units"] if each["id"] == "gz-tianhe"]
@@ -78,6 +85,17 @@ async def test_examples_have_the_shape_that_comes(tmp_path: Path, example: dict[
             assert answer["unit"].keys() >= example["unit"].keys()
             answer["unit"], example = example["unit"], {**example, "card": {"...": "..."}}
         _agree(example, answer, "answer")
+
+
+async def _happen(view: Sample) -> None:
+    """Let there be incidents, one of them acknowledged, and maintenance."""
+    now = time.time()
+    await two(view.evidence, now)
+    await view.people.answer({"do": "incident.ack", "incident": 1, "until": now + 600})
+    work = Maintenance(
+        3, "gz", Mode.MUTE, "patches", "li", now, windows=("22:00-06:00",), zone="Asia/Shanghai"
+    )
+    view.people.maintenances.put([work])
 
 
 async def _json(session: aiohttp.ClientSession, path: str) -> Any:
@@ -94,7 +112,8 @@ def test_every_example_is_looked_at() -> None:
 async def test_every_address_of_the_table_answers(tmp_path: Path, address: str) -> None:
     for name, value in PLACES.items():
         address = address.replace(name, value)
-    async with sample_client(tmp_path) as (_, session):
+    async with sample_client(tmp_path) as (view, session):
+        await _happen(view)
         query = {"metric": "connect_ms"} if address.endswith("/series") else {}
         async with session.get(address, params=query) as answer:
             assert answer.status == 200, await answer.text()
