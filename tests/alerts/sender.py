@@ -1,6 +1,8 @@
 """A process to be killed: opens and closes one incident for each of COUNT checks, mails, and ends.
 
-    python -m tests.alerts.sender STATE_DIRECTORY SMTP_PORT COUNT
+    python -m tests.alerts.sender STATE_DIRECTORY SMTP_PORT COUNT [storm]
+
+With `storm` ten messages of problems are one.
 
 What a former process got done is not done again. Prints "ready" before the first change.
 """
@@ -17,6 +19,7 @@ from monitor.alerts.mail import Mailer
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox, Retry
+from monitor.alerts.storm import Limits
 from monitor.incidents import Decision, Member, Open, Shut
 from monitor.state import State
 from monitor.store.database import Database
@@ -47,14 +50,17 @@ async def told_of(store: IncidentStore, decision: Decision, told: Callable[[int,
     told(done.queued, done.dropped)
 
 
-async def main(directory: Path, port: int, count: int) -> None:
+STORM = Limits(per_recipient=10_000, storm=10, summary_after=0.1, summary_every=0.1)
+
+
+async def main(directory: Path, port: int, count: int, limits: Limits | None) -> None:
     database = Database(directory / "state.db")
     settings = MailSettings(
         host="127.0.0.1", port=port, security="none", sender="muster@example.org", to=("li@example.org",)
     )
-    table = OutboxTable(database)
+    table = OutboxTable(database, limits=limits)
     outbox = Outbox(table, Retry(first=0.05, cap=0.2))
-    store = IncidentStore(database, Notices(settings, lambda unit: None, lambda check: ""))
+    store = IncidentStore(database, Notices(settings, lambda unit: None, lambda check: ""), limits=limits)
     sending = asyncio.create_task(outbox.run(Mailer(settings, no_secret).deliver))
     print("ready", flush=True)
     await live(store, [f"u/a/c{number}" for number in range(count)], outbox.noticed)
@@ -66,4 +72,5 @@ async def main(directory: Path, port: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    stormy = STORM if sys.argv[4:] == ["storm"] else None
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), stormy))

@@ -17,9 +17,9 @@ KILLS = 6
 AT_ONCE = 4
 
 
-async def start(directory: Path, port: int) -> asyncio.subprocess.Process:
+async def start(directory: Path, port: int, *how: str) -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.alerts.sender", str(directory), str(port), str(COUNT),
+        sys.executable, "-m", "tests.alerts.sender", str(directory), str(port), str(COUNT), *how,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert child.stdout is not None
@@ -56,7 +56,38 @@ def judge(directory: Path, received: list[Received], killed: int) -> None:
     assert sorted(replies.values()) == sorted(["None"] * COUNT + openings)
     with closing(sqlite3.connect(directory / "state.db")) as connection:
         rows = connection.execute(
-            'SELECT root, count(*), count(closed_at) FROM incident GROUP BY 1'
+            "SELECT root, count(*), count(closed_at) FROM incident GROUP BY 1"
         ).fetchall()
     assert len(rows) == COUNT
     assert all(row[1:] == (1, 1) for row in rows)
+
+
+async def test_killed_in_a_storm_each_event_is_told_singly_or_in_one_summary(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    async with smtp_server() as server:
+        server.mailbox.slow = 0.02
+        for _ in range(KILLS):
+            child = await start(tmp_path, server.port, "storm")
+            await asyncio.sleep(chance.uniform(0.02, 0.25))
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+        last = await start(tmp_path, server.port, "storm")
+        assert await asyncio.wait_for(last.wait(), 30) == 0
+        received = list(server.mailbox.received)
+    await asyncio.to_thread(judge_storm, received)
+
+
+def judge_storm(received: list[Received]) -> None:
+    letters = {each.id: each for each in received}
+    assert len({(each.id, each.content) for each in received}) == len(letters), "a second copy is the same"
+    told: Counter[str] = Counter()
+    for each in letters.values():
+        subject, part = str(each.mail["Subject"]), each.mail.get_body(("plain",))
+        assert part is not None
+        lines = part.get_content().splitlines()
+        listed = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+        told.update(listed if subject.endswith("in one") else [subject])
+    assert sum(told.values()) == 2 * COUNT
+    assert set(told.values()) == {1}
+    assert len(letters) < 2 * COUNT
