@@ -40,6 +40,9 @@ QUICK = Pace(
     every=1.0, interval=0.02, wait=0.3, hold=3.0, close_after=2.0, halls=2, bursts=15, healthy=2, longest=15
 )
 MOST_SAMPLES = 15
+MAIL_COLUMNS = (
+    "link", "first mail, s", "last, s", "mails", "incidents", "in the core's", "end told, s", "mails",
+)  # fmt: skip
 
 
 async def run_all(cases: Sequence[Case], pace: Pace) -> list[Seen]:
@@ -65,22 +68,13 @@ def show(found: Sequence[Seen], pace: Pace) -> None:
         f" detectors, drawn from {pace.bursts} bursts over the healthy link.\n"
     )
     columns = ("from the change of the link", "first", "median", "last", "samples", "of checks")
-    rows = []
-    for seen in found:
-        rows.append((f"{seen.case.name}: DEGRADED, s", *_spread(seen.degraded, pace)))
-        rows.append((f"{seen.case.name} gone: OK, s", *_spread(seen.served, pace)))
+    rows = [
+        (f"{seen.case.name}: {name}, s", *_spread(changes, pace))
+        for seen in found
+        for name, changes in (("DEGRADED", seen.degraded), ("well, OK again", seen.served))
+    ]
     table("states", columns, rows)
-    columns = (
-        "link",
-        "first mail, s",
-        "last, s",
-        "mails",
-        "incidents",
-        "in the core's",
-        "end told, s",
-        "mails",
-    )
-    table("mails", heads, [_mails(seen) for seen in found])
+    table("mails", MAIL_COLUMNS, [_mails(seen) for seen in found])
     for seen in found:
         for each in seen.incidents:
             print(f"  {seen.case.name}: {each['root']}, {each['members_total']} members: {each['detail']}")
