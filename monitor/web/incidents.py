@@ -95,6 +95,8 @@ class Picture:
     unit: str
     chart: Chart
     mark: tuple[float, float]
+    end: float
+    """Until when it is drawn."""
 
 
 async def one(request: web.Request) -> web.Response:
@@ -135,7 +137,7 @@ def _drawn(view: View, job: Job | None, check: str, incident: Incident, now: flo
     sheet = check_sheet(view.evidence, job, check, Span(end, max(1, round((end - start) / 60))))
     charts = [(name, unit, chart) for name, unit, chart in sheet.charts if chart is not None]
     return [
-        Picture(check, name, unit, chart, _mark(chart, incident, end))
+        Picture(check, name, unit, chart, _mark(chart, incident, end), end)
         for name, unit, chart in charts[:MOST_CHARTS]
     ]
 
