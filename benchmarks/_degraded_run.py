@@ -27,7 +27,7 @@ from tests.servers.smtp import Mailbox, SmtpServer
 
 PORT, BASE_MS, PACKETS = 8787, 20.0, 10
 WEB = f"http://127.0.0.1:{PORT}"
-CORE = "hub/core/icmp"
+CORE, NEAR_CORE = "hub/core/icmp", "10.88.1.1"
 DAY_S, MINUTE_S = 86_400.0, 60.0
 LOOK_S, START_S = 0.25, 60.0
 _STATE = re.compile(r"^muster_check_state\{(.*)\} 1$", re.MULTILINE)
@@ -41,6 +41,8 @@ class Case:
     name: str
     added_ms: float = 0.0
     loss: float = 0.0
+    past_core: bool = False
+    """The core is before the link, and answers as ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +112,32 @@ class Seen:
         )
 
 
-def checks(pace: Pace) -> list[str]:
-    """Return the ids of all checks, the core's first."""
-    return [CORE, *(f"h{number}/uplink/icmp" for number in range(1, pace.halls + 1))]
+def addresses(case: Case, pace: Pace) -> dict[str, str]:
+    """Return all checks with their addresses, the core's first."""
+    found = {CORE: NEAR_CORE if case.past_core else _address(0)}
+    return found | {f"h{number}/uplink/icmp": _address(number) for number in range(1, pace.halls + 1)}
 
 
-def inventory(pace: Pace) -> str:
+def affected(case: Case, pace: Pace) -> set[str]:
+    """Return the checks whose way is over the link."""
+    return set(addresses(case, pace)) - ({CORE} if case.past_core else set())
+
+
+def inventory(case: Case, pace: Pace) -> str:
     """Return the inventory: a core, and halls that depend on it."""
     check = (
         f"{{probe: icmp, count: {PACKETS}, interval: {pace.interval:g} s, wait: {pace.wait:g} s,"
         f" every: {pace.every:g} s, timeout: {_timeout(pace):g} s}}"
     )
-    units = [("hub", "municipal", "", "core", "core", "")]
-    units += [
-        (f"h{n}", "hall", ", parent: hub", "uplink", "primary", ", depends_on: [hub/core]")
-        for n in range(1, pace.halls + 1)
-    ]
     lines = ["version: 1", "units:"]
-    for number, (unit, level, parent, asset, role, needs) in enumerate(units):
+    for name, address in addresses(case, pace).items():
+        unit, asset, _ = name.split("/")
+        hub = unit == "hub"
+        level, parent = ("municipal", "") if hub else ("hall", ", parent: hub")
+        role, needs = ("core", "") if hub else ("primary", ", depends_on: [hub/core]")
         lines += [
             f"  - {{id: {unit}, name: {unit}, level: {level}, timezone: Etc/UTC{parent}, assets: [",
-            f"      {{id: {asset}, kind: channel, role: {role}, address: {_address(number)}{needs},",
+            f"      {{id: {asset}, kind: channel, role: {role}, address: {address}{needs},",
             f"       checks: [{check}]}}]}}",
         ]
     return "\n".join(lines) + "\n"
@@ -165,15 +172,15 @@ def learned(bursts: Sequence[Reading], end: float, seed: int) -> tuple[bytes, by
     return latency.to_bytes(), loss.to_bytes()
 
 
-async def healthy_bursts(line: Link, pace: Pace) -> list[Reading]:
-    """Measure the link as it is."""
+async def healthy_bursts(line: Link, address: str, pace: Pace) -> list[Reading]:
+    """Measure the way to an address as it is."""
     params = get("icmp").params.model_validate(
         {"count": PACKETS, "interval": min(pace.interval, 0.02), "wait": 0.3}
     )
 
     async def work() -> list[Reading]:
         async with shared_here() as shared:
-            target = Target(line.far_address)
+            target = Target(address)
             return [
                 await measure_within(get("icmp"), target, params, Context(shared, 2.0))
                 for _ in range(pace.bursts)
@@ -182,14 +189,16 @@ async def healthy_bursts(line: Link, pace: Pace) -> list[Reading]:
     return await line.near.loop(work)
 
 
-async def save_day(state: Path, bursts: Sequence[Reading], pace: Pace) -> None:
+async def save_day(line: Link, state: Path, case: Case, pace: Pace) -> None:
     """Write into the daemon's state what its detectors would have learned the day before."""
     state.mkdir(parents=True)
+    known = addresses(case, pace)
+    bursts = {each: await healthy_bursts(line, each, pace) for each in {known[CORE], _address(0)}}
 
     def rows() -> list[tuple[str, str, bytes]]:
         found, now = [], time.time()
-        for seed, check in enumerate(checks(pace)):
-            latency, loss = learned(bursts, now, seed)
+        for seed, (check, address) in enumerate(known.items()):
+            latency, loss = learned(bursts.get(address, bursts[_address(0)]), now, seed)
             found += [(check, "rtt_ms", latency), (check, "loss_pct", loss)]
         return found
 
@@ -205,7 +214,8 @@ class Lab:
     """A link with a running daemon on its near side, and what its board and its mailbox show."""
 
     line: Link
-    pace: Pace
+    affected: set[str]
+    checks: int
     mailbox: Mailbox
     process: asyncio.subprocess.Process
     log: Path
@@ -256,8 +266,8 @@ class Lab:
         return True
 
     def all_in(self, state: str) -> bool:
-        """Tell whether every check is in a state."""
-        return len(self.states) == self.pace.halls + 1 and set(self.states.values()) == {state}
+        """Tell whether all checks are known, and those affected are in a state."""
+        return len(self.states) == self.checks and all(self.states[each] == state for each in self.affected)
 
     async def changes(self, state: str, start: float) -> dict[str, Change]:
         """Return for each check when it first was in a state after `start`."""
@@ -283,21 +293,23 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(pace: Pace, home: Path, tell: Callable[[str], None]) -> AsyncIterator[Lab]:
+async def lab(case: Case, pace: Pace, home: Path, tell: Callable[[str], None]) -> AsyncIterator[Lab]:
     """Make the link, learn it, and run a daemon and a mail server on its near side."""
     async with link(rtt_ms=BASE_MS) as line:
-        await asyncio.to_thread(_addresses, line, pace)
-        await save_day(home / "state", await healthy_bursts(line, pace), pace)
+        await asyncio.to_thread(_prepare, line, pace)
+        await save_day(line, home / "state", case, pace)
         smtp = SmtpServer(Mailbox())
         await line.near.loop(smtp.start)
-        (home / "inventory.yaml").write_text(inventory(pace), "utf-8")
+        (home / "inventory.yaml").write_text(inventory(case, pace), "utf-8")
         settings, log = home / "muster.toml", home / "log"
         settings.write_text(_settings(pace, smtp.port), "utf-8")
         command = line.near.command(sys.executable, "-m", "monitor.cli", "run", "-c", str(settings))
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
         try:
-            yield Lab(line, pace, smtp.mailbox, process, log, tell)
+            yield Lab(
+                line, affected(case, pace), len(addresses(case, pace)), smtp.mailbox, process, log, tell
+            )
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -305,8 +317,9 @@ async def lab(pace: Pace, home: Path, tell: Callable[[str], None]) -> AsyncItera
             await smtp.stop()
 
 
-def _addresses(line: Link, pace: Pace) -> None:
+def _prepare(line: Link, pace: Pace) -> None:
     more = [_address(number) for number in range(1, pace.halls + 1)]
+    line.near.ip(f"addr add {NEAR_CORE}/32 dev lo")
     line.far.ip(*(f"addr add {each}/24 dev {DEVICE}" for each in more))
     line.near.ip(*(f"neigh replace {each} lladdr {mac(1)} dev {DEVICE} nud permanent" for each in more))
 
@@ -316,7 +329,7 @@ async def run(case: Case, pace: Pace, home: Path, tell: Callable[[str], None] = 
 
     `tell` hears of mails and changes of states as they come.
     """
-    async with lab(pace, home, tell) as here:
+    async with lab(case, pace, home, tell) as here:
         if not await here.until(lambda: here.all_in("OK"), START_S + 2 * pace.every):
             raise RuntimeError(f"not all checks became OK: {here.states}")
         await here.until(lambda: False, pace.healthy * pace.every)

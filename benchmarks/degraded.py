@@ -6,7 +6,8 @@ The real daemon in a network namespace, a hub's core and three halls that depend
 emulated link of 20 ms: each is probed by a burst of 10 echoes every minute (--every). `--quick` does so every
 second, with two halls, and has shorter times to hold and to close, which the output shows. 1 % loss and 60 ms
 more RTT, 5 % loss, or 60 ms more RTT are put upon the link, and later taken away; loss is of the packets on
-their way there and back. Each case has a link and a daemon of its own, and all run at the same time.
+their way there and back. In the last case the core is before the link. Each case has a link and a daemon of
+its own, and all run at the same time.
 
 Detectors learn for an hour and more. Here they are given a day of readings drawn from bursts that were
 measured over the healthy link, through the detectors' own code, and saved into the daemon's state before it
@@ -27,14 +28,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks._degraded_run import Case, Change, Pace, Seen, run
+from benchmarks._degraded_run import Case, Change, Pace, Seen, affected, run
 from benchmarks.marks import Mark, arguments, judge, table
 from tests.servers.link import why_not
 
 BOTH = Case("1 % loss, +60 ms", 60.0, 0.01)
 LOSS = Case("5 % loss", 0.0, 0.05)
 DELAY = Case("+60 ms", 60.0)
-CASES = (BOTH, LOSS, DELAY)
+PAST_CORE = Case("+60 ms past the core", 60.0, past_core=True)
+CASES = (BOTH, LOSS, DELAY, PAST_CORE)
 REAL = Pace(every=60.0, interval=0.1, wait=2.0, hold=45.0, close_after=300.0)
 QUICK = Pace(
     every=1.0, interval=0.02, wait=0.3, hold=3.0, close_after=2.0, halls=2, bursts=15, healthy=2, longest=15
@@ -69,7 +71,7 @@ def show(found: Sequence[Seen], pace: Pace) -> None:
     )
     columns = ("from the change of the link", "first", "median", "last", "samples", "of checks")
     rows = [
-        (f"{seen.case.name}: {name}, s", *_spread(changes, pace))
+        (f"{seen.case.name}: {name}, s", *_spread(changes, len(affected(seen.case, pace))))
         for seen in found
         for name, changes in (("DEGRADED", seen.degraded), ("well, OK again", seen.served))
     ]
@@ -82,13 +84,13 @@ def show(found: Sequence[Seen], pace: Pace) -> None:
             print(f"  {seen.case.name}: {mail.seconds:7.1f} s  {mail.subject}")
 
 
-def _spread(changes: dict[str, Change], pace: Pace) -> tuple[object, ...]:
+def _spread(changes: dict[str, Change], count: int) -> tuple[object, ...]:
     if not changes:
-        return "-", "-", "-", "-", f"0/{pace.halls + 1}"
+        return "-", "-", "-", "-", f"0/{count}"
     seconds = sorted(each.seconds for each in changes.values())
     samples = sorted(each.samples for each in changes.values())
     figures = (f"{each:.0f}" for each in (seconds[0], statistics.median(seconds), seconds[-1]))
-    return *figures, f"{samples[0]} to {samples[-1]}", f"{len(changes)}/{pace.halls + 1}"
+    return *figures, f"{samples[0]} to {samples[-1]}", f"{len(changes)}/{count}"
 
 
 def _mails(seen: Seen) -> tuple[object, ...]:
@@ -109,7 +111,7 @@ def _marks(case: Case, found: Sequence[Seen], pace: Pace) -> list[Mark]:
              "checks outside the core's incident", "mails beyond one of its end")  # fmt: skip
     figures: tuple[float | None, ...] = (None,) * len(names)
     if seen is not None:
-        count, first = pace.halls + 1, len(seen.first_mails)
+        count, first = len(affected(case, pace)), len(seen.first_mails)
         samples = [each.samples for each in seen.degraded.values()]
         figures = (
             statistics.median(samples) if samples else float("inf"), count - len(samples),
