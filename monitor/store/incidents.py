@@ -292,15 +292,18 @@ class _Step:
         moved = _moved(incident, kind, self.now, evidence)
         threads = tuple(each.thread for each in _absorbed(self.connection, incident))
         event = Event(notice, incident, moved, told, members, total, self.now, left, threads)
-        messages = [each for each in self._compose(event) if each.recipient not in handed]
+        composed = self._compose(event)
+        messages = [each for each in composed if each.recipient not in handed]
         queued = outbox.enqueue(
             self.connection, messages, self.now, self.store.outbox_limit, self.store.limits
         )
         self.done.queued += queued.queued
         self.done.dropped += queued.dropped
         detail = f"{queued.queued} queued" + (f", {queued.dropped} dropped" if queued.dropped else "")
-        self._history(incident, f"told:{notice}", self.now, detail)
-        if not queued.queued or incident.closed_at is not None:
+        if messages:
+            self._history(incident, f"told:{notice}", self.now, detail)
+        knows = queued.queued or (composed and not messages)
+        if not knows or incident.closed_at is not None:
             return incident
         news = notice in (Notice.OPENED, Notice.WORSE)
         changed = rows.update(
