@@ -203,7 +203,7 @@ class People:
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers of the control socket by name."""
-        return dict.fromkeys((*ACTS, "maintenance.add", "maintenance.end", "maintenance.list"), self._handle)
+        return dict.fromkeys((*ACTS, "maintenance.add", "maintenance.end"), self._handle)
 
     async def _handle(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         yield await self.answer(request)
@@ -227,8 +227,6 @@ class People:
 
     async def _maintain(self, request: Mapping[str, Any]) -> dict[str, Any]:
         now = self.clock()
-        if request["do"] == "maintenance.list":
-            return announced(self.maintenances.all, self.maintenances.planned(now), now)
         work = None
         if request["do"] == "maintenance.add":
             work = await asyncio.to_thread(work_of, request, self, now)
