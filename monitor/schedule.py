@@ -23,7 +23,7 @@ from monitor.job import Job
 from monitor.turns import TURN_S, Turn
 
 SLOT_S = 0.010
-STEP = 10
+STEP = 4
 """Slots that are filled between two looks at the clock."""
 HORIZON_S = 2.5
 """How far ahead of now a tick fills slots: the tick may come a second and a half late and none is missed."""
@@ -107,6 +107,10 @@ class Timetable:
                 self._push(max(regular, possible), planned)
         return sorted(slots.items())
 
+    def first(self, end: int) -> int:
+        """Return the first slot in which something is due, at most `end`."""
+        return min(self._heap[0][0], end) if self._heap else end
+
     def begin(self, now: int) -> None:
         """Move what came due while nothing was released yet: nobody was late for it."""
         while self._heap and self._heap[0][0] <= now:
@@ -175,8 +179,8 @@ class Schedule:
         return int((asyncio.get_running_loop().time() + self._epoch) / SLOT_S)
 
     async def _tick(self) -> None:
-        now, turn = self._now(), Turn()
-        for until in range(now + STEP, now + int(HORIZON_S / SLOT_S) + STEP, STEP):
+        end, turn = self._now() + int(HORIZON_S / SLOT_S), Turn()
+        for until in range(self.timetable.first(end) + STEP, end + STEP, STEP):
             self._fill(until)
             await turn.end()
 
@@ -197,10 +201,16 @@ class Schedule:
             asyncio.get_running_loop().call_soon(self._start_late)
 
     def _start_late(self) -> None:
-        end = time.perf_counter() + TURN_S
+        """Start what is due for one turn: the newest, the oldest, and so on.
+
+        Where more comes than can be run, the oldest are too late, and refusing them takes time as well: only
+        oldest first, all of it would go into refusals.
+        """
+        end, newest = time.perf_counter() + TURN_S, True
         try:
             while self._late and self._ticking and time.perf_counter() < end:
-                self._start(self._late.popleft())
+                self._start(self._late.pop() if newest else self._late.popleft())
+                newest = not newest
         finally:
             self._starting = bool(self._late) and self._ticking
             if self._starting:
