@@ -58,7 +58,8 @@ def span(seconds: float) -> str:
 
 def _zone(zone: str, option: str, text: str) -> ZoneInfo:
     if not zone:
-        fail(f"{option} {text}: write the offset, {text}+08:00, or --zone", CONFIG_ERROR)
+        example = "2027-01-15T08:00:00+08:00"
+        fail(f"{option} {text}: write the offset, as in {example}", CONFIG_ERROR)
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.incidents import Incident, Notice, Shut
 from monitor.store import people
@@ -164,3 +169,42 @@ async def test_nobody_is_told_of_the_end_of_what_nobody_was_told_of(tmp_path: Pa
     await database.write(lambda c: people.close(c, act(), "x"))
     assert (await IncidentStore(database, told).tell_what_is_due(T0 + 61)).queued == 0
     database.close()
+
+
+ACTS = st.sampled_from(["ack", "unack", "snooze", "note", "close"])
+
+
+def _do(connection: sqlite3.Connection, what: str, at: float) -> Incident:
+    by = act(at)
+    match what:
+        case "ack":
+            return people.acknowledge(connection, by, "", at + 60)
+        case "unack":
+            return people.unacknowledge(connection, by)
+        case "snooze":
+            return people.snooze(connection, by, at + 60)
+        case "note":
+            return people.note(connection, by, "n")
+    return people.close(connection, by, "c")
+
+
+@settings(max_examples=30)
+@given(st.lists(ACTS, max_size=12))
+def test_whatever_people_do_each_act_is_one_line_or_changes_nothing(acts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Database(Path(folder) / "state.db")) as database:
+        opened = IncidentStore(database, lambda _: [])
+        database.write_now(lambda c: opened.applied(c, [opening(T0)], T0))
+        before = database.read_now(lambda c: whole(c, 1))
+        for at, what in enumerate(acts, 1):
+            try:
+                database.write_now(partial(_do, what=what, at=T0 + at))
+                done = 1
+            except Moved:
+                done = 0
+            after = database.read_now(lambda c: whole(c, 1))
+            assert len(after.history) == len(before.history) + done
+            was_open = before.incident.closed_at is None
+            assert after.incident.version == before.incident.version + (done if was_open else 0)
+            assert after.incident.closed_at == before.incident.closed_at or what == "close"
+            assert was_open or done == 0 or what == "note"
+            before = after
