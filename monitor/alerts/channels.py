@@ -25,6 +25,9 @@ from probes.errors import Ending
 
 MOST_THREADS = 8
 """Deliveries at once on all channels of apprise, those that hang after their time included."""
+MOST_BYTES = {"wecombot": 2000, "dingtalk": 6000, "feishu": 6000, "lark": 6000}
+"""What a robot takes of a text in UTF-8; what is longer it refuses. WeCom: 2048; the others count the request
+(20,000), in which a Chinese character has 6 bytes. See their documents on group robots."""
 MISSING = "apprise is not installed; install muster-monitor[channels]"
 
 
@@ -82,6 +85,8 @@ class AppriseChannel:
     url: SecretRef
     secret: Callable[[SecretRef], str]
     timeout: float = 20.0
+    short: bool = False
+    """Whether only the subject is sent."""
     threads: Threads = field(default_factory=Threads)
 
     async def deliver(self, message: Message) -> None:
@@ -90,9 +95,12 @@ class AppriseChannel:
 
     def _send(self, message: Message) -> None:
         plugin = self._plugin()
+        title = clip(message.subject, 250)
+        most = MOST_BYTES.get(type(plugin).__module__.rpartition(".")[2])
+        text = {"body": title} if self.short else {"title": title, "body": fit(message.body, title, most)}
         with _answers.heard(plugin) as heard:
             try:
-                taken = plugin.notify(body=message.body, title=clip(message.subject, 250))
+                taken = plugin.notify(**text)
             except Exception as error:  # noqa: BLE001 - its text may hold the address
                 raise TransportError(f"the plugin failed: {type(error).__name__}") from None
         if not taken:
@@ -111,9 +119,19 @@ class AppriseChannel:
         if plugin is None:
             raise TransportError(f"the secret {self.url!s} is no address that apprise knows")
         plugin.redirects = False
+        plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
         plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, self.timeout)
         plugin.socket_read_timeout = self.timeout
         return plugin
+
+
+def fit(body: str, title: str, most: int | None) -> str:
+    """Return a body cut so that it fits with its title into `most` bytes of UTF-8."""
+    room = None if most is None else max(0, most - len(title.encode()) - 8)
+    raw = body.encode()
+    if room is None or len(raw) <= room:
+        return body
+    return raw[:room].decode(errors="ignore") + " …"
 
 
 def _hush() -> None:

@@ -52,7 +52,7 @@ def carrier(name: str, channel: Channel, secret: Callable[[SecretRef], str], thr
     """Return the carrier of a channel."""
     if channel.webhook:
         return Webhook(name, channel.webhook, channel.key, secret, channel.timeout, channel.ca_file)
-    return AppriseChannel(name, channel.url, secret, channel.timeout, threads)
+    return AppriseChannel(name, channel.url, secret, channel.timeout, channel.short, threads)
 
 
 def limits(settings: NotifySettings) -> Limits:

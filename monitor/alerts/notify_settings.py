@@ -150,6 +150,8 @@ class Channel(Section):
     language: Language | None = None
     """That of `[mail]` where left out."""
     timeout: Annotated[Seconds, Field(gt=0, le=120)] = 20.0
+    short: bool = False
+    """Whether only the subject is sent, as suits an SMS."""
     ca_file: Path | None = None
     """Authorities a webhook's certificate may be from; the system's where left out."""
     per_hour: int | None = Field(None, ge=1)

@@ -29,8 +29,8 @@ from monitor.incidents import Event, Incident, Notice, worth
 
 LOOK_AGAIN_S = 60.0
 """How soon a mute is asked about again, or a telling that came to nothing tried again."""
-ROUTES_AGAIN_S = 600.0
-"""How soon routes with windows are tried again where none names anybody."""
+NOBODY_AGAIN_S = 600.0
+"""How soon it is tried again where nobody is named: a route's window opens, a contact is written."""
 _OVERDUE_S = 1.0
 _QUIET_STEPS = 32
 
@@ -171,7 +171,7 @@ class Policy:
             return quiet
         if self._people(incident, (1,), now, card):
             return now + LOOK_AGAIN_S
-        return now + ROUTES_AGAIN_S if any(route.windows for route in self.settings.routes) else None
+        return now + NOBODY_AGAIN_S if self.mail.host or self.settings.channels else None
 
     def _rests_until(self, incident: Incident, now: float, card: Card | None) -> float:
         """Return until when nobody is reminded and nothing escalates; not after `now`: it may happen."""

@@ -20,9 +20,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.alerts._answers import refusal
-from monitor.alerts.channels import AppriseChannel, Threads
+from monitor.alerts.channels import AppriseChannel, Threads, fit
 from monitor.alerts.delivery import Delivery, limits
 from monitor.alerts.message import Message, TransportError
 from monitor.alerts.notify_settings import NotifySettings
@@ -109,6 +111,41 @@ async def test_dingtalk(patch: pytest.MonkeyPatch) -> None:
     assert body["msgtype"] == "text"
     assert body["text"]["content"].split() == ["subject", "1", "body"]
     assert body["at"]["atMobiles"] == ["13800000000"]
+
+
+async def test_a_short_channel_sends_the_subject_alone() -> None:
+    async with receiver() as taking:
+        way = channel(f"json://127.0.0.1:{taking.port}/")
+        way.short = True
+        await way.deliver(message())
+    body = json.loads(taking.posted[0].body)
+    assert (body["title"], body["message"]) == ("", "subject 1")
+
+
+@pytest.mark.parametrize(("service", "most"), [("wecombot", 2048), ("dingtalk", 20_000), ("feishu", 20_000)])
+async def test_a_long_text_is_cut_to_what_a_robot_takes(
+    service: str, most: int, patch: pytest.MonkeyPatch
+) -> None:
+    async with receiver() as taking:
+        taking.body, _ = OK, Bent(taking, patch)
+        long = replace(message(), subject="事件" * 40, body="通道中断，" * 9000, language="zh")
+        await channel(f"{service}://{TOKEN}").deliver(long)
+    data = json.loads(taking.posted[0].body)
+    text = (data.get("text") or data["content"]).get("content") or data["content"]["text"]
+    assert text.startswith("事件")
+    assert "通道中断" in text
+    size = len(text.encode()) if service == "wecombot" else len(taking.posted[0].body)
+    assert most / 4 < size <= most
+
+
+@given(st.text(max_size=300), st.text(max_size=50), st.none() | st.integers(0, 500))
+def test_what_is_cut_fits(body: str, title: str, most: int | None) -> None:
+    found = fit(body, title, most)
+    if most is None:
+        assert found == body
+    elif found != body:
+        assert len(found.encode()) <= max(4, most - len(title.encode()))
+        assert body.startswith(found.removesuffix(" …"))
 
 
 async def test_wecom(patch: pytest.MonkeyPatch) -> None:
