@@ -79,6 +79,16 @@ class Mail:
     subject: str
     answers: bool
 
+    @property
+    def ends(self) -> bool:
+        """Whether it tells of an end."""
+        return tells_end(self.subject)
+
+
+def tells_end(subject: str) -> bool:
+    """Tell whether a mail with this subject tells of the end of an incident."""
+    return "OK again" in subject
+
 
 @dataclass(slots=True)
 class Seen:
@@ -97,10 +107,15 @@ class Seen:
         return [each for each in self.mails if not each.answers]
 
     @property
+    def end_mails(self) -> list[Mail]:
+        """Those that tell of an end."""
+        return [each for each in self.mails if each.ends]
+
+    @property
     def told_end(self) -> float | None:
-        """Seconds from the healthy link to the last mail, once each of the first ones was answered."""
-        ends = [each.seconds for each in self.mails if each.answers]
-        return ends[-1] - self.healed if self._all_closed() and ends else None
+        """Seconds from the healthy link to the last mail, once every incident was closed."""
+        ends = self.end_mails
+        return ends[-1].seconds - self.healed if self._all_closed() and ends else None
 
     def _all_closed(self) -> bool:
         return bool(self.incidents) and not any(each["open"] for each in self.incidents)
@@ -284,12 +299,11 @@ class Lab:
         heads = json.loads(await self.get("/api/v1/incidents?state=all"))["incidents"]
         return [json.loads(await self.get(f"/api/v1/incidents/{head['id']}")) for head in reversed(heads)]
 
-    def unanswered(self) -> bool:
-        """Tell whether some mail is not answered by the one that tells its end."""
+    def unended(self) -> bool:
+        """Tell whether there are fewer mails of an end than of something new."""
         mails = [each.mail for each in self.mailbox.received]
-        return {str(each["In-Reply-To"]) for each in mails if each["In-Reply-To"]} < {
-            str(each["Message-ID"]) for each in mails if not each["In-Reply-To"]
-        }
+        ends = sum(tells_end(str(each["Subject"])) for each in mails)
+        return ends < sum(not each["In-Reply-To"] for each in mails)
 
 
 @asynccontextmanager
@@ -338,7 +352,7 @@ async def run(case: Case, pace: Pace, home: Path, tell: Callable[[str], None] = 
         here.line.set(rtt_ms=BASE_MS + case.added_ms)
         here.line.set("up", loss=case.loss)
         await here.until(lambda: here.all_in("DEGRADED"), pace.longest * pace.every)
-        await here.until(lambda: False, pace.hold + 2 * pace.every + 5)
+        await here.until(lambda: False, pace.hold + min(pace.hold, 5) + 2 * pace.every + 2)
         seen.degraded = await here.changes("DEGRADED", began)
         healed = time.time()
         tell("the link is well again")
@@ -346,7 +360,7 @@ async def run(case: Case, pace: Pace, home: Path, tell: Callable[[str], None] = 
         seen.healed = healed - began
         await here.until(lambda: here.all_in("OK"), pace.longest * pace.every)
         seen.served = await here.changes("OK", healed)
-        await here.until(lambda: not here.unanswered(), pace.close_after + 30)
+        await here.until(lambda: not here.unended(), pace.close_after + 30)
         seen.incidents = await here.incidents()
         seen.mails = [
             Mail(at - began, str(got.mail["Subject"]), bool(got.mail["In-Reply-To"]))

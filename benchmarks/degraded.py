@@ -43,7 +43,7 @@ QUICK = Pace(
 )
 MOST_SAMPLES = 15
 MAIL_COLUMNS = (
-    "link", "first mail, s", "last, s", "mails", "incidents", "in the core's", "end told, s", "mails",
+    "link", "first mail, s", "last, s", "mails", "incidents", "in the core's", "end told, s", "mails", "all",
 )  # fmt: skip
 
 
@@ -94,10 +94,20 @@ def _spread(changes: dict[str, Change], count: int) -> tuple[object, ...]:
 
 
 def _mails(seen: Seen) -> tuple[object, ...]:
-    first, ends = seen.first_mails, len(seen.mails) - len(seen.first_mails)
+    first, ends = seen.first_mails, len(seen.end_mails)
     told = "-" if seen.told_end is None else f"{seen.told_end:.0f}"
     at = [f"{each.seconds:.0f}" for each in first] or ["-"]
-    return seen.case.name, at[0], at[-1], len(first), len(seen.incidents), seen.of_core(), told, ends
+    return (
+        seen.case.name,
+        at[0],
+        at[-1],
+        len(first),
+        len(seen.incidents),
+        seen.of_core(),
+        told,
+        ends,
+        len(seen.mails),
+    )
 
 
 def marks(found: Sequence[Seen], pace: Pace) -> list[Mark]:
@@ -107,15 +117,15 @@ def marks(found: Sequence[Seen], pace: Pace) -> list[Mark]:
 
 def _marks(case: Case, found: Sequence[Seen], pace: Pace) -> list[Mark]:
     seen = next((each for each in found if each.case is case), None)
-    names = ("samples until DEGRADED, median", "checks never DEGRADED", "mails beyond one of it",
-             "checks outside the core's incident", "mails beyond one of its end")  # fmt: skip
+    names = ("samples until DEGRADED, median", "checks never DEGRADED", "mails too many or few",
+             "checks outside the core's incident", "mails of the end too many or few")  # fmt: skip
     figures: tuple[float | None, ...] = (None,) * len(names)
     if seen is not None:
         count, first = len(affected(case, pace)), len(seen.first_mails)
         samples = [each.samples for each in seen.degraded.values()]
         figures = (
             statistics.median(samples) if samples else float("inf"), count - len(samples),
-            abs(first - 1), count - seen.of_core(), abs(len(seen.mails) - first - 1),
+            abs(first - 1), count - seen.of_core(), abs(len(seen.end_mails) - 1),
         )  # fmt: skip
     limits = (MOST_SAMPLES, 0, 0, 0, 0)
     rows = zip(names, figures, limits, strict=True)
