@@ -97,7 +97,9 @@ class Correlator:
             self._removed(check, now)
         elif state.state is State.OK:
             self._served(state, now)
-        elif transition.hard and state.state is not State.SHADOWED:
+        elif state.state is State.SHADOWED:
+            return
+        elif transition.hard or (state.state is State.UNKNOWN and check not in self._troubles):
             self._failed(state, transition, now)
 
     def _served(self, state: CheckState, now: float) -> None:

@@ -251,7 +251,7 @@ def _settle(
     state: CheckState, after: State, evidence: State, reading: Reading, now: float
 ) -> Transition | None:
     """Write the decision down; return what changed."""
-    before, phase_before = state.state, state.phase
+    before, phase_before, kind_before = state.state, state.phase, state.kind
     if after is not before:
         state.state, state.decided_at = after, reading.at
         state.since = _began(state, evidence)
@@ -261,10 +261,15 @@ def _settle(
         state.reach = state.fit = state.history = 0
     state.phase = _phase(state)
     state.calm = after is _OK and state.phase is Phase.STEADY and not state.history
-    if after is before and state.phase is phase_before:
+    if after is before and state.phase is phase_before and not _blinded(state, kind_before):
         return None
     state.changed_at = now
     return _transition(state, before, evidence, reading, now)
+
+
+def _blinded(state: CheckState, kind_before: str) -> bool:
+    """Whether what could not be measured for one reason now can't be for another."""
+    return state.state is _UNKNOWN and bool(kind_before) and state.kind != kind_before
 
 
 def _transition(

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.correlator import Correlator
+from monitor.incidents import Open
 from monitor.readiness.expectation import Truth
 from monitor.state import (
     CheckState,
@@ -23,7 +25,8 @@ from monitor.state import (
     silent,
     to_row,
 )
-from probes.api import Reading
+from monitor.topology_record import Recorded
+from probes.api import Outcome, Reading
 from tests.state.readings import error, failed, not_run, ok
 
 PASS, FAIL, UNTOLD = Truth.PASS, Truth.FAIL, Truth.UNKNOWN
@@ -273,3 +276,24 @@ def test_a_state_is_small_and_the_steady_path_quick() -> None:
     best = min(timeit.repeat(lambda: advance(state, reading, PASS, POLICY, 1e9), number=20_000, repeat=5))
     assert best / 20_000 < 5e-6, "about 0.15 microseconds on an idle machine"
     assert sys.getsizeof(state) < 250
+
+
+def test_what_is_not_run_and_then_cannot_be_measured_is_told_once() -> None:
+    state = CheckState("u/a/c", State.OK, Phase.STEADY, decided_at=1.0, fit=2, reach=2)
+    for at in (60.0, 120.0, 180.0):
+        advance(state, not_run(at), Truth.PASS, Policy(), at)
+    assert state.state is State.UNKNOWN
+    told = advance(state, error(240.0), Truth.PASS, Policy(), 240.0)
+    assert told is not None
+    assert (told.hard, told.outcome, told.kind) == (False, Outcome.ERROR, "prober_error")
+    assert advance(state, error(300.0), Truth.PASS, Policy(), 300.0) is None
+
+
+def test_then_it_is_a_trouble() -> None:
+    state = CheckState("u/a/c", State.UNKNOWN, Phase.STEADY, decided_at=1.0, kind="maintenance")
+    correlator = Correlator(Recorded({"needs": {}, "behind": {}, "beliefs": {}}), lambda _: False)
+    told = advance(state, error(240.0), Truth.PASS, Policy(), 240.0)
+    assert told is not None
+    correlator.heard(state, told, 245.0)
+    state.attempted_at = 300.0
+    assert [type(each) for each in correlator.decide(300.0)] == [Open]
