@@ -123,7 +123,8 @@ class App:
         incidents = IncidentStore(
             self.store.state, notices, settings.mail.notify, self._due, self._next_at, limits=valves
         )
-        self.digester = Digester(Digest(self.policy, self.units.card), incidents, letters, self.outbox)
+        digest = Digest(self.policy, self.units.card)
+        self.digester = Digester(digest, incidents, letters, self.outbox.noticed)
         self.noticing = Noticing(DetectorStore(self.store.state))
         self.watch = Watch(incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S)
         self.situation = Situation(self.units, self.watch.state)

@@ -15,6 +15,7 @@ from monitor.alerts.digest_texts import lines, text
 from monitor.alerts.message import Message, message_id
 from monitor.alerts.people import Card, Recipient
 from monitor.alerts.policy import Policy
+from monitor.alerts.storm import DIGEST
 from monitor.alerts.texts import SIGNS, cause
 from monitor.incidents import Incident
 from probes.api import clip
@@ -24,6 +25,14 @@ DAY_S = 86400.0
 LONGEST_S = 7 * DAY_S
 """How far back a digest looks at most, after a long stop."""
 _SECTIONS = ("opened", "still", "over", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A digest, and the threads of the open incidents that its reader knows of by it."""
+
+    message: Message
+    threads: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class Digest:
         rules = self.policy.settings.digest
         return last_hour(rules.at, rules.zone, now)
 
-    def messages(self, incidents: Iterable[Incident], span: Span, now: float) -> list[Message]:
+    def messages(self, incidents: Iterable[Incident], span: Span, now: float) -> list[Telling]:
         """Return one message for each who is to know of any of these; none where there is nothing new."""
         letters: dict[str, _Letter] = {}
         for incident in incidents:
@@ -84,8 +93,9 @@ class Digest:
                 for person in self.policy.first(incident, span.until, card):
                     letter = letters.setdefault(person.address, _Letter(person))
                     letter.entries[where].append(_entry(incident, card, person.language))
+                    letter.threads += [incident.thread] if where in ("opened", "still") else []
         news = (each for each in letters.values() if each.counts["still"] < each.total)
-        return [self._message(each, span, now) for each in news]
+        return [Telling(self._message(each, span, now), tuple(each.threads)) for each in news]
 
     def _message(self, letter: _Letter, span: Span, now: float) -> Message:
         to, language = letter.to, letter.to.language
@@ -109,7 +119,7 @@ class Digest:
         return Message(
             f"{name}:{to.address}", THREAD, to.address, subject, "\n".join([*body, ""]),
             message_id(f"{name}:{language}:{to.address}", domain), span.until,
-            now + self.policy.mail.lifetime, language=language, channel=to.channel, notice=THREAD,
+            now + self.policy.mail.lifetime, language=language, channel=to.channel, notice=DIGEST,
         )  # fmt: skip
 
 
@@ -118,6 +128,7 @@ class _Letter:
     """What one recipient reads."""
 
     to: Recipient
+    threads: list[str] = field(default_factory=list)
     entries: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _SECTIONS})
 
     @property

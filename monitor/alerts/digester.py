@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.alerts.digest import THREAD, Digest, begin, hour_of
-from monitor.alerts.message import Message
+from monitor.alerts.message import Message, Queued
 from monitor.incidents import Incident
 
 MOST_INCIDENTS = 10_000
@@ -22,18 +22,14 @@ class Book(Protocol):
         """Return incidents that are open or were closed after `since`, newest first."""
 
 
-class Keys(Protocol):
-    """What was queued; `monitor.store.outbox.OutboxTable`."""
+class Table(Protocol):
+    """Where messages are queued; `monitor.store.outbox.OutboxTable`."""
+
+    async def tell(self, message: Message, threads: Sequence[str], now: float) -> Queued:
+        """Queue a message that tells of several threads."""
 
     async def last_key(self, thread: str) -> str | None:
         """Return the key of the message of a thread that was queued last."""
-
-
-class Post(Protocol):
-    """Takes messages; `monitor.alerts.outbox.Outbox`."""
-
-    async def enqueue(self, messages: Sequence[Message]) -> None:
-        """Queue messages; durable on return."""
 
 
 @dataclass(slots=True)
@@ -42,8 +38,9 @@ class Digester:
 
     digest: Digest
     book: Book
-    keys: Keys
-    post: Post
+    table: Table
+    told: Callable[[int, int], None]
+    """Hears how many messages were queued and dropped."""
     clock: Callable[[], float] = time.time
     _done: float = 0.0
     """The hour of the digest that was dealt with last, sent or found empty."""
@@ -54,10 +51,12 @@ class Digester:
         due = self.digest.due(now)
         if not self.digest.wanted or due <= self._done:
             return
-        key = await self.keys.last_key(THREAD)
+        key = await self.table.last_key(THREAD)
         last = hour_of(key) if key else None
         if last is None or last < due:
             span = begin(last, due)
             incidents = await self.book.recent(span.since, MOST_INCIDENTS)
-            await self.post.enqueue(await asyncio.to_thread(self.digest.messages, incidents, span, now))
+            for each in await asyncio.to_thread(self.digest.messages, incidents, span, now):
+                queued = await self.table.tell(each.message, each.threads, now)
+                self.told(queued.queued, queued.dropped)
         self._done = due

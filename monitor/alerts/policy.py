@@ -116,10 +116,13 @@ class Policy:
     def _held(self, incident: Incident, now: float, card: Card | None) -> bool:
         """Tell whether an opening is not told now."""
         return (
-            incident.severity in self.settings.digest.severities
+            self._digested(incident)
             or self.muted(incident.root, now)
             or self._quiet_until(incident, now, card) > now
         )
+
+    def _digested(self, incident: Incident) -> bool:
+        return incident.severity in self.settings.digest.severities
 
     def due(self, incident: Incident, now: float, card: Card | None) -> Step | None:
         """Return what is due now, None for nothing."""
@@ -162,7 +165,7 @@ class Policy:
         return min(times, default=None)
 
     def _opens_at(self, incident: Incident, now: float, card: Card | None) -> float | None:
-        if not self._worth_telling(incident) or incident.severity in self.settings.digest.severities:
+        if not self._worth_telling(incident) or self._digested(incident):
             return None
         if self.muted(incident.root, now):
             return now + LOOK_AGAIN_S

@@ -14,6 +14,8 @@ PROBLEMS = ("opened", "worse", "escalated", "reminder", "residual")
 _EVENTS = frozenset({*PROBLEMS, "closed"})
 SUMMARY = "summary"
 """The notice of a summary itself."""
+DIGEST = "digest"
+"""The notice of a daily digest, and of what it tells of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from monitor.alerts import digest_texts, storm
@@ -99,6 +100,14 @@ def _begin(connection: sqlite3.Connection, message: Message, now: float, limits:
     insert(connection, summary, now, due=limits.summary_due(now, last))
     found: int = connection.execute("SELECT id FROM outbox WHERE key = ?", (key,)).fetchone()[0]
     return found
+
+
+def mark(connection: sqlite3.Connection, message: Message, threads: Sequence[str], now: float) -> None:
+    """Note that a message, which is queued already, tells of these threads."""
+    told: int = connection.execute("SELECT id FROM outbox WHERE key = ?", (message.key,)).fetchone()[0]
+    for thread in threads:
+        key = f"{thread}:{message.notice}:{message.recipient}"
+        insert(connection, replace(message, key=key, thread=thread, body=""), now, folded_into=told)
 
 
 def write_summary(connection: sqlite3.Connection, id_: int, payload: str) -> str:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from monitor.alerts.message import Claimed, Letter, Message, Queued, Trouble
-from monitor.alerts.storm import SUMMARY, Limits
+from monitor.alerts.storm import DIGEST, SUMMARY, Limits
 from monitor.store import folding
 from monitor.store.database import Database
 
@@ -72,13 +72,17 @@ def _known(connection: sqlite3.Connection, key: str) -> bool:
 
 
 def recipients(connection: sqlite3.Connection, thread: str) -> tuple[str, ...]:
-    """Return who got, or still will get, a message of a thread, by itself or in a summary."""
+    """Return who got, or still will get, a message of a thread, by itself or in a summary.
+
+    Readers of a digest are among them once anybody was told singly; until then the next digest tells the end.
+    """
     rows = connection.execute(
-        "SELECT DISTINCT recipient FROM outbox AS o WHERE thread = ? AND status != 'dead' AND NOT EXISTS"
+        "SELECT recipient, notice FROM outbox AS o WHERE thread = ? AND status != 'dead' AND NOT EXISTS"
         " (SELECT 1 FROM outbox AS s WHERE s.id = o.folded_into AND s.status = 'dead') ORDER BY id",
         (thread,),
-    )
-    return tuple(row[0] for row in rows)
+    ).fetchall()
+    singly = any(row["notice"] != DIGEST for row in rows)
+    return tuple(dict.fromkeys(row["recipient"] for row in rows)) if singly else ()
 
 
 class OutboxTable:
@@ -92,6 +96,17 @@ class OutboxTable:
     async def enqueue(self, messages: Sequence[Message], now: float) -> Queued:
         """Queue messages in a transaction of their own."""
         return await self._database.write(lambda c: enqueue(c, messages, now, self._limit, self._limits))
+
+    async def tell(self, message: Message, threads: Sequence[str], now: float) -> Queued:
+        """Queue a message that tells of several threads: its recipient counts as told of each."""
+
+        def queue(connection: sqlite3.Connection) -> Queued:
+            queued = enqueue(connection, [message], now, self._limit, self._limits)
+            if queued.queued:
+                folding.mark(connection, message, threads, now)
+            return queued
+
+        return await self._database.write(queue)
 
     async def release(self) -> int:
         """Give back what a process that is gone was sending; return how many. Once, before sending."""

@@ -50,7 +50,8 @@ def test_sections() -> None:
 
 
 def test_the_message() -> None:
-    [made] = Digest(Policy(MAIL, settings=RULES), card).messages(MINORS, SPAN, BEGIN)
+    [telling] = Digest(Policy(MAIL, settings=RULES), card).messages(MINORS, SPAN, BEGIN)
+    made = telling.message
     assert made.subject == "Muster, daily digest: 3 opened, 2 closed, 3 still open"
     assert made.recipient == "it@example.org"
     assert "Opened, and open still (2)\n- ◐ #1 Guangzhou, gz/core/c1: no answer in time" in made.body
@@ -60,7 +61,8 @@ def test_the_message() -> None:
 
 
 def test_in_chinese() -> None:
-    [made] = Digest(Policy(ZH, settings=RULES), card).messages(MINORS, SPAN, BEGIN)
+    [telling] = Digest(Policy(ZH, settings=RULES), card).messages(MINORS, SPAN, BEGIN)
+    made = telling.message
     assert made.subject == "Muster 每日摘要：新增 3 起，结束 2 起，仍未结束 3 起"
 
 
@@ -123,7 +125,9 @@ async def test_it_comes_once_over_restarts_and_late_after_a_stop(tmp_path: Path)
 
     def started() -> Digester:
         outbox = Outbox(table, clock=lambda: now[0])
-        return Digester(Digest(Policy(MAIL, settings=RULES), card), Book(), table, outbox, lambda: now[0])
+        return Digester(
+            Digest(Policy(MAIL, settings=RULES), card), Book(), table, outbox.noticed, lambda: now[0]
+        )
 
     digester = started()
     now[0] = BEGIN + 60

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor.alerts import digest_texts
@@ -192,6 +193,7 @@ EVENTS = st.tuples(
 )  # fmt: skip
 
 
+@hypothesis_settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=60), st.integers(1, 5), st.integers(1, 12), st.integers(60, 900))
 def test_every_message_is_told_exactly_once_singly_or_in_a_summary(
     tmp_path_factory: pytest.TempPathFactory,

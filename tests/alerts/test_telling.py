@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from monitor.alerts.digest import Digest
+from monitor.alerts.digester import Digester
 from monitor.alerts.message import Message
 from monitor.alerts.notices import Notices
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Gone
 from monitor.alerts.policy import Policy, never
 from monitor.alerts.storm import Limits
-from monitor.incidents import Incident, Member, Notice, Open, Shut
+from monitor.incidents import Incident, Join, Member, Notice, Open, Shut
 from monitor.state import State
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
@@ -145,3 +147,34 @@ async def test_nothing_is_asked_for_ever_where_nobody_is_to_be_told(database: Da
     assert await office.until(BEGIN, BEGIN + 3 * HOUR) == []
     [incident] = await office.store.open()
     assert incident.version < 30
+
+
+async def test_who_read_of_it_in_a_digest_is_told_when_it_gets_worse_and_when_it_ends(
+    database: Database,
+) -> None:
+    rules = {"digest": {"severities": ["warning"]}, "routes": [{"severity": "critical", "to": ["tier2"]}, {}]}
+    policy = Policy(MAIL, never, NotifySettings.model_validate(rules))
+    office = Office(database, policy)
+    for root in ("gz/core/one", "gz/core/two"):
+        await office.open(BEGIN - HOUR, root, State.DEGRADED)
+    digester = Digester(
+        Digest(policy, office.card),
+        office.store,
+        office.table,
+        lambda queued, dropped: None,
+        lambda: BEGIN + 1,
+    )
+    await digester.tick()
+    assert [(m.notice, m.recipient) for m in await office.came(BEGIN + 1)] == [("digest", IT)]
+    worse = Member("gz/core/one", State.DOWN, "timeout", BEGIN, BEGIN)
+    await office.store.apply([Join("gz/core/one", (worse,), BEGIN + 60)], BEGIN + 60)
+    assert {(m.notice, m.recipient) for m in await office.came(BEGIN + 60)} == {
+        ("opened", OPS),
+        ("opened", IT),
+    }
+    for root in ("gz/core/one", "gz/core/two"):
+        await office.shut(BEGIN + 120, root)
+    assert {(m.notice, m.recipient) for m in await office.came(BEGIN + 120)} == {
+        ("closed", OPS),
+        ("closed", IT),
+    }
