@@ -121,7 +121,7 @@ class AppriseChannel:
         plugin.redirects = False
         plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
         plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, self.timeout)
-        plugin.socket_read_timeout = self.timeout
+        plugin.socket_read_timeout = 1.5 * self.timeout
         return plugin
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -120,7 +121,7 @@ class Book:
 
 
 async def test_it_comes_once_over_restarts_and_late_after_a_stop(tmp_path: Path) -> None:
-    database, table = opened(tmp_path)
+    database, table = await asyncio.to_thread(opened, tmp_path)
     now = [BEGIN - HOUR]
 
     def started() -> Digester:

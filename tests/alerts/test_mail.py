@@ -43,7 +43,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[OutboxTable]:
-    database, table = opened(tmp_path)
+    database, table = await asyncio.to_thread(opened, tmp_path)
     yield table
     database.close()
 

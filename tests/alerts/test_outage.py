@@ -31,7 +31,7 @@ async def test_out_for_hours_then_everything_once_and_no_hammering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.alerts.outbox._IDLE", 0.02)
-    database, table = opened(tmp_path)
+    database, table = await asyncio.to_thread(opened, tmp_path)
     start = time.monotonic()
     chance = random.Random(3)
     outbox = Outbox(table, clock=lambda: BEGIN + (time.monotonic() - start) * FASTER, chance=chance.random)

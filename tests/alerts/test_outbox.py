@@ -23,7 +23,7 @@ QUICK = Retry(first=0.02, cap=0.1, attempts=4)
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[OutboxTable]:
-    database, table = opened(tmp_path)
+    database, table = await asyncio.to_thread(opened, tmp_path)
     yield table
     database.close()
 

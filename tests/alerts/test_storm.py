@@ -140,10 +140,10 @@ async def test_summaries_keep_a_distance(database: Database) -> None:
 
 
 async def test_a_storm_survives_a_restart(tmp_path: Path) -> None:
-    first = Database(tmp_path / "state.db")
+    first = await asyncio.to_thread(Database, tmp_path / "state.db")
     await OutboxTable(first, limits=CALM).enqueue([told(n, "opened") for n in range(8)], NOW)
     first.close()
-    second = Database(tmp_path / "state.db")
+    second = await asyncio.to_thread(Database, tmp_path / "state.db")
     table = OutboxTable(second, limits=CALM)
     await table.enqueue([told(n, "opened") for n in range(12)], NOW + 10)
     assert await table.counts() == {"queued": 6, "sending": 0, "sent": 0, "dead": 0, "folded": 7}
