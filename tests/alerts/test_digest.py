@@ -144,4 +144,4 @@ async def test_it_comes_once_over_restarts_and_late_after_a_stop(tmp_path: Path)
     [second] = await table.claim(now[0], 60, 9)
     assert second.message.key == f"digest:{BEGIN + DAY_S:.0f}:it@example.org"
     assert "#6" in second.message.body
-    database.close()
+    await asyncio.to_thread(database.close)

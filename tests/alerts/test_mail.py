@@ -45,7 +45,7 @@ def authority(tmp_path: Path) -> Authority:
 async def table(tmp_path: Path) -> AsyncIterator[OutboxTable]:
     database, table = await asyncio.to_thread(opened, tmp_path)
     yield table
-    database.close()
+    await asyncio.to_thread(database.close)
 
 
 @asynccontextmanager

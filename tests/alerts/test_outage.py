@@ -50,7 +50,7 @@ async def test_out_for_hours_then_everything_once_and_no_hammering(
         running_.cancel()
         await asyncio.gather(running_, return_exceptions=True)
         received = server.mailbox.received
-    database.close()
+    await asyncio.to_thread(database.close)
     assert sorted(each.recipients[0] for each in received) == sorted(
         f"p{n}@example.org" for n in range(MESSAGES)
     )

@@ -25,7 +25,7 @@ QUICK = Retry(first=0.02, cap=0.1, attempts=4)
 async def table(tmp_path: Path) -> AsyncIterator[OutboxTable]:
     database, table = await asyncio.to_thread(opened, tmp_path)
     yield table
-    database.close()
+    await asyncio.to_thread(database.close)
 
 
 @asynccontextmanager

@@ -142,7 +142,7 @@ async def test_summaries_keep_a_distance(database: Database) -> None:
 async def test_a_storm_survives_a_restart(tmp_path: Path) -> None:
     first = await asyncio.to_thread(Database, tmp_path / "state.db")
     await OutboxTable(first, limits=CALM).enqueue([told(n, "opened") for n in range(8)], NOW)
-    first.close()
+    await asyncio.to_thread(first.close)
     second = await asyncio.to_thread(Database, tmp_path / "state.db")
     table = OutboxTable(second, limits=CALM)
     await table.enqueue([told(n, "opened") for n in range(12)], NOW + 10)
@@ -150,7 +150,7 @@ async def test_a_storm_survives_a_restart(tmp_path: Path) -> None:
     await drained(table, NOW + 10)
     [summary] = await drained(table, NOW + 60)
     assert summary.subject == "Muster: 7 messages in one"
-    second.close()
+    await asyncio.to_thread(second.close)
 
 
 async def test_a_long_list_is_cut_and_says_so(database: Database) -> None:

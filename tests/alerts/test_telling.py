@@ -79,7 +79,7 @@ class Office:
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = await asyncio.to_thread(Database, tmp_path / "state.db")
     yield database
-    database.close()
+    await asyncio.to_thread(database.close)
 
 
 async def test_a_critical_incident_over_five_hours(database: Database) -> None:
