@@ -20,6 +20,8 @@ link, *end told* from the healthy link. Needs root and /dev/net/tun. With a minu
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 import statistics
 import sys
 import tempfile
@@ -28,8 +30,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks._degraded_run import Case, Change, Pace, Seen, affected, run
+from benchmarks._degraded_run import PACKETS, Case, Change, Pace, Seen, affected, run
 from benchmarks.marks import Mark, arguments, judge, table
+from monitor.degradation import LossDetector
 from tests.servers.link import why_not
 
 BOTH = Case("1 % loss, +60 ms", 60.0, 0.01)
@@ -42,9 +45,38 @@ QUICK = Pace(
     every=1.0, interval=0.02, wait=0.3, hold=3.0, close_after=2.0, halls=2, bursts=15, healthy=2, longest=15
 )
 MOST_SAMPLES = 15
+INTERVALS, SEEDS, MOST_SIMULATED = (60.0, 30.0, 20.0, 10.0, 5.0), 100, 300
 MAIL_COLUMNS = (
     "link", "first mail, s", "last, s", "mails", "incidents", "in the core's", "end told, s", "mails", "all",
 )  # fmt: skip
+
+
+def found_after(every: float, seed: int) -> int | None:
+    """Return how many samples of 5 % loss the detector needs after a day without; None beyond a limit."""
+    draw, detector, at = random.Random(seed), LossDetector(), 1e9
+    for _ in range(1440):
+        at += 60
+        detector.update(0.0, at, PACKETS)
+    for sample in range(1, MOST_SIMULATED + 1):
+        at += every
+        lost = sum(draw.random() < LOSS.loss for _ in range(PACKETS))
+        if detector.update(lost / PACKETS, at, PACKETS):
+            return sample
+    return None
+
+
+def show_intervals() -> None:
+    """Print what 5 % loss takes at several intervals: how much one sample may say depends on them."""
+    rows = []
+    for every in INTERVALS:
+        found = [found_after(every, seed) or math.inf for seed in range(SEEDS)]
+        shown = [f"{each:.0f}" if each < math.inf else f"> {MOST_SIMULATED}" for each in sorted(found)]
+        within = sum(each <= MOST_SAMPLES for each in found) / SEEDS
+        rows.append(
+            (f"{every:g}", shown[SEEDS // 10], shown[SEEDS // 2], shown[SEEDS * 9 // 10], f"{within:.0%}")
+        )
+    title = f"samples until 5 % loss is an alarm of the detector, simulated, {PACKETS} packets each"
+    table(title, ("every, s", "p10", "p50", "p90", f"within {MOST_SAMPLES}"), rows)
 
 
 async def run_all(cases: Sequence[Case], pace: Pace) -> list[Seen]:
@@ -145,6 +177,7 @@ def main() -> int:
     cases = [each for each in ((BOTH, DELAY) if options.quick else CASES) if options.only in each.name]
     found = asyncio.run(run_all(cases, pace))
     show(found, pace)
+    show_intervals()
     return judge(marks(found, pace), options.json)
 
 
