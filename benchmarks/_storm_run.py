@@ -22,12 +22,13 @@ from monitor.schedule import SLOT_S
 from monitor.store.api import OUTCOME_CODES
 from monitor.store.engine import Store
 from tests.servers.country import Country, country, end
-from tests.servers.smtp import Mailbox
+from tests.servers.smtp import Mailbox, Received
 
 PORT = 8787
 TEAM = "duty@muster.example"
 READY_S = 60.0
 _STATES = re.compile(r'^muster_checks_in_state\{state="(\w+)"\} (\d+)', re.MULTILINE)
+_AFFECTED = re.compile(r"^(?:Affected|Still failing) \((\d+)\)", re.MULTILINE)
 SETTINGS = """
 [daemon]
 state_dir = "state"
@@ -206,10 +207,17 @@ def _mails(database: Path, mailbox: DatedMailbox, began: float) -> list[Mail]:
         left = tuple(named[-1].split(", ")) if named and notice == "residual" else ()
         found += [
             Mail(at - began, received.id, to, received.mail["Subject"], thread, notice,
-                 roots.get(incident, ""), left)
+                 roots.get(incident, ""), left, _named(received))
             for to in received.recipients
         ]  # fmt: skip
     return found
+
+
+def _named(received: Received) -> int:
+    """Return how many checks a mail in English says are affected, or still failing."""
+    body = received.mail.get_body(("plain",))
+    found = _AFFECTED.search(body.get_content()) if body else None
+    return int(found[1]) if found else 0
 
 
 def _unfinished(database: Path) -> int:

@@ -29,6 +29,8 @@ class Mail:
     notice: str = ""
     root: str = ""
     left: tuple[str, ...] = ()
+    named: int = 0
+    """How many checks it calls affected."""
 
     @property
     def recovery(self) -> bool:

@@ -16,10 +16,10 @@ HOSTS_EVERY = 25
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: from one run of a check to the next, the hold, and how long all is well before the end."""
+    """Seconds: from one run of a check to the next, for an answer, the hold, and of calm before the end."""
 
     every: float = 60.0
-    timeout: float = 5.0
+    wait: float = 2.0
     hold: float = 45.0
     close_after: float = 300.0
 
@@ -77,8 +77,8 @@ def _unit(name: str, parent: str, level: str) -> list[str]:
 def _asset(name: str, kind: str, address: str, needs: str | None, pace: Pace) -> list[str]:
     lines = [f"      - id: {name}", f"        kind: {kind}", f"        address: {address}"]
     lines += [] if needs is None else [f"        depends_on: [{needs}]"]
-    echoes = "count: 2, interval: 100 ms, wait: 800 ms"
-    timing = f"every: {pace.every:g} s, timeout: {pace.timeout:g} s"
+    echoes = f"count: 2, interval: 100 ms, wait: {pace.wait:g} s"
+    timing = f"every: {pace.every:g} s, timeout: {pace.wait + 0.5:g} s"
     return [*lines, "        checks:", f"          - {{probe: icmp, {echoes}, {timing}}}"]
 
 
@@ -206,18 +206,18 @@ def full(seed: int) -> Script:
 
 def quick(seed: int) -> Script:
     """Return a storm of some seconds: three causes and a killed daemon among 94 units."""
-    tree, pace = Tree(94, 3), Pace(every=3.0, timeout=1.2, hold=4.0, close_after=4.0)
+    tree, pace = Tree(94, 3), Pace(every=2.0, wait=0.5, hold=2.0, close_after=3.0)
     places = Places(tree, random.Random(seed))
-    outage = places.core("a: a bureau core", 0, 15)
+    outage = places.core("a: a bureau core", 0, 16)
     faults = (
         outage,
-        places.own("d': a hall's own, behind a and after it", outage, 4, 22),
-        places.leaf("b: a hall alone", (1, 12)),
+        places.own("d': a hall's own, behind a and after it", outage, 4, 27),
+        places.leaf("b: a hall alone", (1, 20)),
     )
-    return Script(tree, pace, faults, (Restart(9, signal.SIGKILL, 0.5),), warm=4, end=32)
+    return Script(tree, pace, faults, (Restart(10, signal.SIGKILL, 0.2),), warm=4, end=36)
 
 
 def small(seed: int) -> Script:
     """Return one outage of a hub with 30 halls."""
-    tree, pace = Tree(63, 2), Pace(every=2.0, timeout=1.2, hold=3.0, close_after=2.0)
+    tree, pace = Tree(63, 2), Pace(every=2.0, wait=0.5, hold=2.0, close_after=2.0)
     return Script(tree, pace, (Places(tree, random.Random(seed)).core("hub", 0, 10),), warm=4, end=30)

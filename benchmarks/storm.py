@@ -10,7 +10,7 @@ tells is looked up by its Message-ID. What tells of anything but a cause counts 
 Peers' rules are applied to what the daemon recorded in the same run, its regular runs only, two failures in a
 row: a mail for each check that goes down; the same, but none while something above is already down.
 
-`--quick` has 94 units and runs every 3 s; it judges what does not depend on the pace. The full run takes 42
+`--quick` has 94 units and runs every 2 s; it judges what does not depend on the pace. The full run takes 42
 minutes. Needs root.
 """
 
@@ -31,9 +31,9 @@ from tests.servers.country import why_not
 
 def show(done: Tally, record: Record) -> None:
     """Print a line for each cause, and every mail that is nobody's."""
-    columns = ("cause", "root", "problem", "recovery", "child", "first mail s", "end told s")
-    rows = [_line(each) for each in done.scores]
-    table("mails by cause", columns, rows)
+    columns = ("cause", "root", "problem", "recovery", "child", "first s", "names", "of", "end told s")
+    rows = [_line(each, record) for each in done.scores]
+    table("mails by cause; how many checks the first mail names, of those behind the cause", columns, rows)
     others = [mail for each in done.scores for mail in each.children] + done.strays
     if others:
         table("mails of what was no cause", ("subject", "at s", "notice"), [_mail(each) for each in others])
@@ -41,11 +41,14 @@ def show(done: Tally, record: Record) -> None:
         print("at the end not all checks were OK, or an incident was open")
 
 
-def _line(score: Score) -> tuple[object, ...]:
+def _line(score: Score, record: Record) -> tuple[object, ...]:
     ended = f"{score.recoveries[-1].at - score.fault.end:.0f}" if score.recoveries else "-"
+    first = "-" if score.first is None else f"{score.first:.0f}"
+    named = score.problems[0].named if score.problems else 0
+    behind = sum(check.startswith(score.fault.scope) for check in record.runs)
     return (
         score.fault.name, score.fault.root, len(score.problems), len(score.recoveries), len(score.children),
-        "-" if score.first is None else f"{score.first:.0f}", ended,
+        first, named, behind, ended,
     )  # fmt: skip
 
 
