@@ -18,15 +18,7 @@ import watchfiles
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
 from monitor import garbage
-from monitor.alerts.delivery import Delivery, limits
-from monitor.alerts.digest import Digest
-from monitor.alerts.digester import Digester
-from monitor.alerts.mail import Mailer
-from monitor.alerts.notices import Notices
-from monitor.alerts.outbox import Outbox
-from monitor.alerts.picture import Painter, available
-from monitor.alerts.policy import Policy
-from monitor.alerts.surroundings import Surroundings
+from monitor.alerting import Alerting
 from monitor.clerk import Clerk, ClerkFault, Judged
 from monitor.control import ControlServer
 from monitor.correlator import Correlator
@@ -36,7 +28,6 @@ from monitor.duty import Duty
 from monitor.gatekeeper import MOST_HELD_S, Gatekeeper
 from monitor.health import Health, LoopWatch, Rounds
 from monitor.heartbeat import Heartbeat
-from monitor.incidents import Incident, Notice
 from monitor.job import Job
 from monitor.lock import StateLock
 from monitor.maintenance import Maintenances
@@ -56,8 +47,6 @@ from monitor.state import CheckState, State, Transition
 from monitor.store import audit
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
-from monitor.store.incidents import IncidentStore
-from monitor.store.outbox import OutboxTable
 from monitor.store.verdicts import Verdicts
 from monitor.systemd import notify, watchdog_interval
 from monitor.telemetry import Telemetry
@@ -112,26 +101,20 @@ class App:
         self.store = Store.open(place.state_dir, settings.retention, settings.store_bounds())
         self.units = Units()
         self.maintenances = Maintenances()
-        self.policy = Policy(
-            settings.mail, self.maintenances.muted, settings.notify, self.units.kind, self.units.above
-        )
-        around = Surroundings(self.units, self._judged_items, settings.web.public_url)
-        notices = Notices(settings.mail, self.units.card, self._address, self.policy, around)
-        valves = limits(settings.notify)
-        letters = OutboxTable(self.store.state, limits=valves)
-        self.outbox = Outbox(letters)
-        incidents = IncidentStore(
-            self.store.state, notices, settings.mail.notify, self._due, self._next_at, limits=valves
-        )
-        digest = Digest(self.policy, self.units.card)
-        self.digester = Digester(digest, incidents, letters, self.outbox.noticed)
+        self.verdicts = Verdicts(self.store.state)
+        self.alerting = Alerting(place, self.store, self.verdicts, self.units, self.maintenances)
+        self.outbox = self.alerting.outbox
         self.noticing = Noticing(DetectorStore(self.store.state))
-        self.watch = Watch(incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S)
+        self.watch = Watch(
+            self.alerting.incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S
+        )
         self.situation = Situation(self.units, self.watch.state)
         correlator = Correlator(
             self.situation, self.situation.measures_link, settings.timing(), self.situation.silent
         )
-        self.duty = Duty(correlator, incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin)
+        self.duty = Duty(
+            correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin
+        )
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
@@ -153,7 +136,6 @@ class App:
             self._declare,
             self._soon,
         )
-        self.verdicts = Verdicts(self.store.state)
         self.health = Health(
             self.loop_watch,
             self.store.commit_age,
@@ -205,20 +187,16 @@ class App:
         self.schedule.every(60, "detectors", self.noticing.save_some)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
-        self.schedule.every(60, "digest", self.digester.tick)
+        self.schedule.every(60, "digest", self.alerting.digester.tick)
         self.heartbeat.begin(self.schedule)
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
-        return [*works, self._judging(), self._follow_files(), self._beat(), *self._post()]
-
-    def _post(self) -> list[Any]:
-        """Deliver messages, where there is any way to."""
-        settings = self.place.settings
-        if not (settings.mail.host or settings.notify.channels):
-            return []
-        painter = Painter(self.store.window, self.place.state_dir / "cache" / "matplotlib")
-        mailer = Mailer(settings.mail, self.shared.secret, painter.paint if available() else None)
-        mail = mailer if settings.mail.host else None
-        return [self.outbox.run(Delivery.of(mail, settings.notify, self.shared.secret).deliver)]
+        return [
+            *works,
+            self._judging(),
+            self._follow_files(),
+            self._beat(),
+            *self.alerting.works(self.shared),
+        ]
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
@@ -340,15 +318,6 @@ class App:
         isolated = self.gate.gate.isolated_at is not None
         return {"checks": len(self.schedule.timetable), "states": states, "isolated": isolated}
 
-    def _judged_items(self, unit: str) -> Sequence[Mapping[str, Any]]:
-        """Return the rows of a unit's last judgement."""
-        judged = self.verdicts.detail_now(unit, "go-live")
-        return judged["items"] if judged else ()
-
-    def _address(self, check: str) -> str:
-        job = self.units.job(check)
-        return job.target.address if job else ""
-
     async def _adopt(self, jobs: Iterable[Job]) -> None:
         """Tell states and tests which checks there are."""
         self.people.adopt(await asyncio.to_thread(self._calendars))
@@ -364,13 +333,6 @@ class App:
         except ConfigError as error:
             log.error("calendars can't be read", reason=str(error).splitlines()[0])
             return None
-
-    def _due(self, incident: Incident, now: float) -> tuple[Notice, int] | None:
-        step = self.policy.due(incident, now, self.units.card(incident.unit))
-        return (step.notice, step.tier) if step else None
-
-    def _next_at(self, incident: Incident, now: float) -> float | None:
-        return self.policy.next_at(incident, now, self.units.card(incident.unit))
 
     def _heard(self, state: CheckState, transition: Transition, now: float) -> None:
         self.duty.heard(state, transition, now)
