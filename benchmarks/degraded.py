@@ -46,6 +46,12 @@ QUICK = Pace(
 )
 MOST_SAMPLES = 15
 INTERVALS, SEEDS, MOST_SIMULATED = (60.0, 30.0, 20.0, 10.0, 5.0), 100, 300
+JUDGED = (
+    ("samples until DEGRADED, median", MOST_SAMPLES), ("checks never DEGRADED", 0),
+    ("mails of it too many or few", 0), ("checks outside the core's incident", 0),
+    ("incidents too many or few", 0), ("mails of the end too many or few", 0), ("other mails", 0),
+)  # fmt: skip
+"""What is judged of each case, and its limit."""
 MAIL_COLUMNS = (
     "link", "first mail, s", "last, s", "mails", "incidents", "in the core's", "end told, s", "mails", "all",
 )  # fmt: skip
@@ -149,19 +155,16 @@ def marks(found: Sequence[Seen], pace: Pace) -> list[Mark]:
 
 def _marks(case: Case, found: Sequence[Seen], pace: Pace) -> list[Mark]:
     seen = next((each for each in found if each.case is case), None)
-    names = ("samples until DEGRADED, median", "checks never DEGRADED", "mails too many or few",
-             "checks outside the core's incident", "mails of the end too many or few")  # fmt: skip
-    figures: tuple[float | None, ...] = (None,) * len(names)
+    figures: tuple[float | None, ...] = (None,) * len(JUDGED)
     if seen is not None:
-        count, first = len(affected(case, pace)), len(seen.first_mails)
+        count, first, ends = len(affected(case, pace)), len(seen.first_mails), len(seen.end_mails)
         samples = [each.samples for each in seen.degraded.values()]
         figures = (
-            statistics.median(samples) if samples else float("inf"), count - len(samples),
-            abs(first - 1), count - seen.of_core(), abs(len(seen.end_mails) - 1),
+            statistics.median(samples) if samples else math.inf, count - len(samples), abs(first - 1),
+            count - seen.of_core(), abs(len(seen.incidents) - 1), abs(ends - 1), len(seen.mails) - first - ends,
         )  # fmt: skip
-    limits = (MOST_SAMPLES, 0, 0, 0, 0)
-    rows = zip(names, figures, limits, strict=True)
-    return [Mark(f"{case.name}: {name}", figure, limit) for name, figure, limit in rows]
+    rows = zip(JUDGED, figures, strict=True)
+    return [Mark(f"{case.name}: {name}", figure, limit) for (name, limit), figure in rows]
 
 
 def main() -> int:
