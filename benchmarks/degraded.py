@@ -161,7 +161,8 @@ def _marks(case: Case, found: Sequence[Seen], pace: Pace) -> list[Mark]:
         samples = [each.samples for each in seen.degraded.values()]
         figures = (
             statistics.median(samples) if samples else math.inf, count - len(samples), abs(first - 1),
-            count - seen.of_core(), abs(len(seen.incidents) - 1), abs(ends - 1), len(seen.mails) - first - ends,
+            count - seen.of_core(), abs(len(seen.incidents) - 1), abs(ends - 1),
+            len(seen.mails) - first - ends,
         )  # fmt: skip
     rows = zip(JUDGED, figures, strict=True)
     return [Mark(f"{case.name}: {name}", figure, limit) for (name, limit), figure in rows]
