@@ -99,7 +99,7 @@ class Correlator:
             self._served(state, now)
         elif state.state is State.SHADOWED:
             return
-        elif transition.hard or (state.state is State.UNKNOWN and check not in self._troubles):
+        elif transition.hard or (transition.outcome is Outcome.ERROR and check not in self._troubles):
             self._failed(state, transition, now)
 
     def _served(self, state: CheckState, now: float) -> None:

@@ -18,6 +18,8 @@ STARVED_PCT = 60.0
 LOCK_WAIT_S = 0.010
 """A thread that waits for the interpreter's lock wakes every 5 ms to ask for it; one that sleeps does not."""
 
+os.environ.pop("COLUMNS", None)  # consoles that are made on import would keep the terminal's width
+
 settings.register_profile(
     "muster",
     deadline=None,
