@@ -104,8 +104,9 @@ class Duty:
         await self._shade()
         if self._waiting:
             taken = list(self._waiting)
-            await self._done(await self.book.apply(taken, now), now)
+            done = await self.book.apply(taken, now)
             del self._waiting[: len(taken)]
+            await self._done(done, now)
         if now >= self._quiet_until:
             await self._done(await self.book.tell_what_is_due(now), now)
         for check in self.correlator.asks.due(now):
@@ -127,6 +128,7 @@ class Duty:
     async def _done(self, done: Committed, now: float) -> None:
         self.counters.opened += done.opened
         self.counters.closed += done.closed
+        self.counters.left_out += done.left_out
         for root in done.lost:
             self.correlator.lost(root, now)
         if done.queued or done.dropped:

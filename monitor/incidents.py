@@ -20,7 +20,7 @@ monitor itself did not run the check; nobody is mailed for it unless `notify` sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -230,8 +230,15 @@ class Committed:
     closed: int = 0
     queued: int = 0
     dropped: int = 0
+    left_out: int = 0
+    """Decisions that could not be recorded whatever was tried."""
     lost: list[str] = field(default_factory=list)
     made: list[Incident] = field(default_factory=list)
+
+    def add(self, other: Committed) -> None:
+        """Add what another commit did."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 SEVERITIES = {

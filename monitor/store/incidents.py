@@ -83,8 +83,23 @@ class IncidentStore:
         await self.database.write(save)
 
     async def apply(self, decisions: Sequence[Decision], now: float) -> Committed:
-        """Apply decisions in order, all of them or none."""
-        return await self.database.write(lambda connection: self.applied(connection, decisions, now))
+        """Apply decisions in order, all of them or none.
+
+        Where it is not the disk but one of them that is at fault, each is applied by itself, and what can't
+        be recorded is logged and left out: it must not keep all later ones back.
+        """
+        try:
+            return await self.database.write(lambda connection: self.applied(connection, decisions, now))
+        except (sqlite3.OperationalError, OSError):
+            raise
+        except Exception:
+            if len(decisions) == 1:
+                log.exception("left out, as it can't be recorded: %s", clip(ascii(decisions[0]), 300))
+                return Committed(left_out=1)
+        done = Committed()
+        for decision in decisions:
+            done.add(await self.apply([decision], now))
+        return done
 
     def applied(self, connection: sqlite3.Connection, decisions: Sequence[Decision], now: float) -> Committed:
         """Apply decisions within the caller's transaction."""

@@ -175,10 +175,25 @@ async def test_a_root_without_an_incident_is_lost(store: IncidentStore) -> None:
     assert done.lost == ["nobody", "nobody"]
 
 
-async def test_nothing_of_a_failed_commit_stays(store: IncidentStore) -> None:
-    bad = replace(opening(root="u/a/x"), rule=["no", "text"])  # type: ignore[arg-type]
-    with pytest.raises(sqlite3.Error):
-        await store.apply([opening(), bad], 100)
+async def test_a_decision_that_cannot_be_recorded_keeps_no_other_back(
+    store: IncidentStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = replace(opening(root="u/a/x"), detail="half a sign: \ud800")
+    done = await store.apply([opening(), bad, opening(root="u/a/y")], 100)
+    assert (done.opened, done.queued, done.left_out) == (2, 2, 1)
+    assert [each.root for each in await store.open()] == [CHECK, "u/a/y"]
+    assert "left out, as it can't be recorded" in caplog.text
+
+
+async def test_nothing_of_a_commit_that_the_disk_refuses_stays(
+    store: IncidentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connection: sqlite3.Connection, *_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(rows, "add_history", full)
+    with pytest.raises(sqlite3.OperationalError):
+        await store.apply([opening(), opening(root="u/a/y")], 100)
     assert await store.open() == []
     assert await keys(store) == []
 
