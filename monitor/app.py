@@ -110,7 +110,11 @@ class App:
         )
         self.situation = Situation(self.units, self.watch.state)
         correlator = Correlator(
-            self.situation, self.situation.measures_link, settings.timing(), self.situation.silent
+            self.situation,
+            self.situation.measures_link,
+            settings.timing(),
+            self.situation.silent,
+            self.situation.askable,
         )
         self.duty = Duty(
             correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin
@@ -340,7 +344,7 @@ class App:
     def _ask(self, check: str) -> None:
         """Run a check now, out of turn."""
         job = self.units.job(check)
-        if job is not None:
+        if job is not None and not job.spec.loads_link:
             self.runner.start(job, asyncio.get_running_loop().time())
 
     def _state_of(self, check: str) -> State | None:

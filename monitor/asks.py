@@ -51,6 +51,11 @@ class Asks:
         if at - self._asked.get(check, 0.0) >= AGAIN_S:
             self._waiting.setdefault(check, at)
 
+    def shift(self, seconds: float) -> None:
+        """Move all times with a clock that was set back."""
+        self._asked.clear()
+        self._waiting = {check: at + seconds for check, at in self._waiting.items()}
+
     def due(self, now: float, most: int = AT_ONCE) -> list[str]:
         """Return the checks that are to be run now."""
         due = [check for check, at in self._waiting.items() if at <= now][:most]

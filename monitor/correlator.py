@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from monitor.asks import Asks
 from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
@@ -20,11 +21,16 @@ from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
 from monitor.topology_record import Recorder
 from monitor.troubles import Group, Timing, Trouble, member_of
 from probes.api import Outcome
+from probes.errors import NOT_RUN_REASONS
 
 HOUR_S = 3600.0
 _EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
 _RESIDUE_S = 90.0
-_DOUBT_S = 60.0
+_SET_BACK_S = 5.0
+"""A clock that goes back by more was set: what is waited for goes back with it."""
+ROUND_S = 60.0
+"""A round of checks, after a restart."""
+_OPENED_AT_ONCE = 10
 _AT_ONCE = 500
 _BUCKET_S = 15.0
 _DAMPED = 6
@@ -34,7 +40,8 @@ TROUBLES = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN, State.SHADOWED}
 class Correlator:
     """Keeps the troubles and decides.
 
-    `link(check)` tells a check that measures a link, `silent(unit)` a unit of which no check is attempted.
+    `link(check)` tells a check that measures a link, `silent(unit)` a unit of which no check is attempted,
+    `askable(check)` a check that may be run out of turn.
     """
 
     def __init__(
@@ -43,8 +50,10 @@ class Correlator:
         link: Callable[[str], bool],
         timing: Timing | None = None,
         silent: Callable[[str], bool] = lambda _: False,
+        askable: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._view, self._link, self.timing, self._silent = view, link, timing or Timing(), silent
+        self._askable = askable
         self._suspects: dict[str, float] = {}
         self._troubles: dict[str, Trouble] = {}
         self._waiting: dict[str, Trouble] = {}
@@ -52,6 +61,7 @@ class Correlator:
         self._openings: dict[str, deque[float]] = {}
         self.asks = Asks(view)
         self._now: list[Decision] = []
+        self._last, self._opened = 0.0, 0
         self.shadows: dict[str, str] = {}
         """Checks to be called SHADOWED, with what is in the way; an empty text ends it."""
 
@@ -70,7 +80,7 @@ class Correlator:
         for incident in incidents:
             self._opened_before(incident, now, known)
         for state in states:
-            if state.state in TROUBLES and state.decided_at:
+            if state.state in TROUBLES and state.decided_at and not _ours(state):
                 trouble = Trouble(state, now, now)
                 self._troubles[state.check] = self._waiting[state.check] = trouble
 
@@ -81,14 +91,10 @@ class Correlator:
         if incident.closed_at is not None:
             return
         if known(root):
-            self.groups[root] = Group(root, How.ANCESTOR, recovered=now, damped=incident.damped)
+            calm = now + self.timing.hold + ROUND_S
+            self.groups[root] = Group(root, How.ANCESTOR, recovered=calm, damped=incident.damped)
         else:
             self._now.append(Shut(root, now, REMOVED))
-
-    def adopt(self, state: CheckState) -> None:
-        """Be told that a check's belief is now this object."""
-        if trouble := self._troubles.get(state.check):
-            trouble.belief = state
 
     def heard(self, state: CheckState, transition: Transition, now: float) -> None:
         """Take a change of state or phase into account."""
@@ -115,18 +121,21 @@ class Correlator:
         noted = self._suspects.pop(state.check, now)
         trouble = self._troubles.get(state.check)
         if trouble is not None:
-            self._changed(trouble, state, now)
+            self._changed(trouble, state, transition, now)
             return
         if state.state is State.UNKNOWN and (transition.outcome is Outcome.NOT_RUN or not state.decided_at):
             return
         trouble = Trouble(state, noted, now)
         self._troubles[state.check] = self._waiting[state.check] = trouble
 
-    def _changed(self, trouble: Trouble, state: CheckState, now: float) -> None:
-        """Tell the incident of a member whose state moved; what got worse may have another cause now."""
-        trouble.belief = state
-        if trouble.root:
-            self._now.append(Join(trouble.root, (member_of(trouble, now),), now))
+    def _changed(self, trouble: Trouble, state: CheckState, transition: Transition, now: float) -> None:
+        """Tell the incident of a member whose state moved; what failed only now may have another cause."""
+        if state.state is State.DOWN and trouble.root and transition.before not in FAILING:
+            trouble.noted = trouble.firm = now
+            self._waiting[state.check] = trouble
+            self.asks.about(state.check, now)
+        elif trouble.root:
+            self._now.append(Join(trouble.root, (self._member(trouble, now),), now))
         else:
             trouble.firm = now
 
@@ -169,9 +178,14 @@ class Correlator:
 
     def decide(self, now: float) -> list[Decision]:
         """Return what is to be done now, in order."""
+        if now < self._last - _SET_BACK_S:
+            self._shift(now - self._last)
+        self._last, self._opened = now, 0
         finders: dict[tuple[float, bool], Finder] = {}
         for trouble in self._due(now):
             self._place(trouble, now, finders)
+        if self._opened:
+            self._look_again()
         for group in list(self.groups.values()):
             self._conclude(group, now)
         decisions, self._now = self._now, []
@@ -193,15 +207,17 @@ class Correlator:
 
     def _place(self, trouble: Trouble, now: float, finders: dict[tuple[float, bool], Finder]) -> None:
         """Find the root of a trouble and put it into that incident, when it is time."""
+        check = trouble.belief.check
         if not self._spoke(trouble, now):
+            self._waiting[check] = self._waiting.pop(check)  # behind those that can be judged
             return
-        check, ready = trouble.belief.check, self._ready(trouble)
+        ready = self._ready(trouble)
         late = now >= ready + min(_LATE_S, self.timing.hold)
         finding = self._find(trouble, finders, final=late)
         if finding.how is How.UNDECIDED and not late:
             for each in finding.asks:
                 self.asks.ask(each, now)
-        elif now >= ready:
+        elif now >= ready and (finding.root in self.groups or self._opened < _OPENED_AT_ONCE):
             self._waiting.pop(check, None)
             self._assign(trouble, finding, now)
 
@@ -213,7 +229,11 @@ class Correlator:
             if enough and trouble.firm < trouble.after:
                 trouble.firm = now
         else:
-            recent = state.attempted_at >= trouble.noted or trouble.firm > trouble.noted
+            recent = (
+                not self._askable(state.check)
+                or state.attempted_at >= trouble.noted
+                or trouble.firm > trouble.noted
+            )
             enough = (recent or state.kind == SILENT) and not (
                 state.phase is Phase.PENDING and state.reach > 0
             )
@@ -249,12 +269,11 @@ class Correlator:
                 self._now.append(Leave(before, trouble.belief.check, now))
         self._shade(trouble, finding)
         trouble.root = finding.root
-        member = member_of(trouble, now)
         group = self.groups.get(finding.root)
         if group is None:
-            self._open(trouble, finding, member, now, before if after else "")
+            self._open(trouble, finding, now, before if after else "")
         else:
-            self._join(group, finding, member, now)
+            self._join(group, trouble, finding, now)
         if before and before != finding.root and not after:
             self._absorbed(before, finding.root, now)
 
@@ -265,13 +284,22 @@ class Correlator:
             del self.groups[before]
             self._now.append(Shut(before, now, into=into))
 
-    def _join(self, group: Group, finding: Finding, member: Member, now: float) -> None:
-        group.how = finding.how
-        group.recovered = 0.0
-        if member.check not in group.members:
-            group.members.add(member.check)
+    def _join(self, group: Group, trouble: Trouble, finding: Finding, now: float) -> None:
+        check, member = trouble.belief.check, self._member(trouble, now)
+        group.how, group.recovered = finding.how, 0.0
+        if check not in group.members or trouble.told is not member.state:
+            group.members.add(check)
             group.most = max(group.most, len(group.members))
             self._now.append(Join(finding.root, (member,), now))
+        if not self._root_serves(group):
+            group.recovering = 0.0
+
+    def _member(self, trouble: Trouble, now: float) -> Member:
+        member = member_of(trouble, now)
+        if self.shadows.get(member.check):
+            member = replace(member, state=State.SHADOWED)
+        trouble.told = member.state
+        return member
 
     def _shade(self, trouble: Trouble, finding: Finding) -> None:
         """Call a check SHADOWED where something else is the cause, and no longer where it is not."""
@@ -292,7 +320,8 @@ class Correlator:
         reach = [each for each in beliefs if each.reach and each.state in FAILING]
         return bool(reach) and not any(each.check == check for each in reach)
 
-    def _open(self, trouble: Trouble, finding: Finding, member: Member, now: float, follows: str) -> None:
+    def _open(self, trouble: Trouble, finding: Finding, now: float, follows: str) -> None:
+        member = self._member(trouble, now)
         times = self._openings.setdefault(finding.root, deque(maxlen=32))
         while times and times[0] < now - HOUR_S:
             times.popleft()
@@ -306,14 +335,12 @@ class Correlator:
         self._now.append(
             Open(finding.root, cause, kind, state.detail, state.since, rule, member, now, damped, follows)
         )
-        self._look_again(finding.root)
+        self._opened += 1
 
-    def _look_again(self, root: str) -> None:
+    def _look_again(self) -> None:
         """Look again at the members of incidents that may turn out to be behind a new root."""
-        if root.count("/") == 2:
-            return
-        for group in list(self.groups.values()):
-            if group.root == root or group.recovered:
+        for group in self.groups.values():
+            if group.recovered:
                 continue
             for check in group.members:
                 trouble = self._troubles.get(check)
@@ -325,7 +352,7 @@ class Correlator:
             self._now.append(Residue(group.root, tuple(dict.fromkeys(group.residue)), now))
             group.residue.clear()
         if not group.members and not group.recovered:
-            group.recovered = now
+            group.recovered, group.recovering = now, 0.0
             self._now.append(Recover(group.root, now))
         stable = self.timing.stable * (_DAMPED if group.damped else 1)
         if group.recovered and not group.members and now >= group.recovered + stable:
@@ -336,7 +363,19 @@ class Correlator:
 
     def _shut(self, group: Group, now: float, kind: str) -> None:
         del self.groups[group.root]
+        if group.residue:
+            self._now.append(Residue(group.root, tuple(dict.fromkeys(group.residue)), now))
         self._now.append(Shut(group.root, now, kind))
+
+    def _shift(self, seconds: float) -> None:
+        """Move what is waited for with the clock that was set back."""
+        for trouble in self._troubles.values():
+            trouble.noted, trouble.firm = trouble.noted + seconds, trouble.firm + seconds
+            trouble.after += seconds if trouble.after else 0.0
+        for group in self.groups.values():
+            group.recovered += seconds if group.recovered else 0.0
+            group.recovering += seconds if group.recovering else 0.0
+        self.asks.shift(seconds)
 
     def lost(self, root: str, now: float) -> None:
         """Be told that somebody closed an incident: its troubles are looked at anew."""
@@ -345,6 +384,11 @@ class Correlator:
             if trouble := self._troubles.get(check):
                 trouble.root, trouble.noted, trouble.firm = "", now, now
                 self._waiting[check] = trouble
+
+
+def _ours(state: CheckState) -> bool:
+    """Whether nothing is known of a check since the monitor did not run it: that is no trouble."""
+    return state.state is State.UNKNOWN and state.kind in NOT_RUN_REASONS
 
 
 def _shown(state: State) -> State:

@@ -78,6 +78,11 @@ class Situation:
         ]
         return bool(silent_units({unit: watched}, self.clock()))
 
+    def askable(self, check: str) -> bool:
+        """Tell whether a check may be run out of turn: not one that loads a link."""
+        job = self.units.job(check)
+        return job is not None and not job.spec.loads_link
+
     def measures_link(self, check: str) -> bool:
         """Tell whether a check measures a channel, so that a worse channel above explains it."""
         job = self.units.job(check)

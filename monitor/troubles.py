@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.incidents import Member
-from monitor.state import CheckState
+from monitor.state import CheckState, State
 from monitor.topology import How
 
 
@@ -33,6 +33,8 @@ class Trouble:
     """When what lies above it served again; it has to show two results since."""
     reach: int = 0
     """Its run of failures at that time."""
+    told: State | None = None
+    """The state in which its incident has it."""
 
     @property
     def asset(self) -> str:

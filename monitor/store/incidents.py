@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 REOPENED = 3600.0
 """An incident refers to the one before it where that was closed no longer ago than this, in seconds."""
+RESIDUE_S = 120.0
+"""What is left of another incident and was not told as its residue by then is told by itself."""
 _TRIES = 3
 _LOOK_AGAIN = 5.0
 """Seconds in which an incident is not looked at twice, whatever the policy says."""
@@ -173,18 +175,29 @@ class _Step:
         self.done.opened += 1
         self.done.made.append(incident)
         if decision.follows:
-            self._hand_on(incident, decision.follows)
+            rows.update(self.connection, incident, next_at=self.now + RESIDUE_S)
+        else:
+            self._begin(incident)
+
+    def _begin(self, incident: Incident) -> None:
         if worth(incident, self.store.notify):
-            incident = self._tell(Notice.OPENED, incident, evidence=decision.since)
+            incident = self._tell(Notice.OPENED, incident, evidence=incident.began_at)
         self._plan(incident)
 
-    def _hand_on(self, incident: Incident, follows: str) -> None:
-        """Whoever is told of it as the residue of another is told of its end, and not of its beginning."""
-        before = rows.select(self.connection, "root = ? ORDER BY id DESC LIMIT 1", follows)
-        for recipient in _told(self.connection, before[0]) if before else ():
-            self.connection.execute(
-                "INSERT OR IGNORE INTO incident_told VALUES (?, ?, ?)", (incident.id, recipient, self.now)
+    def _residue(self, incident: Incident, left: Sequence[str]) -> None:
+        """Tell what is left when a root serves again: those who are told by this one message are told of the
+        end of each, and not once more of its beginning."""
+        still = [found for root in left if (found := rows.open_incident(self.connection, root))]
+        self._history(incident, "residue", self.now, ", ".join(each.root for each in still))
+        told = _told(self.connection, incident) if incident.notified and still else ()
+        if told:
+            self._tell(Notice.RESIDUAL, incident, left=tuple(each.root for each in still))
+        for each in still:
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO incident_told VALUES (?, ?, ?)",
+                [(each.id, recipient, self.now) for recipient in told],
             )
+            self._begin(each)
 
     def _change(self, incident: Incident, decision: Join | Leave | Recover | Residue | Shut) -> bool:
         match decision:
@@ -197,9 +210,7 @@ class _Step:
                 self._history(incident, "recovered", decision.at)
                 return rows.update(self.connection, incident, recovered_at=decision.at) is not None
             case Residue():
-                self._history(incident, "residue", decision.at, ", ".join(decision.left))
-                if incident.notified:
-                    self._tell(Notice.RESIDUAL, incident, left=decision.left)
+                self._residue(incident, decision.left)
                 return True
             case Shut():
                 return self._shut(incident, decision)
