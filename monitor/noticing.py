@@ -9,6 +9,7 @@ A change that does not matter (below 10 % and 10 ms) is no trouble.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from monitor.degradation import Detector, Explanation, LossDetector, RateDetecto
 from monitor.job import Job, Required
 from monitor.turns import Turn
 from probes.api import MetricDef, Outcome, Reading
+
+log = logging.getLogger(__name__)
 
 OFF = "off"
 ROUND = 60
@@ -72,6 +75,8 @@ class Noticing:
     _rates: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """Detectors of rates as they were saved, until it is known what is required."""
     _required: dict[str, Required | None] = field(default_factory=dict)
+    _meanwhile: list[Job] | None = None
+    """Jobs of which something else is required since `adopt` began."""
     _round: int = 0
 
     async def load(self) -> None:
@@ -80,15 +85,29 @@ class Noticing:
 
     async def adopt(self, jobs: Iterable[Job]) -> None:
         """Watch exactly these checks; detectors of series that stay go on."""
-        found, turn = {}, Turn()
+        found: dict[str, tuple[Series, ...]] = {}
+        kept, turn = set(), Turn()
+        self._meanwhile = []
         for job in jobs:
-            series = tuple(self._of(job))
-            if series:
-                found[job.id] = series
+            if next(watched(job), None) is not None:
+                kept.add(job.id)
+                if series := tuple(self._of(job)):
+                    found[job.id] = series
             await turn.end()
-        self._rates.update((key, data) for key, data in self._loaded.items() if key[0] not in found)
+        self._rates = {
+            key: data for key, data in (self._rates | dict(self._loaded)).items() if key[0] in kept
+        }
         self._series, self._loaded = found, {}
-        await self.store.keep_only(frozenset(found))
+        late, self._meanwhile = self._meanwhile, None
+        for job in late:
+            self._renew(job)
+        await self._forget(frozenset(kept))
+
+    async def _forget(self, kept: frozenset[str]) -> None:
+        try:
+            await self.store.keep_only(kept)
+        except Exception:
+            log.exception("detectors of checks that are gone stay in the store for now")
 
     def require(self, unit: str, required: Required | None, jobs: Iterable[Job]) -> None:
         """Be told what a unit's functions require of its channels; `jobs` are the unit's."""
@@ -96,8 +115,16 @@ class Noticing:
             return
         self._required[unit] = required
         for job in jobs:
-            if series := tuple(self._of(job)):
-                self._series[job.id] = series
+            if self._meanwhile is None:
+                self._renew(job)
+            else:
+                self._meanwhile.append(job)
+
+    def _renew(self, job: Job) -> None:
+        if series := tuple(self._of(job)):
+            self._series[job.id] = series
+        else:
+            self._series.pop(job.id, None)
 
     def _of(self, job: Job) -> Iterator[Series]:
         known = {each.metric.name: each for each in self._series.get(job.id, ())}
@@ -136,6 +163,7 @@ class Noticing:
     async def save_all(self) -> None:
         """Save all, at the end."""
         await self._save(list(self._series))
+        await self.store.save([(*key, data) for key, data in self._rates.items()])
 
     async def _save(self, checks: Sequence[str]) -> None:
         async for rows in self._packed(checks):
@@ -144,7 +172,9 @@ class Noticing:
     async def _packed(self, checks: Sequence[str]) -> AsyncIterator[list[tuple[str, str, bytes]]]:
         turn, rows = Turn(), []
         for check in checks:
-            rows += [(check, each.metric.name, each.detector.to_bytes()) for each in self._series[check]]
+            rows += [
+                (check, each.metric.name, each.detector.to_bytes()) for each in self._series.get(check, ())
+            ]
             await turn.end()
             if len(rows) >= 1000:
                 yield rows

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +179,39 @@ def test_a_latency_beyond_what_is_required_matters_however_small_the_rise() -> N
         assert noticing(line, ok(60.0 * minute, rtt_ms=20 + draw.uniform(-0.5, 0.5))) == ""
     said = [noticing(line, ok(60.0 * minute, rtt_ms=26.0)) for minute in range(1440, 1460)]
     assert said[-1].startswith("rtt_ms 26 ms")
+
+
+async def test_a_learned_rate_alarm_survives_restarts_before_the_first_judgement(tmp_path: Path) -> None:
+    database = await asyncio.to_thread(Database, tmp_path / "state.db")
+    line = replace(channel(check="u/up/throughput"), spec=THROUGHPUT)
+    required = Required(5e6, 1e6, 80.0)
+    first = Noticing(DetectorStore(database))
+    await first.adopt([line])
+    first.require("u", required, [line])
+    for at in range(3):
+        first(line, ok(1000.0 + at, capacity_up_bps=3e6))
+    await first.save_all()
+    for _ in range(3):
+        again = Noticing(DetectorStore(database))
+        await again.load()
+        await again.adopt([line])
+        await again.save_all()
+    again.require("u", required, [line])
+    assert again(line, ok(2000.0, capacity_up_bps=3e6)) != ""
+    again.require("u", None, [line])
+    assert again(line, ok(3000.0, capacity_up_bps=3e6)) == "", "nothing is required any more"
+    await asyncio.to_thread(database.close)
+
+
+async def test_what_is_required_during_a_reload_counts_after_it(tmp_path: Path) -> None:
+    database = await asyncio.to_thread(Database, tmp_path / "state.db")
+    line = replace(channel(check="u/up/throughput"), spec=THROUGHPUT)
+    noticing = Noticing(DetectorStore(database))
+
+    def jobs() -> Iterator[Job]:
+        yield line
+        noticing.require("u", Required(5e6, 1e6, 80.0), [line])
+
+    await noticing.adopt(jobs())
+    assert noticing.count == 2
+    await asyncio.to_thread(database.close)
