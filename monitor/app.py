@@ -56,6 +56,7 @@ from monitor.web import serving
 from monitor.window import Window
 
 log = structlog.get_logger("muster")
+DAY_S = 86400.0
 GRACE_S = 10.0
 ROUND_S = 60.0
 """A round of checks: so long after the start nobody is told again of what was known before."""
@@ -191,6 +192,7 @@ class App:
         self.schedule.every(60, "detectors", self.noticing.save_some)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
+        self.schedule.daily(3, 20, "old incidents", self._prune)
         self.schedule.every(60, "digest", self.alerting.digester.tick)
         self.heartbeat.begin(self.schedule)
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
@@ -294,6 +296,9 @@ class App:
         used = [use for each in batch for use in each.uses]
         if used:
             await self.store.state.write(lambda connection: audit.insert(connection, used))
+
+    async def _prune(self) -> None:
+        await self.alerting.incidents.prune(time.time() - self.place.settings.retention.incident_days * DAY_S)
 
     async def _sweep(self) -> None:
         await self.watch.sweep(time.time())

@@ -372,6 +372,7 @@ class Correlator:
         for trouble in self._troubles.values():
             trouble.noted, trouble.firm = trouble.noted + seconds, trouble.firm + seconds
             trouble.after += seconds if trouble.after else 0.0
+        self._suspects = {check: at + seconds for check, at in self._suspects.items()}
         for group in self.groups.values():
             group.recovered += seconds if group.recovered else 0.0
             group.recovering += seconds if group.recovering else 0.0

@@ -17,6 +17,7 @@ import structlog
 
 from monitor.gate import Answer, Gate, View, answer_of, view
 from monitor.job import Job
+from monitor.log import fault
 from monitor.witness_settings import Endpoint, WitnessSettings
 from probes import registry
 from probes.api import Context, Outcome, Reading, Shared, Target
@@ -84,7 +85,7 @@ class Gatekeeper:
 
     `on_isolated` and `on_connected` are told of the beginning and the end of a span that lasts for `hold`
     (seconds since the epoch, UTC). `on_connected` is also told of the first answer after the start: a span
-    that was open when an earlier process ended is over then.
+    that was open when an earlier process ended is over then. Without witnesses it is told at the start.
     """
 
     def __init__(self, settings: WitnessSettings, shared: Shared, forward: Emit) -> None:
@@ -104,10 +105,10 @@ class Gatekeeper:
         """Take a reading; what is ok passes at once while nothing waits. Never waits itself."""
         gate = self.gate
         if (reading.outcome is _OK and not gate.alert) or not self.witnesses:
-            self._forward(job, reading)
+            self._pass(job, reading)
             return
         for out in gate.take(job, reading, time.monotonic()):
-            self._forward(*out)
+            self._pass(*out)
         if gate.undecided:
             self._wake.set()
 
@@ -119,7 +120,9 @@ class Gatekeeper:
             log.warning("a witness is watched as well", witness=witness, check=job.id, reason=why)
 
     async def run(self) -> None:
-        """Ask the witnesses until cancelled; without any return at once."""
+        """Ask the witnesses until cancelled; without any, end what they had found before and return."""
+        if not self.witnesses:
+            self.on_connected(time.time())
         async with asyncio.TaskGroup() as rounds:
             while self.witnesses:
                 rounds.create_task(self._round())
@@ -128,7 +131,14 @@ class Gatekeeper:
     def close(self) -> None:
         """Let go of all that waits, since no witness will be asked any more."""
         for out in self.gate.close():
-            self._forward(*out)
+            self._pass(*out)
+
+    def _pass(self, job: Job, reading: Reading) -> None:
+        """Pass a reading on; one that makes a fault of ours appear keeps none of the others back."""
+        try:
+            self._forward(job, reading)
+        except Exception as error:  # noqa: BLE001 - logged
+            log.error("a reading could not be taken", check=job.id, **fault(error))
 
     async def _pause(self) -> None:
         """Wait until the next round is due, or wanted: soon the first time, then at a steady pace."""
@@ -167,7 +177,7 @@ class Gatekeeper:
         self._tell(asked_at)
         while out := self.gate.release(SLICE):
             for each in out:
-                self._forward(*each)
+                self._pass(*each)
             await asyncio.sleep(0)
 
     def _tell(self, asked_at: float) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 from typing import Literal
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
+
+from probes.api import clip
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -48,3 +52,10 @@ def configure(style: Literal["console", "json"], level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def fault(error: BaseException) -> dict[str, str]:
+    """Return what to log of a fault that may come at every reading: what it is and where, in short."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return {"fault": clip(f"{type(error).__name__}: {error}", 300), "where": where}

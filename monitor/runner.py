@@ -15,16 +15,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
+import structlog
+
 from monitor.breaker import Breaker
 from monitor.discipline.grant import Grant
 from monitor.histogram import Histogram
 from monitor.job import Job
+from monitor.log import fault
 from monitor.schedule import Batch
 from monitor.wheel import Wheel
 from probes.api import Context, Outcome, Reading, Shared
 from probes.errors import Inconclusive, NotRun
 from probes.measure import deadline_passed, measure
 
+log = structlog.get_logger("runner")
 LAG_BOUNDS_MS = (0.5, 1, 2, 3.5, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
 PATIENCE, PATIENCE_S = 3, 30.0
 """How long the next reading is waited for: so many times the longest run, and so many seconds."""
@@ -130,7 +134,13 @@ class Runner:
         """Start every check of a slot; one that can't be started never loses the rest."""
         for planned in batch.planned:
             if planned.active:
-                self.start(planned.job, batch.due)
+                self._start_or_log(planned.job, batch.due)
+
+    def _start_or_log(self, job: Job, due: float) -> None:
+        try:
+            self.start(job, due)
+        except Exception as error:  # noqa: BLE001 - logged
+            log.error("a check could not be started", check=job.id, **fault(error))
 
     def start(self, job: Job, due: float, vantage: str = "", *, asked: bool = False) -> None:
         """Start one run that was due at `due` (the loop's clock), or emit why it was not run.

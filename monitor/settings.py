@@ -154,6 +154,8 @@ class Retention(Section):
     raw_days: int = Field(14, ge=1)
     rollup_5m_days: int = Field(90, ge=1)
     rollup_1h_days: int = Field(1096, ge=1)
+    incident_days: int = Field(1096, ge=1)
+    """Closed incidents, with their history and the readings behind them."""
     min_free: Bytes = 512 * 1024 * 1024
 
 

@@ -145,6 +145,7 @@ class Watch:
             state.check, state.state, State.UNKNOWN, Phase.STEADY, now,
             now, now, None, REMOVED, "no longer in the inventory",
         )  # fmt: skip
+        self._recent.pop(state.check, None)
         self._changed(state.check)
         self.heard(state, end, now)
 

@@ -16,8 +16,11 @@ FIELDS = (
     "next_at", "told_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(FIELDS)
+_READ = _COLUMNS.replace("rule", "'' AS rule")
+"""Without the rule, which may be long and is of interest to those who look at one incident only."""
 _MARKS = ", ".join("?" * (len(FIELDS) - 1))
-_SET = ", ".join(f"{name} = ?" for name in FIELDS[1:])
+_WRITTEN = tuple(name for name in FIELDS if name not in ("id", "rule"))
+_SET = ", ".join(f"{name} = ?" for name in _WRITTEN)
 WORST_FIRST = (
     "CASE state WHEN 'DOWN' THEN 0 WHEN 'SHADOWED' THEN 1 WHEN 'DEGRADED' THEN 2 ELSE 3 END, joined_at"
 )
@@ -37,8 +40,8 @@ class HistoryRow:
 
 
 def select(connection: sqlite3.Connection, where: str, *values: object) -> list[Incident]:
-    """Return incidents by a condition of ours, never of anybody else's text."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM incident WHERE {where}", values)  # noqa: S608
+    """Return incidents, without their rules, by a condition of ours, never of anybody else's text."""
+    rows = connection.execute(f"SELECT {_READ} FROM incident WHERE {where}", values)  # noqa: S608
     return [_incident(row) for row in rows]
 
 
@@ -52,6 +55,22 @@ def _incident(row: sqlite3.Row) -> Incident:
         severity=Severity(incident.severity),
         damped=bool(incident.damped),
     )
+
+
+def with_rule(connection: sqlite3.Connection, incident: Incident) -> Incident:
+    """Return an incident with the rule that opened it."""
+    row = connection.execute("SELECT rule FROM incident WHERE id = ?", (incident.id,)).fetchone()
+    return replace(incident, rule=row[0])
+
+
+def prune(connection: sqlite3.Connection, before: float) -> int:
+    """Forget incidents that were closed before a time, with all that belongs to them; return how many."""
+    old = "SELECT id FROM incident WHERE closed_at < ?"
+    for column in ("previous", "absorbed_by"):
+        connection.execute(f"UPDATE incident SET {column} = NULL WHERE {column} IN ({old})", (before,))  # noqa: S608
+    pinned = f"DELETE FROM evidence WHERE reference IN (SELECT 'incident:' || id FROM ({old}))"  # noqa: S608
+    connection.execute(pinned, (before,))
+    return connection.execute("DELETE FROM incident WHERE closed_at < ?", (before,)).rowcount
 
 
 def open_incident(connection: sqlite3.Connection, root: str) -> Incident | None:
@@ -76,7 +95,7 @@ def update(connection: sqlite3.Connection, incident: Incident, **changes: object
     changed = replace(incident, version=incident.version + 1, **changes)  # type: ignore[arg-type]
     written = connection.execute(
         f"UPDATE incident SET {_SET} WHERE id = ? AND version = ?",  # noqa: S608
-        [*(getattr(changed, name) for name in FIELDS[1:]), incident.id, incident.version],
+        [*(getattr(changed, name) for name in _WRITTEN), incident.id, incident.version],
     )
     return changed if written.rowcount else None
 

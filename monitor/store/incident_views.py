@@ -84,8 +84,9 @@ def whole(connection: sqlite3.Connection, number: int) -> Whole:
     members, total = rows.members(connection, number, MOST_MEMBERS, left=True)
     absorbed = connection.execute("SELECT id FROM incident WHERE absorbed_by = ? ORDER BY id", (number,))
     return Whole(
-        found[0], members, total, rows.history(connection, number), _told(connection, found[0]),
-        _readings(connection, number), [row[0] for row in absorbed.fetchmany(MOST_MEMBERS)],
+        rows.with_rule(connection, found[0]), members, total, rows.history(connection, number),
+        _told(connection, found[0]), _readings(connection, number),
+        [row[0] for row in absorbed.fetchmany(MOST_MEMBERS)],
     )  # fmt: skip
 
 

@@ -132,6 +132,10 @@ class IncidentStore:
         where = "closed_at IS NULL OR closed_at >= ? ORDER BY id DESC LIMIT ?"
         return await self.database.read(lambda c: rows.select(c, where, since, limit))
 
+    async def prune(self, before: float) -> int:
+        """Forget incidents that were closed before a time; return how many."""
+        return await self.database.write(lambda c: rows.prune(c, before))
+
     async def history(self, incident: int) -> list[HistoryRow]:
         """Return what happened to an incident, oldest first."""
         return await self.database.read(lambda c: rows.history(c, incident))

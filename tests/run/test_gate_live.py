@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ from monitor.pipeline import Pipeline
 from monitor.runner import Runner
 from monitor.shared import SharedClients
 from monitor.store.engine import Store
-from monitor.witness_settings import WitnessSettings, endpoint
+from monitor.witness_settings import Endpoint, WitnessSettings, endpoint
 from probes import registry
 from probes.api import Outcome, ProbeSettings, Reading, Target
 from tests.run.jobs import no_secrets, shared
@@ -239,6 +240,35 @@ async def test_a_witness_whose_name_is_lost_is_asked_at_the_address_it_had() -> 
 async def test_without_witnesses_everything_passes() -> None:
     passed: list[Reading] = []
     keeper = Gatekeeper(WitnessSettings(), shared(), lambda _, each: passed.append(each))
+    over: list[float] = []
+    keeper.on_connected = over.append
     await keeper.run()
+    assert [abs(at - time.time()) < 5 for at in over] == [True], "an isolation found before ends"
     keeper(jobs()[0], Reading(Outcome.FAILED, "timeout"))
     assert [each.kind for each in passed] == ["timeout"]
+
+
+async def test_a_reading_that_cannot_be_taken_ends_nothing_and_keeps_no_other_back() -> None:
+    clients, passed = shared(), list[str]()
+
+    def forward(job: Job, reading: Reading) -> None:
+        if job.id == "u/steady/icmp":
+            raise sqlite3.OperationalError("disk I/O error")
+        passed.append(job.id)
+
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    near = Witness("near", Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
+    keeper = Gatekeeper(WitnessSettings(addresses=(ECHO, SERVICE)), clients, forward)
+    keeper.witnesses = [near]
+    for job in jobs():
+        keeper(job, Reading(Outcome.FAILED, "timeout"))
+    asking = asyncio.ensure_future(keeper.run())
+    try:
+        await until(lambda: keeper.rounds > 1)
+        assert not asking.done()
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+        server.close()
+        await clients.aclose()
+    assert passed == ["u/breaks/icmp"]

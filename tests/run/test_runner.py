@@ -150,3 +150,18 @@ async def test_draining_lets_runs_finish_and_ends_the_rest(harness: Harness) -> 
     await harness.runner.drain(0.2)
     assert [r.check for r in harness.readings] == ["u/a/quick"]
     assert harness.runner.in_flight == 0
+
+
+async def test_a_check_that_cannot_be_started_loses_none_of_its_slot() -> None:
+    def excuse(check: str, at: float) -> str:
+        if check == "u/b/c":
+            raise ValueError("a fault of ours")
+        return ""
+
+    kept: list[str] = []
+    runner = Runner(shared(), lambda _, reading: kept.append(reading.check), maintenance=excuse)
+    planned = [Planned(job(name)) for name in ("u/a/c", "u/b/c", "u/d/c")]
+    runner.start_batch(Batch(asyncio.get_running_loop().time(), planned))
+    await runner.drain(5)
+    assert kept == ["u/a/c", "u/d/c"]
+    assert runner.in_flight == 0

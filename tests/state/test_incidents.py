@@ -282,6 +282,23 @@ async def test_messages_reach_the_outbox(store: IncidentStore) -> None:
     assert claimed.message.key == "1:opened:DOWN"
 
 
+async def test_old_incidents_are_forgotten_with_all_that_belongs_to_them(store: IncidentStore) -> None:
+    await store.apply([opening(at=100), Shut(CHECK, 200), opening(at=300), Shut(CHECK, 400)], 400)
+    await store.apply([opening(at=500)], 500)
+    assert await store.prune(450) == 2
+    [left] = await store.recent(0)
+    assert (left.id, left.previous) == (3, None)
+    count = "SELECT (SELECT count(*) FROM incident_member), (SELECT count(*) FROM incident_history)"
+    assert await store.database.read(lambda c: tuple(c.execute(count).fetchone())) == (1, 2)
+
+
+async def test_a_rule_stays_as_it_was_whatever_happens_later(store: IncidentStore) -> None:
+    await store.apply([replace(opening(), rule='{"check": "u/a/c"}'), Shut(CHECK, 200)], 200)
+    [closed] = await store.recent(0)
+    assert closed.rule == "", "lists do without"
+    assert (await store.database.read(lambda c: rows.with_rule(c, closed))).rule == '{"check": "u/a/c"}'
+
+
 @pytest.mark.may_block
 async def test_a_hundred_thousand_states_are_loaded_in_seconds(store: IncidentStore) -> None:
     known = [to_row(CheckState(f"unit-{n}/asset/check", OK, Phase.STEADY)) for n in range(100_000)]

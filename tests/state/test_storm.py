@@ -161,6 +161,53 @@ async def test_a_leaf_is_absorbed_when_its_parent_turns_out_to_be_the_cause(tmp_
     assert world.of(Notice.RESIDUAL) == []
 
 
+async def test_a_second_outage_of_the_same_root_is_settled_like_the_first(tmp_path: Path) -> None:
+    faults = during(
+        ("hub/core", 300, 700), ("s5/uplink", 650, 770), ("hub/core", 850, 1200), ("s7/uplink", 950, 5000)
+    )
+    world = await lived(World(tmp_path / "s", hub(), faults), 2400)
+    assert [mail.root for mail in world.of(Notice.OPENED)] == ["hub/core"]
+    assert ["s7/uplink"] in [list(mail.left) for mail in world.of(Notice.RESIDUAL)]
+    state = world.watch.state("s7/uplink/icmp")
+    assert state is not None
+    assert state.state is State.DOWN
+
+
+@pytest.mark.parametrize("at", [1040, 1060, 1080, 1100, 1130])
+async def test_a_residue_is_told_whenever_the_daemon_stops(tmp_path: Path, at: int) -> None:
+    faults = during(("hub/core", 300, 1020), ("s3/uplink", 500, 4000))
+    world = World(tmp_path / "s", hub(), faults)
+    await world.start()
+    await world.until(at)
+    await world.restart(5.0)
+    await world.until(2400)
+    told = [mail for mail in world.mails if mail.root == "s3/uplink" or "s3/uplink" in mail.left]
+    assert len(told) == 1
+    await world.stop()
+
+
+async def test_a_restart_ends_nothing_however_soon_incidents_close(tmp_path: Path) -> None:
+    world = World(tmp_path / "s", hub(5), during(("s3/uplink", 300, 2000)), timing=Timing(stable=10))
+    await world.start()
+    await world.until(600)
+    await world.restart(20.0)
+    await world.until(1200)
+    assert [(mail.notice, mail.root) for mail in world.mails] == [(Notice.OPENED, "s3/uplink")]
+    await world.stop()
+
+
+async def test_a_clock_that_is_set_back_delays_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path / "s", hub(5), during(("s3/uplink", 300, 9000)))
+    await world.start()
+    await world.until(330)
+    world.correlator._last += 3600
+    for trouble in world.correlator._troubles.values():
+        trouble.noted, trouble.firm = trouble.noted + 3600, trouble.firm + 3600
+    await world.until(440)
+    assert [mail.root for mail in world.mails] == ["s3/uplink"]
+    await world.stop()
+
+
 async def test_a_unit_gone_silent_is_one_incident(tmp_path: Path) -> None:
     places = [Place("h/uplink"), *(Place(f"h/pc{n}", ("h/uplink",), "", (ICMP, TCP)) for n in range(4))]
     world = World(tmp_path / "s", [*places, Place("other/uplink")], during())

@@ -162,7 +162,7 @@ async def test_a_reload_keeps_what_is_known_and_closes_what_is_gone(bench: Bench
     bench.feed(goes, "off")
     assert bench.watch.recent("u/a/goes")
     await bench.watch.adopt([job("u/a/stays", every=30), job("u/a/new")])
-    assert (len(bench.watch.recent("u/a/stays")), bench.watch.recent("u/a/goes")) == (2, [])
+    assert (len(bench.watch.recent("u/a/stays")), bench.watch.recent("u/a/goes")) == (3, [])
     await bench.watch.flush()
     assert bench.believed("u/a/stays") is State.DOWN
     assert bench.watch.state("u/a/goes") is None
