@@ -25,8 +25,8 @@ class Book(Protocol):
 class Table(Protocol):
     """Where messages are queued; `monitor.store.outbox.OutboxTable`."""
 
-    async def tell(self, message: Message, threads: Sequence[str], now: float) -> Queued:
-        """Queue a message that tells of several threads."""
+    async def tell(self, tellings: Sequence[tuple[Message, Sequence[str]]], now: float) -> Queued:
+        """Queue messages, each of which tells of several threads, all of them or none."""
 
     async def last_key(self, thread: str) -> str | None:
         """Return the key of the message of a thread that was queued last."""
@@ -56,7 +56,7 @@ class Digester:
         if last is None or last < due:
             span = begin(last, due)
             incidents = await self.book.recent(span.since, MOST_INCIDENTS)
-            for each in await asyncio.to_thread(self.digest.messages, incidents, span, now):
-                queued = await self.table.tell(each.message, each.threads, now)
-                self.told(queued.queued, queued.dropped)
+            tellings = await asyncio.to_thread(self.digest.messages, incidents, span, now)
+            queued = await self.table.tell([(each.message, each.threads) for each in tellings], now)
+            self.told(queued.queued, queued.dropped)
         self._done = due

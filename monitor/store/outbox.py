@@ -67,6 +67,14 @@ def enqueue(
     return Queued(queued + folded, dropped, folded)
 
 
+def _sum(taken: Collection[Queued]) -> Queued:
+    return Queued(
+        sum(each.queued for each in taken),
+        sum(each.dropped for each in taken),
+        sum(each.folded for each in taken),
+    )
+
+
 def _known(connection: sqlite3.Connection, key: str) -> bool:
     return connection.execute("SELECT 1 FROM outbox WHERE key = ?", (key,)).fetchone() is not None
 
@@ -97,14 +105,17 @@ class OutboxTable:
         """Queue messages in a transaction of their own."""
         return await self._database.write(lambda c: enqueue(c, messages, now, self._limit, self._limits))
 
-    async def tell(self, message: Message, threads: Sequence[str], now: float) -> Queued:
-        """Queue a message that tells of several threads: its recipient counts as told of each."""
+    async def tell(self, tellings: Sequence[tuple[Message, Sequence[str]]], now: float) -> Queued:
+        """Queue messages, all of them or none; a recipient counts as told of each thread given with one."""
 
         def queue(connection: sqlite3.Connection) -> Queued:
-            queued = enqueue(connection, [message], now, self._limit, self._limits)
-            if queued.queued:
-                folding.mark(connection, message, threads, now)
-            return queued
+            taken = []
+            for message, threads in tellings:
+                queued = enqueue(connection, [message], now, self._limit, self._limits)
+                if queued.queued:
+                    folding.mark(connection, message, threads, now)
+                taken.append(queued)
+            return _sum(taken)
 
         return await self._database.write(queue)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,4 +146,28 @@ async def test_it_comes_once_over_restarts_and_late_after_a_stop(tmp_path: Path)
     [second] = await table.claim(now[0], 60, 9)
     assert second.message.key == f"digest:{BEGIN + DAY_S:.0f}:it@example.org"
     assert "#6" in second.message.body
+    await asyncio.to_thread(database.close)
+
+
+async def test_a_store_that_fails_halfway_leaves_nobody_without_a_digest(tmp_path: Path) -> None:
+    database, table = await asyncio.to_thread(opened, tmp_path)
+    both = MAIL.model_copy(update={"to": ("it@example.org", "ops@example.org")})
+    outbox = Outbox(table)
+
+    def started() -> Digester:
+        digest = Digest(Policy(both, settings=RULES), lambda _: None)
+        return Digester(digest, Book(), table, outbox.noticed, lambda: BEGIN + 60)
+
+    await database.write(
+        lambda c: c.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON outbox WHEN NEW.recipient = 'ops@example.org'"
+            " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="disk full"):
+        await started().tick()
+    assert (await table.counts())["queued"] == outbox.counters.queued == 0
+    await database.write(lambda c: c.execute("DROP TRIGGER full"))
+    await started().tick()
+    assert (await table.counts())["queued"] == outbox.counters.queued == 2
     await asyncio.to_thread(database.close)
