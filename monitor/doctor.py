@@ -10,7 +10,6 @@ import shutil
 import smtplib
 import socket
 import sqlite3
-import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +30,7 @@ from monitor.place import Place
 from monitor.shared import SharedClients
 from monitor.store import outbox
 from monitor.store.database import Database, SchemaTooNew
+from monitor.tls import client_context
 from monitor.witness_settings import WitnessSettings, within
 from monitor.workspace import open_workspace
 from probes.api import SecretRef
@@ -242,7 +242,7 @@ def mail(place: Place) -> Iterator[Finding]:
     if not settings.host:
         yield Finding("mail", Level.WARNING, "no mail server set: nobody is alerted", "[mail] in muster.toml")
         return
-    context = ssl.create_default_context(cafile=settings.ca_file)
+    context = client_context(settings.ca_file)
     try:
         client: smtplib.SMTP = (
             smtplib.SMTP_SSL(settings.host, settings.endpoint[1], timeout=10, context=context)

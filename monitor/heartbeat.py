@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
@@ -19,6 +18,7 @@ import structlog
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, message_id
 from monitor.heartbeat_settings import HeartbeatSettings, https
+from monitor.tls import client_context
 from probes.api import SecretRef
 from probes.errors import Ending
 
@@ -133,7 +133,7 @@ class Heartbeat:
 
     async def _post(self, url: str) -> str:
         if self._tls is None:
-            self._tls = await asyncio.to_thread(_context, self.settings.ca_file)
+            self._tls = await asyncio.to_thread(client_context, self.settings.ca_file)
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=1, force_close=True)
         body = {"schema": SCHEMA, "at": self.clock(), **self.counts()}
         async with (
@@ -158,10 +158,3 @@ class Heartbeat:
             message_id=message_id(key, self.mail.sender.rpartition("@")[2]),
             expires_at=now + self.settings.mail_every, language=language,
         )  # fmt: skip
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that verifies certificate and host name. Reads files: not on the loop."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -29,6 +29,7 @@ from aiosmtplib import (
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, TransportError
 from monitor.alerts.mime import render
+from monitor.tls import client_context
 from probes.api import SecretRef, clip
 from probes.errors import Ending
 
@@ -81,7 +82,7 @@ class Mailer:
         host, port = self.settings.endpoint
         security = self.settings.security
         if security != "none" and self._tls is None:
-            self._tls = await asyncio.to_thread(_context, self.settings)
+            self._tls = await asyncio.to_thread(client_context, self.settings.ca_file)
         return SMTP(
             hostname=host,
             port=port,
@@ -138,10 +139,3 @@ def _without(text: str, username: str, password: str) -> str:
     for form in (plain, base64.b64encode(password.encode()).decode(), password):
         text = text.replace(form, "***")
     return text
-
-
-def _context(settings: MailSettings) -> ssl.SSLContext:
-    """Return a context that verifies certificate and host name. Reads files: not on the loop."""
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

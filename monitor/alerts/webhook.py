@@ -23,6 +23,7 @@ import aiohttp
 from monitor.alerts.event_document import document
 from monitor.alerts.message import Message, TransportError
 from monitor.alerts.notify_settings import web_address
+from monitor.tls import client_context
 from probes.api import SecretRef
 from probes.errors import Ending
 
@@ -104,7 +105,7 @@ class Webhook:
 
     async def _connector(self, url: str) -> aiohttp.TCPConnector:
         if url.startswith("https:") and self._tls is None:
-            self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=self.ca_file)
+            self._tls = await asyncio.to_thread(client_context, self.ca_file)
         return aiohttp.TCPConnector(ssl=self._tls or True, force_close=True)
 
 
