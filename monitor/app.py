@@ -189,6 +189,7 @@ class App:
         self.runner.wheel.start()
         self.loop_watch.start()
         self.schedule.every(1, "silence", self._sweep)
+        self.schedule.every(60, "reload", self.reloader.settle)
         self.schedule.every(60, "detectors", self.noticing.save_some)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)

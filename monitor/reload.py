@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -14,6 +14,7 @@ from monitor import garbage
 from monitor.breaker import Breaker
 from monitor.clerk import Clerk, ClerkFault, Gone
 from monitor.job import Job
+from monitor.log import fault
 from monitor.schedule import Schedule
 from monitor.turns import Turn
 from monitor.units import Applied, Units
@@ -47,31 +48,55 @@ class Reloader:
     """How long it then took until all of it was in effect, transfer included."""
     count: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _owed: bool = False
+    """Whether units have changed of which not everybody has been told."""
 
     async def reload(self) -> int:
-        """Return how many units have changed. Raises ConfigError or ClerkFault, and then nothing has."""
+        """Return how many units have changed. Raises ConfigError or ClerkFault, and then nothing has.
+
+        Raises what `adopt` raises: then the timetable is right, and the next reload adopts again.
+        """
         async with self._turn:
-            began = time.perf_counter()
             try:
-                changes = [change async for change in self.clerk.load(self.units.digests())]
-            except (ConfigError, ClerkFault) as error:
-                self.error = str(error)
+                return await self._reload()
+            except Exception as error:
+                self.error = str(error) or type(error).__name__
                 raise
-            self.read_s = self.clerk.took_s
-            garbage.collect_little()
-            applied, turn = [], Turn()
+
+    async def _reload(self) -> int:
+        began = time.perf_counter()
+        changes = [change async for change in self.clerk.load(self.units.digests())]
+        self.read_s = self.clerk.took_s
+        garbage.collect_little()
+        await self._apply(changes)
+        self.error, self.last, self.count = "", time.time(), self.count + 1
+        self.applied_s = time.perf_counter() - began - self.read_s
+        garbage.freeze()
+        return len(changes)
+
+    async def _apply(self, changes: Sequence[UnitWire | Gone]) -> None:
+        """Apply the changes; what was taken into the units comes onto the timetable, whatever fails."""
+        applied: list[Applied] = []
+        turn = Turn()
+        self._owed = self._owed or bool(changes)
+        try:
             for change in changes:
                 applied.append(self._take(change))
+                for job in applied[-1].put:
+                    self.declare(job)
                 await turn.end()
-            if changes:
+            if self._owed:
                 await self.adopt(self.units.jobs())
+                self._owed = False
+        finally:
             for each in applied:
                 self._reschedule(each)
                 await turn.end()
-            self.error, self.last, self.count = "", time.time(), self.count + 1
-            self.applied_s = time.perf_counter() - began - self.read_s
-            garbage.freeze()
-            return len(changes)
+
+    async def settle(self) -> None:
+        """Reload once more where the last reload was applied by half; to be called now and then."""
+        if self._owed and not self._turn.locked():
+            await self.try_reload()
 
     async def try_reload(self) -> None:
         """Reload, and log what came of it: for signals and changed files."""
@@ -82,16 +107,15 @@ class Reloader:
                 log.error("bad configuration, the old one stays", problem=str(problem))
         except ClerkFault as error:
             log.error("could not reload, the old configuration stays", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - logged
+            log.error("reloaded by half, to be tried again", **fault(error))
         else:
             log.info("reloaded", units_changed=changed, checks=len(self.schedule.timetable))
 
     def _take(self, change: UnitWire | Gone) -> Applied:
         if isinstance(change, Gone):
             return self.units.remove(change.unit)
-        applied = self.units.apply(change)
-        for job in applied.put:
-            self.declare(job)
-        return applied
+        return self.units.apply(change)
 
     def _reschedule(self, applied: Applied) -> None:
         self.schedule.remove(applied.removed)
