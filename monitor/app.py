@@ -191,6 +191,7 @@ class App:
         self.schedule.every(1, "silence", self._sweep)
         self.schedule.every(60, "reload", self.reloader.settle)
         self.schedule.every(60, "detectors", self.noticing.save_some)
+        self.schedule.every(1, "alarms", self.noticing.save_changed)
         self.schedule.every(1, "garbage", garbage.every_second)
         self.schedule.daily(3, 10, "all garbage", garbage.every_night)
         self.schedule.daily(3, 20, "old incidents", self._prune)

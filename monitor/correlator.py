@@ -19,9 +19,8 @@ from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, 
 from monitor.state import SILENT, CheckState, Phase, State, Transition
 from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
 from monitor.topology_record import Recorder
-from monitor.troubles import Group, Timing, Trouble, member_of
+from monitor.troubles import Group, Timing, Trouble, member_of, ours, plain
 from probes.api import Outcome
-from probes.errors import NOT_RUN_REASONS
 
 HOUR_S = 3600.0
 _EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
@@ -80,7 +79,7 @@ class Correlator:
         for incident in incidents:
             self._opened_before(incident, now, known)
         for state in states:
-            if state.state in TROUBLES and state.decided_at and not _ours(state):
+            if state.state in TROUBLES and state.decided_at and not ours(state):
                 trouble = Trouble(state, now, now)
                 self._troubles[state.check] = self._waiting[state.check] = trouble
 
@@ -166,7 +165,7 @@ class Correlator:
             group.recovering = now
             for number, check in enumerate(sorted(group.members)):
                 trouble = self._troubles[check]
-                trouble.after, trouble.reach = now, trouble.belief.reach
+                trouble.after, trouble.reach, trouble.fit = now, trouble.belief.reach, trouble.belief.fit
                 self.asks.ask(check, now + number % 10)
                 self._waiting[check] = trouble
 
@@ -225,7 +224,9 @@ class Correlator:
         """Whether the check has shown enough of its own to be judged."""
         state = trouble.belief
         if trouble.after:
-            enough = state.reach <= trouble.reach - 2 or state.state is not State.SHADOWED
+            enough = state.reach <= trouble.reach - 2 or state.fit <= trouble.fit - 2
+            if state.state is State.UNKNOWN or not self._askable(state.check):
+                enough = True
             if enough and trouble.firm < trouble.after:
                 trouble.firm = now
         else:
@@ -242,12 +243,8 @@ class Correlator:
         return enough
 
     def _find(self, trouble: Trouble, finders: dict[tuple[float, bool], Finder], *, final: bool) -> Finding:
-        state = trouble.belief
-        if state.state in FAILING:
-            bad = FAILING
-        elif state.state is State.DEGRADED and self._link(state.check):
-            bad = DEGRADED
-        else:
+        state, bad = trouble.belief, self._bad(trouble.belief)
+        if not bad:
             unit = state.check.partition("/")[0]
             gone = state.kind == SILENT and self._silent(unit)
             return Finding(unit if gone else state.check, How.SELF)
@@ -257,6 +254,12 @@ class Correlator:
         if finder is None:
             finder = finders[key] = Finder(self._view, since, bad)
         return finder.root(state.check, final=final)
+
+    def _bad(self, state: CheckState) -> frozenset[State]:
+        """Return in which states what lies above would explain this one; none where nothing can."""
+        if state.state in FAILING:
+            return FAILING
+        return DEGRADED if state.state is State.DEGRADED and self._link(state.check) else frozenset()
 
     def _assign(self, trouble: Trouble, finding: Finding, now: float) -> None:
         before, after = trouble.root, trouble.after
@@ -330,7 +333,7 @@ class Correlator:
         self.groups[finding.root] = Group(finding.root, finding.how, {member.check}, 1, damped=damped)
         state = trouble.belief
         rule = Recorder(self._view).record(state, finding, self.timing.hold)
-        cause = State.UNKNOWN if finding.how is How.UNDECIDED else _shown(state.state)
+        cause = State.UNKNOWN if finding.how is How.UNDECIDED else plain(state.state)
         kind = finding.how.value if finding.how in (How.UNDECIDED, How.INFERRED) else state.kind
         self._now.append(
             Open(finding.root, cause, kind, state.detail, state.since, rule, member, now, damped, follows)
@@ -344,7 +347,7 @@ class Correlator:
                 continue
             for check in group.members:
                 trouble = self._troubles.get(check)
-                if trouble is not None and trouble.belief.state in FAILING:
+                if trouble is not None and self._bad(trouble.belief):
                     self._waiting[check] = trouble
 
     def _conclude(self, group: Group, now: float) -> None:
@@ -355,8 +358,14 @@ class Correlator:
             group.recovered, group.recovering = now, 0.0
             self._now.append(Recover(group.root, now))
         stable = self.timing.stable * (_DAMPED if group.damped else 1)
-        if group.recovered and not group.members and now >= group.recovered + stable:
+        over = group.recovered and not group.members and now >= group.recovered + stable
+        if over and not self._comes_back(group.root):
             self._shut(group, now, "")
+
+    def _comes_back(self, root: str) -> bool:
+        """Whether a trouble of the root itself waits to be judged."""
+        below = f"{root}/"
+        return any(check == root or check.startswith(below) for check in self._waiting)
 
     def _settling(self, group: Group) -> bool:
         return any(trouble.after for check in group.members if (trouble := self._troubles.get(check)))
@@ -385,12 +394,3 @@ class Correlator:
             if trouble := self._troubles.get(check):
                 trouble.root, trouble.noted, trouble.firm = "", now, now
                 self._waiting[check] = trouble
-
-
-def _ours(state: CheckState) -> bool:
-    """Whether nothing is known of a check since the monitor did not run it: that is no trouble."""
-    return state.state is State.UNKNOWN and state.kind in NOT_RUN_REASONS
-
-
-def _shown(state: State) -> State:
-    return State.DOWN if state is State.SHADOWED else state

@@ -77,6 +77,7 @@ class Noticing:
     _required: dict[str, Required | None] = field(default_factory=dict)
     _meanwhile: list[Job] | None = None
     """Jobs of which something else is required since `adopt` began."""
+    _changed: set[str] = field(default_factory=set)
     _round: int = 0
 
     async def load(self) -> None:
@@ -146,7 +147,10 @@ class Noticing:
         series = self._series.get(job.id)
         if series is None or reading.outcome in (Outcome.NOT_RUN, Outcome.ERROR):
             return ""
+        before = [each.detector.alarm for each in series]
         alarms = [each for each in series if each.update(reading)]
+        if before != [each.detector.alarm for each in series]:
+            self._changed.add(job.id)
         found = [(each, each.detector.explain()) for each in alarms]
         return "; ".join(_said(each.metric, what) for each, what in found if each.matters(what))
 
@@ -154,6 +158,12 @@ class Noticing:
     def count(self) -> int:
         """How many series are watched."""
         return sum(len(each) for each in self._series.values())
+
+    async def save_changed(self) -> None:
+        """Save those whose alarm began or ended; to be called every second."""
+        if self._changed:
+            checks, self._changed = list(self._changed), set()
+            await self._save(checks)
 
     async def save_some(self) -> None:
         """Save one part of sixty; to be called every minute."""

@@ -138,7 +138,15 @@ class Tests(Section):
 
 
 class Incidents(Section):
-    """When troubles become an incident, and when that is over (docs/incidents.md)."""
+    """When troubles become an incident, and when that is over (docs/alerts.md)."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Incidents:
+        if self.close_after < self.hold:
+            raise ValueError(
+                "close_after is below hold; write at least as much, else what returns is a new one"
+            )
+        return self
 
     hold: Seconds = Field(45.0, ge=0, le=50)
     """From the first suspicion until somebody is told; meanwhile the cause is looked for."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from monitor.incidents import Member
 from monitor.state import CheckState, State
 from monitor.topology import How
+from probes.errors import NOT_RUN_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Trouble:
     after: float = 0.0
     """When what lies above it served again; it has to show two results since."""
     reach: int = 0
-    """Its run of failures at that time."""
+    """Its run of failures at that time, and of what was not as expected."""
+    fit: int = 0
     told: State | None = None
     """The state in which its incident has it."""
 
@@ -63,3 +65,13 @@ def member_of(trouble: Trouble, now: float) -> Member:
     """Return a trouble as the member of an incident that it is from now on."""
     state = trouble.belief
     return Member(state.check, state.state, state.kind, state.since, now)
+
+
+def ours(state: CheckState) -> bool:
+    """Whether nothing is known of a check since the monitor did not run it: that is no trouble."""
+    return state.state is State.UNKNOWN and state.kind in NOT_RUN_REASONS
+
+
+def plain(state: State) -> State:
+    """Return what a member's state means for the incident: SHADOWED is DOWN."""
+    return State.DOWN if state is State.SHADOWED else state

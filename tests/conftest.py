@@ -88,7 +88,8 @@ def _waiting() -> float:
 def _starved() -> bool:
     """Return whether other processes want more than the machine has, so that waiting tells nothing.
 
-    For a quarter of the last ten seconds or more somebody had to wait for a processor (the kernel's pressure stalls).
+    For a quarter of the last ten seconds or more somebody had to wait for a processor: the kernel's pressure
+    stalls.
     """
     try:
         with open("/proc/pressure/cpu", "rb", buffering=0) as file:  # noqa: PTH123 - as above

@@ -36,6 +36,7 @@ from monitor.store import incident_rows as rows
 from monitor.store import outbox, states
 from monitor.store.database import Database
 from monitor.store.incident_rows import HistoryRow
+from monitor.troubles import plain
 from probes.api import clip
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ class _Step:
         rows.join(self.connection, incident.id, decision.members)
         state = incident.state
         for member in decision.members:
-            state = worse(state, _plain(member.state))
+            state = worse(state, plain(member.state))
         if incident.kind == UNDECIDED or (state is incident.state and incident.recovered_at is None):
             return True
         worst = worse(incident.worst, state)
@@ -246,7 +247,7 @@ class _Step:
         state = State.UNKNOWN
         left = rows.states_within(self.connection, incident.id)
         for each in left:
-            state = worse(state, _plain(each))
+            state = worse(state, plain(each))
         if not left or state is incident.state:
             return True
         self._history(incident, "update", self.now)
@@ -369,10 +370,6 @@ def _opened(connection: sqlite3.Connection, decision: Open) -> Incident:
         decision.at, previous=before[0].id if before else None, rule=decision.rule, damped=decision.damped,
         severity=severity(decision.state, decision.kind),
     )  # fmt: skip
-
-
-def _plain(state: State) -> State:
-    return State.DOWN if state is State.SHADOWED else state
 
 
 def _moved(incident: Incident, kind: str, now: float, evidence: float | None) -> Transition:
