@@ -42,7 +42,7 @@ PAST_CORE = Case("+60 ms past the core", 60.0, past_core=True)
 CASES = (BOTH, LOSS, DELAY, PAST_CORE)
 REAL = Pace(every=60.0, interval=0.1, wait=2.0, hold=45.0, close_after=300.0)
 QUICK = Pace(
-    every=1.0, interval=0.02, wait=0.3, hold=3.0, close_after=2.0, halls=2, bursts=15, healthy=2, longest=15
+    every=1.0, interval=0.02, wait=0.3, hold=3.0, close_after=3.0, halls=2, bursts=15, healthy=2, longest=15
 )
 MOST_SAMPLES = 15
 INTERVALS, SEEDS, MOST_SIMULATED = (60.0, 30.0, 20.0, 10.0, 5.0), 100, 300

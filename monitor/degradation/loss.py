@@ -25,23 +25,26 @@ CLIP_A_MINUTE = 4.5
 LIMIT = 9.0
 MEMORY_S = 86400.0
 LONGEST_STEP_S = 600.0
+POOLED_S = 55.0
+"""A minute, less what a schedule may be early."""
 WARM_SAMPLES = 30
 ADOPT_S = 86400.0
 MOST_SENT = 1_000_000
-_KIND, _VERSION = b"MS", 1
-_STATE = struct.Struct("<7dIB")
+_KIND, _VERSION = b"MS", 2
+_STATE = struct.Struct("<9dIB")
 
 
 class LossDetector:
     """One loss series, as shares from 0 to 1; `packets` were sent for a sample, where `update` is not told.
 
-    The alarm ends when the sum, which rises no further than 1.5 times its limit, is back at nothing; after
-    a day the loss seen in it becomes the usual one.
+    Samples that come more often are pooled to one a minute: what a packet says counts the same at any
+    interval. The alarm ends when the sum, which rises no further than 1.5 times its limit, is back at
+    nothing; after a day the loss seen in it becomes the usual one.
     """
 
     __slots__ = (
-        "_during", "_held", "_last", "_limit", "_onset_score", "_packets", "_recent", "_samples", "_score",
-        "_since", "_usual", "alarm",
+        "_during", "_held", "_last", "_limit", "_lost", "_onset_score", "_packets", "_recent", "_samples",
+        "_score", "_sent", "_since", "_usual", "alarm",
     )  # fmt: skip
 
     def __init__(self, packets: int = 1, sensitivity: Sensitivity | float = Sensitivity.NORMAL) -> None:
@@ -50,7 +53,7 @@ class LossDetector:
         self._packets, self._limit = packets, LIMIT * scale_of(sensitivity)
         self._recent = array("f")
         self._usual = self._during = self._score = self._onset_score = self._since = self._held = 0.0
-        self._last = -math.inf
+        self._last, self._lost, self._sent = -math.inf, 0.0, 0.0
         self._samples = 0
         self.alarm = False
 
@@ -62,9 +65,13 @@ class LossDetector:
         packets = self._packets if sent is None else sent
         if value is None or not 0.0 <= value <= 1.0 or not 0.0 <= epoch_seconds <= LAST_EPOCH or packets < 1:
             return self.alarm
+        self._lost, self._sent = self._lost + value * packets, self._sent + packets
         past = epoch_seconds - self._last
+        if 0 <= past < POOLED_S:
+            return self.alarm
         step = min(past, LONGEST_STEP_S) if past >= 0 else 0.0
-        self._last = epoch_seconds
+        value, packets = self._lost / self._sent, int(self._sent)
+        self._last, self._lost, self._sent = epoch_seconds, 0.0, 0.0
         self._recent.append(value)
         del self._recent[:-MATTERS_SAMPLES]
         gain = self._gain(value, min(packets, MOST_SENT), step)
@@ -122,7 +129,7 @@ class LossDetector:
         """Return the state, from which `from_bytes` goes on exactly."""
         scalars = _STATE.pack(
             self._usual, self._during, self._score, self._onset_score, self._since, self._held,
-            self._last, min(self._samples, 0xFFFFFFFF), self.alarm,
+            self._last, self._lost, self._sent, min(self._samples, 0xFFFFFFFF), self.alarm,
         )  # fmt: skip
         return seal(_KIND, _VERSION, scalars + pack_arrays([self._recent]))
 
@@ -144,6 +151,6 @@ class LossDetector:
         (self._recent,) = unpack_arrays("f", content, _STATE.size)
         (
             self._usual, self._during, self._score, self._onset_score, self._since, self._held, self._last,
-            self._samples, alarm,
+            self._lost, self._sent, self._samples, alarm,
         ) = _STATE.unpack_from(content)  # fmt: skip
         self.alarm = bool(alarm)

@@ -16,6 +16,7 @@ BAD = {
     "[deamon]\n": '1:1: deamon: unknown key; did you mean "daemon"?',
     "[web]\nlisten = '8787'\n": "2:1: web.listen: must be",
     "[limits]\nin_flight = 0\n": "2:1: limits.in_flight",
+    "[incidents]\nclose_after = '1 s'\n": "1:1: incidents: ",
     "[limits]\nshed_after = '5 m'\n": "2:1: limits.shed_after",
     "[tests]\nwindows = ['7-21']\n": "2:1: tests.windows",
     "[tests]\nmax_bytes_per_day = '5 s'\n": "2:1: tests.max_bytes_per_day",
