@@ -49,7 +49,7 @@ def test_a_single_reading_makes_no_alarm() -> None:
 def test_ten_seconds_apart_it_takes_as_long_as_a_minute_apart() -> None:
     slow, fast = Feeder(LossDetector(100), 60.0), Feeder(LossDetector(100), 10.0)
     for feeder, healthy in ((slow, 100), (fast, 600)):
-        lossy(feeder, 0.0, 100, healthy)
+        lossy(feeder, 0.0, healthy, 100)
     assert [slow.one(0.5) for _ in range(4)].index(True) == 1
     assert [fast.one(0.5) for _ in range(20)].index(True) <= 12
 
