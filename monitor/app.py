@@ -7,7 +7,7 @@ import contextlib
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from inventory.problems import ConfigError
 from inventory.secrets import Secrets
 from monitor import garbage
 from monitor.alerting import Alerting
-from monitor.clerk import Clerk, ClerkFault, Judged
+from monitor.assessor import Assessor
+from monitor.clerk import Clerk
+from monitor.closing import close_all
 from monitor.control import ControlServer
 from monitor.correlator import Correlator
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.duty import Duty
 from monitor.gatekeeper import MOST_HELD_S, Gatekeeper
-from monitor.health import Health, LoopWatch, Rounds
+from monitor.health import Health, LoopWatch
 from monitor.heartbeat import Heartbeat
 from monitor.job import Job
 from monitor.lock import StateLock
@@ -44,7 +46,6 @@ from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
 from monitor.situation import Situation
 from monitor.state import CheckState, State, Transition
-from monitor.store import audit
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts
@@ -60,10 +61,6 @@ DAY_S = 86400.0
 GRACE_S = 10.0
 ROUND_S = 60.0
 """A round of checks: so long after the start nobody is told again of what was known before."""
-JUDGE_PAUSE_S = 5.0
-JUDGED_AT_ONCE = 50
-JUDGE_SHARE = 3.0
-"""The clerk rests this many times as long as it judged."""
 
 
 @dataclass(slots=True)
@@ -147,7 +144,7 @@ class App:
             lambda: self.reloader.error,
             lambda: self.reloader.count > 0,
         )
-        self.rounds = Rounds()
+        self.assessor = Assessor(self.clerk, self.units, self.store.state, self.verdicts, self.noticing)
         self.heartbeat = Heartbeat(
             settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts,
             self.outbox.enqueue,
@@ -182,8 +179,8 @@ class App:
                 for task in tasks:
                     task.cancel()
         finally:
-            await self._close()
-        return stop.status
+            clean = await self._close()
+        return stop.status if clean else stop.status or 1
 
     def _works(self) -> list[Any]:
         self.runner.wheel.start()
@@ -200,7 +197,7 @@ class App:
         works = [self.watch.run(), self.duty.run(), self.gate.run()]
         return [
             *works,
-            self._judging(),
+            self.assessor.run(),
             self._follow_files(),
             self._beat(),
             *self.alerting.works(self.shared),
@@ -229,15 +226,20 @@ class App:
         self.runner.wheel.stop()
         await self.store.flush()
 
-    async def _close(self) -> None:
+    async def _close(self) -> bool:
+        """End everything, the store last; return whether all of it ended as it should."""
         self.schedule.stop()
         self.loop_watch.stop()
-        await self.clerk.close()
-        await self.shared.aclose()
-        await self.tests.aclose()
-        await self.watch.close()
-        await self.noticing.save_all()
-        await asyncio.to_thread(self.store.close)
+        return await close_all(
+            {
+                "clerk": self.clerk.close,
+                "clients": self.shared.aclose,
+                "tests": self.tests.aclose,
+                "states": self.watch.close,
+                "detectors": self.noticing.save_all,
+                "store": lambda: asyncio.to_thread(self.store.close),
+            }
+        )
 
     def _signals(self, stop: Stop) -> None:
         loop = asyncio.get_running_loop()
@@ -270,35 +272,6 @@ class App:
             ):
                 await self.reloader.try_reload()
 
-    async def _judging(self) -> None:
-        """Judge all units again and again, at a share of the time, and keep the results for the board."""
-        while True:
-            start = time.monotonic()
-            try:
-                await self._judge("go-live")
-                self.rounds.done(time.monotonic(), time.monotonic() - start)
-            except (ConfigError, ClerkFault) as error:
-                log.error("could not judge", reason=str(error).splitlines()[0])
-            await asyncio.sleep(max(JUDGE_PAUSE_S, JUDGE_SHARE * (time.monotonic() - start)))
-
-    async def _judge(self, gate: str) -> None:
-        batch: list[Judged] = []
-        async for judged in self.clerk.judge(gate):
-            batch.append(judged)
-            if len(batch) >= JUDGED_AT_ONCE:
-                await self._keep(batch)
-                batch = []
-        await self._keep(batch)
-
-    async def _keep(self, batch: Sequence[Judged]) -> None:
-        await self.verdicts.save([each.packed for each in batch])
-        for each in batch:
-            known = self.units.known.get(each.unit)
-            self.noticing.require(each.unit, each.required, known.jobs.values() if known else ())
-        used = [use for each in batch for use in each.uses]
-        if used:
-            await self.store.state.write(lambda connection: audit.insert(connection, used))
-
     async def _prune(self) -> None:
         await self.alerting.incidents.prune(time.time() - self.place.settings.retention.incident_days * DAY_S)
 
@@ -320,7 +293,7 @@ class App:
 
     def _well(self) -> tuple[bool, str]:
         """Return whether a sign of life may go out, and why not."""
-        late = self.rounds.overdue(time.monotonic())
+        late = self.assessor.rounds.overdue(time.monotonic())
         return (False, f"no unit was judged for {late:.0f} s") if late else self.health.healthy()
 
     def _counts(self) -> dict[str, Any]:
@@ -336,6 +309,7 @@ class App:
         await self.situation.refresh()
         await self.noticing.adopt(self.units.jobs())
         await self.tests.adopt(self.units.jobs())
+        await self.assessor.adopt()
 
     def _calendars(self) -> Mapping[str, Calendar] | None:
         """Read the calendars by which work recurs; where they can't be read the known ones stay."""

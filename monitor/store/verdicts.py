@@ -202,12 +202,11 @@ class Verdicts:
         """Do the same as `detail` in the calling thread."""
         return self._database.read_now(lambda connection: _detail(connection, unit, gate))
 
-    async def forget(self, units: Sequence[str]) -> None:
-        """Drop the judgements of units that are gone."""
-        keys = [(unit,) for unit in units]
-        await self._database.write(
-            lambda connection: connection.executemany("DELETE FROM verdicts WHERE unit = ?", keys).rowcount
-        )
+    async def keep_only(self, units: Iterable[str]) -> None:
+        """Drop the judgements of all other units: they are no longer in the inventory."""
+        known = _json(list(units))
+        statement = "DELETE FROM verdicts WHERE unit NOT IN (SELECT value FROM json_each(?))"
+        await self._database.write(lambda connection: connection.execute(statement, (known,)).rowcount)
 
 
 def pack(gate: str, unit: str, judged_at: float, judged: Mapping[str, Any]) -> Packed:

@@ -41,9 +41,9 @@ async def test_an_older_judgement_changes_nothing_and_a_newer_one_does(tmp_path:
         assert await _verdict(view, "gz") == "NOT_READY"
 
 
-async def test_forgotten_units_are_gone(tmp_path: Path) -> None:
+async def test_units_that_are_gone_have_no_judgement(tmp_path: Path) -> None:
     async with sample(tmp_path) as view:
-        await view.verdicts.forget(["gz"])
+        await view.verdicts.keep_only(["gz-tianhe", "new"])
         assert [row.unit for row in await view.verdicts.board(GATE)] == ["gz-tianhe"]
         assert await view.verdicts.detail("gz", GATE) is None
 
