@@ -17,9 +17,9 @@ from dataclasses import replace
 from monitor.asks import Asks
 from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
 from monitor.state import SILENT, CheckState, Phase, State, Transition
-from monitor.topology import DEGRADED, FAILING, Finder, Finding, How, View
+from monitor.topology import DEGRADED, FAILING, Finders, Finding, How, View
 from monitor.topology_record import Recorder
-from monitor.troubles import Group, Timing, Trouble, member_of, ours, plain
+from monitor.troubles import Group, Timing, Trouble, is_hidden, member_of, ours, plain, since_of
 from probes.api import Outcome
 
 HOUR_S = 3600.0
@@ -30,8 +30,8 @@ _SET_BACK_S = 5.0
 ROUND_S = 60.0
 """A round of checks, after a restart."""
 _OPENED_AT_ONCE = 10
+_GATHERED = 2000
 _AT_ONCE = 500
-_BUCKET_S = 15.0
 _DAMPED = 6
 TROUBLES = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN, State.SHADOWED})
 
@@ -61,6 +61,7 @@ class Correlator:
         self.asks = Asks(view)
         self._now: list[Decision] = []
         self._last, self._opened = 0.0, 0
+        self._finders = Finders(view, 0.0, ())
         self.shadows: dict[str, str] = {}
         """Checks to be called SHADOWED, with what is in the way; an empty text ends it."""
 
@@ -91,6 +92,8 @@ class Correlator:
             return
         if known(root):
             calm = now + self.timing.hold + ROUND_S
+            if incident.recovered_at is not None:
+                calm = max(incident.recovered_at, calm - self.timing.stable)
             self.groups[root] = Group(root, How.ANCESTOR, recovered=calm, damped=incident.damped)
         else:
             self._now.append(Shut(root, now, REMOVED))
@@ -180,10 +183,12 @@ class Correlator:
         if now < self._last - _SET_BACK_S:
             self._shift(now - self._last)
         self._last, self._opened = now, 0
-        finders: dict[tuple[float, bool], Finder] = {}
-        for trouble in self._due(now):
-            self._place(trouble, now, finders)
+        due = self._due(now)
+        self._finders = Finders(self._view, self.timing.hold / 3, map(since_of, due))
+        for trouble in due:
+            self._place(trouble, now)
         if self._opened:
+            self._gather(now)
             self._look_again()
         for group in list(self.groups.values()):
             self._conclude(group, now)
@@ -204,7 +209,17 @@ class Correlator:
             return max(trouble.after, trouble.firm)
         return max(trouble.noted + self.timing.hold, trouble.firm + min(_FIRM_S, self.timing.hold))
 
-    def _place(self, trouble: Trouble, now: float, finders: dict[tuple[float, bool], Finder]) -> None:
+    def _gather(self, now: float) -> None:
+        """Take into incidents that have just opened what is firm already, so that they name it at once."""
+        for check, trouble in list(self._waiting.items())[:_GATHERED]:
+            if not trouble.after and not trouble.root:
+                finding = self._find(trouble, final=False)
+                group = self.groups.get(finding.root)
+                if group is not None and finding.how in (How.ANCESTOR, How.INFERRED):
+                    del self._waiting[check]
+                    self._assign(trouble, finding, now)
+
+    def _place(self, trouble: Trouble, now: float) -> None:
         """Find the root of a trouble and put it into that incident, when it is time."""
         check = trouble.belief.check
         if not self._spoke(trouble, now):
@@ -212,7 +227,9 @@ class Correlator:
             return
         ready = self._ready(trouble)
         late = now >= ready + min(_LATE_S, self.timing.hold)
-        finding = self._find(trouble, finders, final=late)
+        finding = self._find(trouble, final=late)
+        if finding.how is How.UNDECIDED and late and trouble.root and not trouble.after:
+            finding = Finding(trouble.root, self.groups[trouble.root].how)
         if finding.how is How.UNDECIDED and not late:
             for each in finding.asks:
                 self.asks.ask(each, now)
@@ -242,18 +259,13 @@ class Correlator:
             self.asks.ask(state.check, now)
         return enough
 
-    def _find(self, trouble: Trouble, finders: dict[tuple[float, bool], Finder], *, final: bool) -> Finding:
+    def _find(self, trouble: Trouble, *, final: bool) -> Finding:
         state, bad = trouble.belief, self._bad(trouble.belief)
         if not bad:
             unit = state.check.partition("/")[0]
             gone = state.kind == SILENT and self._silent(unit)
             return Finding(unit if gone else state.check, How.SELF)
-        since = max(state.since, trouble.after)
-        key = (-(-since // _BUCKET_S) * _BUCKET_S, bad is FAILING)
-        finder = finders.get(key)
-        if finder is None:
-            finder = finders[key] = Finder(self._view, since, bad)
-        return finder.root(state.check, final=final)
+        return self._finders.get(since_of(trouble), bad).root(state.check, final=final)
 
     def _bad(self, state: CheckState) -> frozenset[State]:
         """Return in which states what lies above would explain this one; none where nothing can."""
@@ -307,21 +319,11 @@ class Correlator:
     def _shade(self, trouble: Trouble, finding: Finding) -> None:
         """Call a check SHADOWED where something else is the cause, and no longer where it is not."""
         state = trouble.belief
-        hidden = self._hidden(trouble, finding)
+        hidden = is_hidden(trouble, finding, self._view)
         if state.state is State.DOWN and hidden:
             self.shadows[state.check] = finding.how if finding.how is How.UNDECIDED else finding.root
         elif state.state is State.SHADOWED and not hidden:
             self.shadows[state.check] = ""
-
-    def _hidden(self, trouble: Trouble, finding: Finding) -> bool:
-        check = trouble.belief.check
-        if finding.how is How.UNDECIDED:
-            return True
-        if finding.root != trouble.asset:
-            return finding.root != check
-        beliefs = self._view.beliefs(trouble.asset)
-        reach = [each for each in beliefs if each.reach and each.state in FAILING]
-        return bool(reach) and not any(each.check == check for each in reach)
 
     def _open(self, trouble: Trouble, finding: Finding, now: float, follows: str) -> None:
         member = self._member(trouble, now)

@@ -194,6 +194,32 @@ class Finder:
         return CLEAR
 
 
+class Finders:
+    """The finders of one moment, shared by troubles that began about the same time.
+
+    Those of one span of `width` seconds share the latest of their beginnings: it is as strict for each.
+    """
+
+    def __init__(self, view: View, width: float, begun: Iterable[float]) -> None:
+        self._view, self._width = view, width
+        self._latest: dict[float, float] = {}
+        self._made: dict[tuple[float, frozenset[State]], Finder] = {}
+        for since in begun:
+            span = self._span(since)
+            self._latest[span] = max(since, self._latest.get(span, since))
+
+    def _span(self, since: float) -> float:
+        return since // self._width if self._width else since
+
+    def get(self, since: float, bad: frozenset[State]) -> Finder:
+        """Return the finder for a trouble that began at a time."""
+        latest = max(since, self._latest.get(self._span(since), since))
+        key = (latest, bad)
+        if key not in self._made:
+            self._made[key] = Finder(self._view, latest, bad)
+        return self._made[key]
+
+
 def failing(beliefs: Sequence[Belief], bad: frozenset[State] = FAILING) -> bool:
     """Tell whether an asset does not serve: nothing answers at it, or all that was measured of it fails."""
     known = [each for each in beliefs if each.state is not State.UNKNOWN]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from monitor.incidents import Member
 from monitor.state import CheckState, State
-from monitor.topology import How
+from monitor.topology import FAILING, Finding, How, View
 from probes.errors import NOT_RUN_REASONS
 
 
@@ -75,3 +75,19 @@ def ours(state: CheckState) -> bool:
 def plain(state: State) -> State:
     """Return what a member's state means for the incident: SHADOWED is DOWN."""
     return State.DOWN if state is State.SHADOWED else state
+
+
+def since_of(trouble: Trouble) -> float:
+    """Return since when what lies above has to have answered to be no cause of it."""
+    return max(trouble.belief.since, trouble.after)
+
+
+def is_hidden(trouble: Trouble, finding: Finding, view: View) -> bool:
+    """Tell whether something else than the check itself is the cause, so that it is SHADOWED."""
+    check = trouble.belief.check
+    if finding.how is How.UNDECIDED:
+        return True
+    if finding.root != trouble.asset:
+        return finding.root != check
+    reach = [each for each in view.beliefs(trouble.asset) if each.reach and each.state in FAILING]
+    return bool(reach) and not any(each.check == check for each in reach)

@@ -123,7 +123,8 @@ async def test_opening_twice_is_one_incident_and_one_message(store: IncidentStor
 
 
 async def test_what_is_no_longer_in_the_inventory_ends_as_it_was(store: IncidentStore) -> None:
-    await store.apply([opening(), Shut(CHECK, 200, REMOVED)], 200)
+    await store.apply([opening()], 100)
+    await store.apply([Shut(CHECK, 200, REMOVED)], 200)
     [closed] = await store.recent(0)
     assert (closed.state, closed.closed_at) == (DOWN, 200)
     assert [row.what for row in await store.history(1)][-2:] == ["removed", "told:closed"]
