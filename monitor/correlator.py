@@ -184,7 +184,7 @@ class Correlator:
             self._shift(now - self._last)
         self._last, self._opened = now, 0
         due = self._due(now)
-        self._finders = Finders(self._view, self.timing.hold / 3, map(since_of, due))
+        self._finders = Finders(self._view, self.timing.hold / 9, map(since_of, due))
         for trouble in due:
             self._place(trouble, now)
         if self._opened:
