@@ -60,12 +60,21 @@ def nothing_due(_incident: Incident, _now: float) -> None:
 class Telling(Protocol):
     """How people are told; `monitor.store.incidents.IncidentStore` is one."""
 
-    compose: Compose
     notify: frozenset[State]
-    due: Due
-    next_at: NextAt
     outbox_limit: int
     limits: Limits | None
+
+    @property
+    def compose(self) -> Compose:
+        """Writes messages."""
+
+    @property
+    def due(self) -> Due:
+        """Says what is due now."""
+
+    @property
+    def next_at(self) -> NextAt:
+        """Says when to look again."""
 
 
 @dataclass(frozen=True, slots=True)
