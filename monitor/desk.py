@@ -5,6 +5,7 @@ Run as `python -m monitor.desk` by `monitor.clerk`, which closes the pipe to end
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from monitor.wire import Packer, card
 from monitor.workspace import Workspace, open_workspace
 
 NICENESS = 10
+PR_SET_PDEATHSIG = 1
 
 
 class Desk:
@@ -82,19 +84,27 @@ class Desk:
 
 
 def main() -> None:
-    """Serve the daemon that started this process until it closes the pipe."""
+    """Serve the daemon that started this process until it closes the pipe, or dies."""
+    _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.nice(NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    desk = Desk(frames.read(sys.stdin.buffer), answers)
-    signal.signal(HURRY, desk.hurry)
     try:
+        desk = Desk(frames.read(sys.stdin.buffer), answers)
+        signal.signal(HURRY, desk.hurry)
+        os.nice(NICENESS)
         while True:
             desk.serve(frames.read(sys.stdin.buffer))
     except (EOFError, BrokenPipeError):
         return
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the daemon dies, whatever it is at (prctl(2))."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":
