@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -12,12 +13,25 @@ log = structlog.get_logger("muster")
 
 
 async def close_all(steps: Mapping[str, Callable[[], Awaitable[object]]]) -> bool:
-    """Take all steps in order, log by name those that fail, and return whether none did."""
-    clean = True
+    """Take all steps in order, log by name those that fail, and return whether none did.
+
+    Being cancelled meanwhile leaves out none: what is not closed may keep the process from ending.
+    """
+    clean, cancelled = True, False
     for name, step in steps.items():
-        try:
-            await step()
-        except Exception as error:  # noqa: BLE001 - logged
-            clean = False
-            log.error("could not be ended properly", what=name, **fault(error))
+        task = asyncio.ensure_future(_taken(step))
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                cancelled = True
+            except Exception as error:  # noqa: BLE001 - logged
+                clean = False
+                log.error("could not be ended properly", what=name, **fault(error))
+    if cancelled:
+        raise asyncio.CancelledError
     return clean
+
+
+async def _taken(step: Callable[[], Awaitable[object]]) -> None:
+    await step()

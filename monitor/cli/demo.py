@@ -69,6 +69,7 @@ async def _keep_running(settings: Path) -> None:
         await running
     finally:
         running.cancel()
+        await asyncio.wait([running])
 
 
 async def _introduce(daemon: App, running: asyncio.Task[int], settings: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+
+import pytest
 
 from monitor.closing import close_all
 
@@ -20,3 +23,22 @@ async def test_all_steps_are_taken_in_order_whatever_fails() -> None:
     assert not await close_all({"states": bad, "detectors": good, "clerk": bad, "store": good})
     assert taken == ["bad", "good", "bad", "good"]
     assert await close_all({"store": good})
+
+
+async def test_being_cancelled_leaves_no_step_out() -> None:
+    done: list[str] = []
+
+    async def slow() -> None:
+        await asyncio.sleep(0.05)
+        done.append("slow")
+
+    async def last() -> None:
+        done.append("last")
+
+    closing = asyncio.create_task(close_all({"slow": slow, "store": last}))
+    for _ in range(2):
+        await asyncio.sleep(0.01)
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert done == ["slow", "last"]
