@@ -29,6 +29,11 @@ ITEM = {
 """The least that the contract promises of a unit and an item."""
 
 
+def _interruptible() -> None:
+    """Let Ctrl-C count: what a shell runs in the background ignores it, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @asynccontextmanager
 async def _demo(directory: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the command in a session of its own, with its temporary files in `directory`."""
@@ -38,6 +43,7 @@ async def _demo(directory: Path, *options: str) -> AsyncIterator[asyncio.subproc
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(directory), "COLUMNS": "200"},
         start_new_session=True,
+        preexec_fn=_interruptible,
     )
     try:
         yield process
