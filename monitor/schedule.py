@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -25,6 +26,8 @@ from monitor.turns import TURN_S, Turn
 SLOT_S = 0.010
 STEP = 4
 """Slots that are filled between two looks at the clock."""
+FIRST = 25
+"""Slots that are filled before the first tick."""
 HORIZON_S = 2.5
 """How far ahead of now a tick fills slots: the tick may come a second and a half late and none is missed."""
 
@@ -140,8 +143,9 @@ class Schedule:
         """Start ticking; until then nothing is released."""
         self._ticking = True
         self.timetable.begin(self._now())
-        self._fill(self._now() + STEP)
-        self._scheduler.add_job(self._tick, IntervalTrigger(seconds=1), id="tick")
+        self._fill(self._now() + FIRST)
+        at_once = datetime.now(UTC)
+        self._scheduler.add_job(self._tick, IntervalTrigger(seconds=1), id="tick", next_run_time=at_once)
         self._scheduler.start()
 
     def stop(self) -> None:
