@@ -228,8 +228,9 @@ class Correlator:
         ready = self._ready(trouble)
         late = now >= ready + min(_LATE_S, self.timing.hold)
         finding = self._find(trouble, final=late)
-        if finding.how is How.UNDECIDED and late and trouble.root and not trouble.after:
-            finding = Finding(trouble.root, self.groups[trouble.root].how)
+        kept = self.groups.get(trouble.root) if late and not trouble.after else None
+        if finding.how is How.UNDECIDED and kept is not None:
+            finding = Finding(kept.root, kept.how)
         if finding.how is How.UNDECIDED and not late:
             for each in finding.asks:
                 self.asks.ask(each, now)

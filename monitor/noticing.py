@@ -1,9 +1,9 @@
 """Which series are watched for getting worse, and what their detectors (`monitor.degradation`) say.
 
 Without a word in the inventory: the latencies, losses and rates of channels, rates against what the unit's
-functions require. `degradation: {rtt_ms: off}` of a check
-leaves one out, `low`, `normal` or `high` says how readily it is noticed, and takes in series of other assets.
-A change that does not matter (below 10 % and 10 ms) is no trouble.
+functions require. `degradation: {rtt_ms: off}` of a check leaves one out; `low`, `normal` or `high` says how
+readily it is noticed, and takes in series of other assets. A change that does not matter (below 10 % and
+10 ms, and within what is required) is no trouble.
 """
 
 from __future__ import annotations

@@ -128,8 +128,10 @@ class Step:
         self._plan(incident)
 
     def _residue(self, incident: Incident, left: Sequence[str]) -> None:
-        """Tell what is left when a root serves again: those who are told by this one message are told of the
-        end of each, and not once more of its beginning."""
+        """Tell what is left when a root serves again.
+
+        Those who are told by this one message are told of the end of each, and not again of its beginning.
+        """
         still = [found for root in left if (found := rows.open_incident(self.connection, root))]
         self._history(incident, "residue", self.now, ", ".join(each.root for each in still))
         told = _told(self.connection, incident) if incident.notified and still else ()
@@ -268,9 +270,9 @@ class Step:
         )
         self.done.queued += queued.queued
         self.done.dropped += queued.dropped
-        detail = f"{queued.queued} queued" + (f", {queued.dropped} dropped" if queued.dropped else "")
         if messages:
-            self._history(incident, f"told:{notice}", self.now, detail)
+            dropped = f", {queued.dropped} dropped" if queued.dropped else ""
+            self._history(incident, f"told:{notice}", self.now, f"{queued.queued} queued{dropped}")
         knows = queued.queued or (composed and not messages)
         if not knows or incident.closed_at is not None:
             return incident
