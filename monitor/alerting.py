@@ -14,8 +14,8 @@ from monitor.alerts.outbox import Outbox
 from monitor.alerts.picture import Painter, available
 from monitor.alerts.policy import Policy
 from monitor.alerts.surroundings import Surroundings
-from monitor.incidents import Incident, Notice
-from monitor.maintenance import Maintenances
+from monitor.incidents.incident import Incident, Notice
+from monitor.people.maintenance import Maintenances
 from monitor.place import Place
 from monitor.shared import SharedClients
 from monitor.store.engine import Store

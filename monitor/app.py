@@ -17,39 +17,39 @@ import watchfiles
 
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
-from monitor import garbage
 from monitor.alerting import Alerting
 from monitor.assessor import Assessor
-from monitor.clerk import Clerk
-from monitor.closing import close_all
-from monitor.control import ControlServer
-from monitor.correlator import Correlator
+from monitor.child.clerk import Clerk
+from monitor.control.requests import Requests
+from monitor.control.socket import ControlServer
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
-from monitor.duty import Duty
-from monitor.gatekeeper import MOST_HELD_S, Gatekeeper
-from monitor.health import Health, LoopWatch
-from monitor.heartbeat import Heartbeat
+from monitor.incidents.correlator import Correlator
+from monitor.incidents.duty import Duty
+from monitor.incidents.situation import Situation
+from monitor.isolation.gatekeeper import MOST_HELD_S, Gatekeeper
+from monitor.isolation.heartbeat import Heartbeat
 from monitor.job import Job
-from monitor.lock import StateLock
-from monitor.maintenance import Maintenances
 from monitor.noticing import Noticing
-from monitor.people_requests import People
+from monitor.people.maintenance import Maintenances
+from monitor.people.requests import People
 from monitor.pipeline import Pipeline
 from monitor.place import Place
+from monitor.process import garbage
+from monitor.process.closing import close_all
+from monitor.process.health import Health, LoopWatch
+from monitor.process.lock import StateLock
+from monitor.process.systemd import notify, watchdog_interval
 from monitor.readiness.calendars import Calendar
 from monitor.readiness.checklists import load_calendars
 from monitor.reload import Reloader
-from monitor.requests import Requests
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
-from monitor.situation import Situation
 from monitor.state import CheckState, State, Transition
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts
-from monitor.systemd import notify, watchdog_interval
 from monitor.telemetry import Telemetry
 from monitor.units import Units
 from monitor.watch import Watch

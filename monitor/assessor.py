@@ -12,10 +12,10 @@ from typing import Protocol
 import structlog
 
 from inventory.problems import ConfigError
-from monitor.clerk import ClerkFault, Judged
-from monitor.health import Rounds
-from monitor.log import fault
+from monitor.child.clerk import ClerkFault, Judged
 from monitor.noticing import Noticing
+from monitor.process.health import Rounds
+from monitor.process.log import fault
 from monitor.store import audit
 from monitor.store.database import Database
 from monitor.store.verdicts import Verdicts
@@ -30,7 +30,7 @@ SHARE = 3.0
 
 
 class Judge(Protocol):
-    """Who judges; `monitor.clerk.Clerk`."""
+    """Who judges; `monitor.child.clerk.Clerk`."""
 
     def judge(self, gate: str) -> AsyncIterator[Judged]:
         """Yield the units' results at a gate. Raises ConfigError, ClerkFault."""

@@ -12,11 +12,11 @@ from typing import Literal
 
 from inventory.secrets import Secrets
 from monitor import fresh
-from monitor.control import NoDaemon, ask
+from monitor.control.socket import NoDaemon, ask
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.fresh import Progress, Through
-from monitor.maintenance import Maintenances, Tree
+from monitor.people.maintenance import Maintenances, Tree
 from monitor.place import Place
 from monitor.readiness.audit import uses
 from monitor.readiness.checklists import load_calendars

@@ -21,17 +21,17 @@ from inventory.models import Inventory
 from inventory.problems import ConfigError
 from inventory.secrets import SecretMissing, Secrets
 from monitor.alerts.channels import installed as apprise_installed
-from monitor.gate import LEAST_WITNESSES, Answer
-from monitor.gatekeeper import Witness
-from monitor.gatekeeper import witnesses as named_witnesses
-from monitor.heartbeat_settings import https
-from monitor.lock import Locked, StateLock
+from monitor.isolation.gate import LEAST_WITNESSES, Answer
+from monitor.isolation.gatekeeper import Witness
+from monitor.isolation.gatekeeper import witnesses as named_witnesses
+from monitor.isolation.heartbeat_settings import https
+from monitor.isolation.witness_settings import WitnessSettings, within
 from monitor.place import Place
+from monitor.process.lock import Locked, StateLock
 from monitor.shared import SharedClients
 from monitor.store import outbox
 from monitor.store.database import Database, SchemaTooNew
 from monitor.tls import client_context
-from monitor.witness_settings import WitnessSettings, within
 from monitor.workspace import open_workspace
 from probes.api import SecretRef
 

@@ -13,16 +13,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from monitor.control import ask
+from monitor.control.requests import VANTAGE, from_wire
+from monitor.control.socket import ask
 from monitor.discipline.discipline import Discipline
-from monitor.gatekeeper import Gatekeeper
+from monitor.isolation.gatekeeper import Gatekeeper
+from monitor.isolation.witness_settings import WitnessSettings
 from monitor.job import Job
 from monitor.readiness.dependencies import Dependencies, probe_order, with_dependencies
 from monitor.readiness.layered import Layered
-from monitor.requests import VANTAGE, from_wire
 from monitor.runner import Excuse, Limits, Runner, run_now
 from monitor.store.api import Evidence, Sink
-from monitor.witness_settings import WitnessSettings
 from monitor.workspace import Workspace
 from probes.api import Reading, Shared
 

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from inventory import units
 from monitor.degradation import Detector, Explanation, LossDetector, RateDetector, Rule, Sensitivity, matters
 from monitor.job import Job, Required
-from monitor.turns import Turn
+from monitor.process.turns import Turn
 from probes.api import MetricDef, Outcome, Reading
 
 log = logging.getLogger(__name__)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from inventory.problems import ConfigError
-from monitor import garbage
 from monitor.breaker import Breaker
-from monitor.clerk import Clerk, ClerkFault, Gone
+from monitor.child.clerk import Clerk, ClerkFault, Gone
+from monitor.child.wire import UnitWire
 from monitor.job import Job
-from monitor.log import fault
+from monitor.process import garbage
+from monitor.process.log import fault
+from monitor.process.turns import Turn
 from monitor.schedule import Schedule
-from monitor.turns import Turn
 from monitor.units import Applied, Units
-from monitor.wire import UnitWire
 
 log = structlog.get_logger("reload")
 SHOWN = 20

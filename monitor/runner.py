@@ -21,7 +21,7 @@ from monitor.breaker import Breaker
 from monitor.discipline.grant import Grant
 from monitor.histogram import Histogram
 from monitor.job import Job
-from monitor.log import fault
+from monitor.process.log import fault
 from monitor.schedule import Batch
 from monitor.wheel import Wheel
 from probes.api import Context, Outcome, Reading, Shared

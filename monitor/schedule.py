@@ -21,7 +21,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.job import Job
-from monitor.turns import TURN_S, Turn
+from monitor.process.turns import TURN_S, Turn
 
 SLOT_S = 0.010
 STEP = 4

@@ -26,11 +26,11 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
-from monitor.heartbeat_settings import HeartbeatSettings
+from monitor.incidents.troubles import Timing
+from monitor.isolation.heartbeat_settings import HeartbeatSettings
+from monitor.isolation.witness_settings import WitnessSettings
 from monitor.runner import MOST_SLIP, Limits
 from monitor.store.paths import Bounds
-from monitor.troubles import Timing
-from monitor.witness_settings import WitnessSettings
 from probes.api import Bytes, ProbeSettings, Quantity, Seconds
 
 Percent = Annotated[float, BeforeValidator(Quantity("%").__call__)]

@@ -10,13 +10,13 @@ import psutil
 
 from monitor.alerts.outbox import Outbox
 from monitor.discipline.discipline import Discipline
-from monitor.duty import Duty
-from monitor.gate import Answer
-from monitor.gatekeeper import Gatekeeper
-from monitor.health import LoopWatch
-from monitor.heartbeat import Heartbeat
 from monitor.histogram import Histogram
+from monitor.incidents.duty import Duty
+from monitor.isolation.gate import Answer
+from monitor.isolation.gatekeeper import Gatekeeper
+from monitor.isolation.heartbeat import Heartbeat
 from monitor.pipeline import Pipeline
+from monitor.process.health import LoopWatch
 from monitor.reload import Reloader
 from monitor.runner import Runner
 from monitor.schedule import Schedule

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from monitor.child.wire import UnitCard, UnitWire, Unpacker
 from monitor.job import Job
-from monitor.wire import UnitCard, UnitWire, Unpacker
 
 
 @dataclass(slots=True)

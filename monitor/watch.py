@@ -1,7 +1,7 @@
 """Holds what is believed of every check, tells of each change, and gets it recorded.
 
 `on_reading` only moves the state in memory and tells the listener, which gathers troubles to incidents
-(`monitor.duty`); a worker (`run`) commits changed states in batches. A failed commit is tried again.
+(`incidents.duty`); a worker (`run`) commits changed states in batches. A failed commit is tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from monitor.incidents import REMOVED, Change
+from monitor.incidents.incident import REMOVED, Change
 from monitor.job import Job
 from monitor.readiness.expectation import Condition, Truth
 from monitor.state import (

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.health import Health
+from monitor.child.wire import UnitCard
 from monitor.job import Job
-from monitor.people_requests import People
+from monitor.people.requests import People
+from monitor.process.health import Health
 from monitor.store.api import Evidence
 from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
 from monitor.units import Units
 from monitor.watch import Watch
 from monitor.web.view import OwnMetric, Series
-from monitor.wire import UnitCard
 from probes.api import Reading
 
 FRESH_S = 3600.0

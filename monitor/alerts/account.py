@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from monitor.alerts.mail_settings import Language
 from monitor.alerts.people import Card
 from monitor.alerts.texts import SIGNS, TEXTS, cause, lasted, text
-from monitor.incidents import BY_HAND, ISOLATED, REMOVED, UNDECIDED, Event, Incident, Member, Notice
+from monitor.incidents.incident import BY_HAND, ISOLATED, REMOVED, UNDECIDED, Event, Incident, Member, Notice
 from monitor.state import State
 from probes.api import clip
 
 NAME, DETAIL = 60, 500
 MOST_SHOWN, MOST_STEPS = 12, 3
 INFERRED = "inferred"
-"""Kind of an incident whose root was not seen to fail itself (`monitor.topology`)."""
+"""Kind of an incident whose root was not seen to fail itself (`monitor.incidents.topology`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from inventory import units
 from monitor.alerts.account import ended, moment_of, zone_of
-from monitor.incidents import ISOLATED, Event
+from monitor.incidents.incident import ISOLATED, Event
 from monitor.job import Job
 from monitor.readiness.conditions import Compare, Condition, Statistic
 from probes.api import MetricDef

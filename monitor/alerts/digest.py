@@ -17,7 +17,7 @@ from monitor.alerts.people import Card, Recipient
 from monitor.alerts.policy import Policy
 from monitor.alerts.storm import DIGEST
 from monitor.alerts.texts import SIGNS, cause
-from monitor.incidents import Incident
+from monitor.incidents.incident import Incident
 from probes.api import clip
 
 THREAD = "digest"

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from monitor.alerts.digest import THREAD, Digest, begin, hour_of
 from monitor.alerts.message import Message, Queued
-from monitor.incidents import Incident
+from monitor.incidents.incident import Incident
 
 MOST_INCIDENTS = 10_000
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.alerts.message import Message
 from monitor.alerts.people import Card
-from monitor.incidents import REMOVED, Event, Incident, Member
+from monitor.incidents.incident import REMOVED, Event, Incident, Member
 
 SCHEMA: Literal["muster.event/1"] = "muster.event/1"
 

@@ -14,7 +14,7 @@ from monitor.alerts.page import page
 from monitor.alerts.people import MAIL, Card, Gone, Recipient
 from monitor.alerts.policy import Policy
 from monitor.alerts.texts import text
-from monitor.incidents import Event, Notice
+from monitor.incidents.incident import Event, Notice
 from probes.api import clip
 
 MAX_RECIPIENTS = 50

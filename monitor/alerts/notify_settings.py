@@ -16,7 +16,7 @@ from monitor.alerts.mail_settings import Language
 from monitor.alerts.oncall import Rotation
 from monitor.alerts.targets import ONCALL, TIERS, ChannelName, Target
 from monitor.discipline.windows import Window
-from monitor.incidents import Severity
+from monitor.incidents.incident import Severity
 from monitor.readiness.checklist import Category
 from probes.api import Seconds, Secret
 

@@ -27,7 +27,7 @@ class Recipient:
 
 
 class Card(Protocol):
-    """What a message needs to know of a unit; `monitor.wire.UnitCard` is one."""
+    """What a message needs to know of a unit; `monitor.child.wire.UnitCard` is one."""
 
     @property
     def id(self) -> str:

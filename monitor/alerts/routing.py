@@ -12,7 +12,7 @@ from monitor.alerts.notify_settings import Escalation, NotifySettings, Route
 from monitor.alerts.people import MAIL, Card, Recipient
 from monitor.alerts.targets import ONCALL, TIERS
 from monitor.discipline.windows import Window, any_holds
-from monitor.incidents import ISOLATED, Incident, Severity
+from monitor.incidents.incident import ISOLATED, Incident, Severity
 from monitor.readiness.checklist import CATEGORY_OF
 
 RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}

@@ -10,7 +10,7 @@ from typing import Any
 from monitor.alerts import advice, affected
 from monitor.alerts.account import Known
 from monitor.alerts.notices import Context
-from monitor.incidents import ISOLATED, Event
+from monitor.incidents.incident import ISOLATED, Event
 from monitor.job import Job
 from monitor.units import Units
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from monitor.cli.common import CONFIG_ERROR, fail
-from monitor.control import NoDaemon, ask
-from monitor.lock import StateLock
-from monitor.people_requests import Refused
+from monitor.control.socket import NoDaemon, ask
+from monitor.people.requests import Refused
 from monitor.place import Place
+from monitor.process.lock import StateLock
 from monitor.readiness.calendars import Calendar
 from monitor.readiness.checklists import load_calendars
 from monitor.store.database import Database
@@ -90,7 +90,7 @@ def nowhere(where: Place) -> NoReturn:
 
 @dataclass(slots=True)
 class Files:
-    """What the files say of units: `monitor.people_requests.World` without a daemon."""
+    """What the files say of units: `monitor.people.requests.World` without a daemon."""
 
     place: Place
     _workspace: Workspace | None = field(default=None)

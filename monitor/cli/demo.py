@@ -10,7 +10,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from monitor import log, loop
 from monitor.app import App
 from monitor.checking import check as check_units
 from monitor.cli.check import Form, show_run
@@ -18,6 +17,7 @@ from monitor.cli.common import Lang, err, out
 from monitor.demo.files import write
 from monitor.demo.services import services
 from monitor.place import place
+from monitor.process import log, loop
 from monitor.readiness.results import Run
 from monitor.readiness.selection import Selection
 from monitor.readiness.verdict import exit_status

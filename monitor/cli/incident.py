@@ -14,8 +14,8 @@ from monitor.cli import _incident_view as view
 from monitor.cli.acting import act, actor, reading, refuse
 from monitor.cli.common import ConfigOption, Form, Lang, StateDirOption, out
 from monitor.cli.moments import ahead, duration
-from monitor.incident_document import document, head, listing
-from monitor.people_requests import carry_out
+from monitor.incidents.document import document, head, listing
+from monitor.people.requests import carry_out
 from monitor.place import Place, place
 from monitor.store import incident_views
 from monitor.store.database import Database

@@ -26,8 +26,8 @@ from monitor.cli import (
     store,
 )
 from monitor.cli.common import CONFIG_ERROR, err, refuse
-from monitor.control import ControlError
-from monitor.lock import Locked
+from monitor.control.socket import ControlError
+from monitor.process.lock import Locked
 from monitor.store.database import SchemaTooNew
 from monitor.web import CannotListen
 

@@ -12,9 +12,9 @@ from monitor.cli import _incident_view as view
 from monitor.cli.acting import Files, act, actor, reading
 from monitor.cli.common import ConfigOption, Form, InventoryOption, StateDirOption, out
 from monitor.cli.moments import ahead
-from monitor.incident_document import announced
-from monitor.maintenance import Maintenance, Maintenances
-from monitor.people_requests import maintain, work_of
+from monitor.incidents.document import announced
+from monitor.people.maintenance import Maintenance, Maintenances
+from monitor.people.requests import maintain, work_of
 from monitor.place import Place, place
 from monitor.store import maintenance as kept
 from monitor.store.database import Database

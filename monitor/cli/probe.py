@@ -13,12 +13,12 @@ from inventory import source, units
 from inventory._explain import explain
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean, dotted
 from inventory.secrets import SecretMissing, Secrets
-from monitor import loop
 from monitor.cli import _probe_view as view
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, err, fail
-from monitor.control import ControlError, NoDaemon, ask
+from monitor.control.requests import from_wire
+from monitor.control.socket import ControlError, NoDaemon, ask
 from monitor.place import Place, place
-from monitor.requests import from_wire
+from monitor.process import loop
 from monitor.shared import SharedClients
 from probes import registry
 from probes.api import Context, Outcome, Params, ProbeSpec, Reading, Target

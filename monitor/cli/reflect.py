@@ -13,9 +13,9 @@ import structlog
 import typer
 
 from inventory.secrets import SecretMissing, Secrets
-from monitor import log
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, fail, out
 from monitor.place import place
+from monitor.process import log
 from monitor.reflector.limits import MEGA, Limits
 from monitor.reflector.service import Service
 from probes._resolve import Address, numeric

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from monitor import log, loop
 from monitor.app import App
 from monitor.cli.common import ConfigOption, InventoryOption, StateDirOption
 from monitor.place import place
+from monitor.process import log, loop
 
 
 def run(

@@ -21,8 +21,8 @@ from rich.text import Text
 
 from monitor.cli.common import CONFIG_ERROR, ConfigOption, StateDirOption, fail, out
 from monitor.cli.moments import past
-from monitor.lock import Locked
 from monitor.place import place
+from monitor.process.lock import Locked
 from monitor.store import backup as archive
 from monitor.store.api import NoStore, StoreInfo
 from monitor.store.codec import Damaged

@@ -1,7 +1,7 @@
 """The discipline of tests: who may load which lines now, for how much, and when it must end.
 
-`leave` is what a run passes through before its deadline starts: the gate (window, health, use), its turn on
-all of its lines, the gate again where it had to wait, the budgets. What does not pass ends as
+`leave` is what a run passes through before its deadline starts: admission (window, health, use), its turn on
+all of its lines, admission again where it had to wait, the budgets. What does not pass ends as
 `not_run(reason)`: window, unhealthy, in_use, busy or budget.
 """
 
@@ -18,9 +18,9 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from monitor.discipline import budget, gate
+from monitor.discipline import admission, budget
+from monitor.discipline.admission import Sight
 from monitor.discipline.budget import Amount, Exhausted, Ledger, Reservation
-from monitor.discipline.gate import Sight
 from monitor.discipline.grant import Grant
 from monitor.discipline.rules import Rules
 from monitor.discipline.turnstile import Ticket, Turnstile
@@ -153,10 +153,11 @@ class Discipline:
             await asyncio.sleep(seconds)
 
     def _look(self, job: Job, route: Route) -> bool:
-        """Pass the gate; return whether the use of all lines is known. Raises NotRun."""
+        """Be admitted; return whether the use of all lines is known. Raises NotRun."""
         local = budget.local(self._clock(), route.lines[0].zone)
         sights = [self._sight(line) for line in route.lines]
-        refusal = gate.closed(job.windows or self.rules.windows, local) or gate.refusal(self.rules, sights)
+        windows = job.windows or self.rules.windows
+        refusal = admission.closed(windows, local) or admission.refusal(self.rules, sights)
         if refusal is not None:
             raise self._refused(refusal)
         return all(sight.use_pct is not None for sight in sights)

@@ -16,7 +16,7 @@ from statistics import median
 
 from monitor.discipline.grant import Grant
 from monitor.job import Job
-from monitor.turns import Turn
+from monitor.process.turns import Turn
 from probes.api import Outcome, Reading
 from probes.errors import Inconclusive
 

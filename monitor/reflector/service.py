@@ -8,12 +8,12 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from monitor.process.systemd import notify
 from monitor.reflector.core import Core
 from monitor.reflector.endpoint import Busy, Endpoint
 from monitor.reflector.limits import Limits
 from monitor.reflector.session import Peer
 from monitor.reflector.streams import Streams
-from monitor.systemd import notify
 from probes._resolve import Address
 
 SWEEP_S = 1.0

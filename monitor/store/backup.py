@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 import zstandard
 
-from monitor.lock import StateLock
+from monitor.process.lock import StateLock
 from monitor.store.api import NoStore
 from monitor.store.database import connect
 from monitor.store.paths import Paths
@@ -62,7 +62,7 @@ def backup(state_dir: Path, file: Path) -> int:
 def restore(file: Path, state_dir: Path) -> list[str]:
     """Make a store of a backup in an empty or new directory; return the files' names.
 
-    Raises `BadBackup`, `NotEmpty`, and `monitor.lock.Locked` where a daemon runs there.
+    Raises `BadBackup`, `NotEmpty`, and `monitor.process.lock.Locked` where a daemon runs there.
     """
     made = not state_dir.exists()
     lock = StateLock(state_dir, "store.lock")

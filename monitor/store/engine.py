@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
-from monitor.lock import StateLock
+from monitor.process.lock import StateLock
 from monitor.store.api import OUTCOME_CODES, Latest, StoreInfo
 from monitor.store.database import Database, Pool
 from monitor.store.days import day_at
@@ -90,7 +90,7 @@ class Store(StoreReader):
     def open(cls, state_dir: Path, keep: Retention | None = None, bounds: Bounds | None = None) -> Self:
         """Open for writing, making what is missing; blocks for up to seconds, so not in the loop.
 
-        Raises `monitor.lock.Locked` where another process writes, `SchemaTooNew` where a newer Muster did.
+        Raises `Locked` where another process writes, `SchemaTooNew` where a newer Muster did.
         """
         paths = Paths(state_dir)
         lock = StateLock(state_dir, "store.lock")

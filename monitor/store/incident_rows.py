@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 
-from monitor.incidents import Incident, Member, Severity
+from monitor.incidents.incident import Incident, Member, Severity
 from monitor.state import State
 
 FIELDS = (

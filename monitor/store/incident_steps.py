@@ -10,7 +10,7 @@ from typing import Protocol
 
 from monitor.alerts.message import Message
 from monitor.alerts.storm import Limits
-from monitor.incidents import (
+from monitor.incidents.incident import (
     BY_HAND,
     MOST_MEMBERS,
     REMOVED,
@@ -30,11 +30,11 @@ from monitor.incidents import (
     worse,
     worth,
 )
+from monitor.incidents.troubles import plain
 from monitor.state import Phase, State, Transition
 from monitor.store import incident_rows as rows
 from monitor.store import outbox
 from monitor.store.incident_rows import HistoryRow
-from monitor.troubles import plain
 from probes.api import clip
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.incidents import Incident, Member
+from monitor.incidents.incident import Incident, Member
 from monitor.store import incident_rows as rows
 from monitor.store.incident_rows import HistoryRow
 from monitor.store.pins import from_json

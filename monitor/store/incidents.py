@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.alerts.storm import Limits
-from monitor.incidents import (
+from monitor.incidents.incident import (
     NOTIFY,
     Change,
     Committed,
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class IncidentStore:
-    """What `monitor.watch` and `monitor.duty` keep: states, incidents, and the messages they cause."""
+    """What `watch` and `duty` keep: states, incidents, and the messages they cause."""
 
     database: Database
     compose: Compose

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import replace
 
-from monitor.maintenance import Maintenance, Mode
+from monitor.people.maintenance import Maintenance, Mode
 from monitor.store.people import Moved
 
 _FIELDS = (

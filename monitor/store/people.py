@@ -15,7 +15,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from monitor.incidents import BY_HAND, Incident
+from monitor.incidents.incident import BY_HAND, Incident
 from monitor.store import incident_rows as rows
 from monitor.store.incident_rows import HistoryRow
 from probes.api import clip

@@ -13,11 +13,11 @@ from typing import Any, Literal, cast, get_args
 
 from aiohttp import web
 
+from monitor.child.wire import UnitCard
 from monitor.store.api import Point
 from monitor.store.verdicts import BoardRow, aged, as_of
 from monitor.web.serving import VIEW, Refusal, json_response, json_text, threaded
 from monitor.web.view import View
-from monitor.wire import UnitCard
 
 Step = Literal["raw", "5m", "1h"]
 DEFAULT_GATE = "go-live"

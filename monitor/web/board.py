@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from monitor.child.wire import UnitCard
 from monitor.readiness.checklist import Category
 from monitor.store.verdicts import BoardRow, CategorySummary, as_of
 from monitor.web.present import Due, due
-from monitor.wire import UnitCard
 
 CATEGORIES: tuple[str, ...] = get_args(Category)
 VERDICTS = ("NOT_READY", "UNKNOWN", "CONDITIONAL", "READY")

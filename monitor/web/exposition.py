@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
-from monitor.turns import Turn
+from monitor.process.turns import Turn
 from monitor.web.view import OwnMetric, Series, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

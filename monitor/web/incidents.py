@@ -15,11 +15,11 @@ from typing import Any
 from aiohttp import web
 
 from inventory import units
-from monitor.incident_document import Names, acknowledgement, announced, document, listing, replayed, rule_of
-from monitor.incidents import Incident
+from monitor.incidents.document import Names, acknowledgement, announced, document, listing, replayed, rule_of
+from monitor.incidents.incident import Incident
 from monitor.job import Job
-from monitor.maintenance import Maintenance
-from monitor.people_requests import ACTS, MOST_NAME
+from monitor.people.maintenance import Maintenance
+from monitor.people.requests import ACTS, MOST_NAME
 from monitor.store import incident_views
 from monitor.store.incident_views import RECENT_S, Listed, Whole
 from monitor.web.api import whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.maintenance import Planned
+from monitor.people.maintenance import Planned
 from monitor.store import incident_views
 from monitor.web.view import View
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from monitor.child.wire import UnitCard
 from monitor.job import Job
-from monitor.people_requests import People
+from monitor.people.requests import People
 from monitor.store.api import Evidence
 from monitor.store.verdicts import Verdicts
-from monitor.wire import UnitCard
 
 
 class Series(NamedTuple):

@@ -9,7 +9,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Gone
 from monitor.alerts.policy import Policy
-from monitor.incidents import Event, Incident, Notice, Severity
+from monitor.incidents.incident import Event, Incident, Notice, Severity
 from monitor.state import Phase, State, Transition
 from probes.api import Outcome
 

@@ -9,10 +9,10 @@ import numpy as np
 from monitor.alerts.account import Known, Step
 from monitor.alerts.affected import Sketch
 from monitor.alerts.notices import Context
-from monitor.incidents import BY_HAND, ISOLATED, REMOVED, Event, Incident, Member, Notice, Severity
+from monitor.child.wire import UnitCard
+from monitor.incidents.incident import BY_HAND, ISOLATED, REMOVED, Event, Incident, Member, Notice, Severity
 from monitor.state import Phase, State, Transition
 from monitor.store.api import OUTCOME_CODES, Window
-from monitor.wire import UnitCard
 from probes.api import Outcome
 
 AT = 1_800_000_120.0

@@ -20,7 +20,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox, Retry
 from monitor.alerts.storm import Limits
-from monitor.incidents import Decision, Member, Open, Shut
+from monitor.incidents.incident import Decision, Member, Open, Shut
 from monitor.state import State
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore

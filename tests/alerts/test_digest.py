@@ -19,7 +19,7 @@ from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.outbox import Outbox
 from monitor.alerts.people import Card
 from monitor.alerts.policy import Policy
-from monitor.incidents import Incident
+from monitor.incidents.incident import Incident
 from monitor.state import State
 from tests.alerts.life import BEGIN, CARD, HOUR, MAIL, incident
 from tests.alerts.messages import table as opened

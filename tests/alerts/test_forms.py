@@ -13,7 +13,7 @@ from monitor.alerts.mime import render
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.people import Recipient
 from monitor.alerts.policy import Policy
-from monitor.incidents import Event, Notice
+from monitor.incidents.incident import Event, Notice
 from tests.alerts import samples
 from tests.alerts.samples import AT, EVENTS
 

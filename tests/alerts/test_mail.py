@@ -23,7 +23,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, TransportError
 from monitor.alerts.mime import render
 from monitor.alerts.outbox import Outbox, Retry
-from monitor.log import configure
+from monitor.process.log import configure
 from monitor.store.outbox import OutboxTable
 from probes.api import SecretRef
 from probes.errors import ProberFault

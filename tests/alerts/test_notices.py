@@ -14,9 +14,9 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notices import Notices
 from monitor.alerts.people import Card
 from monitor.alerts.texts import TEXTS, cause, lasted
-from monitor.incidents import BY_HAND, REMOVED, Event, Incident, Notice, Severity
+from monitor.child.wire import UnitCard
+from monitor.incidents.incident import BY_HAND, REMOVED, Event, Incident, Notice, Severity
 from monitor.state import Phase, State, Transition
-from monitor.wire import UnitCard
 from probes.api import Outcome
 from probes.errors import ERROR_KINDS, FAILURE_KINDS
 

@@ -15,7 +15,7 @@ from inventory.problems import ConfigError
 from monitor import settings
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.webhook import signature
-from monitor.incidents import Severity
+from monitor.incidents.incident import Severity
 
 DOC = (Path(__file__).parents[2] / "docs/notifications.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", DOC, re.DOTALL)

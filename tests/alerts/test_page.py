@@ -17,7 +17,7 @@ from monitor.alerts.message import Message, content_id
 from monitor.alerts.mime import render
 from monitor.alerts.notices import Context
 from monitor.alerts.page import MARKS, without_picture
-from monitor.incidents import Member, Notice
+from monitor.incidents.incident import Member, Notice
 from monitor.state import State
 from tests.alerts import samples
 from tests.alerts.samples import EVENTS

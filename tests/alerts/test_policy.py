@@ -9,7 +9,7 @@ import pytest
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Recipient
 from monitor.alerts.policy import Policy, Step
-from monitor.incidents import ISOLATED, Notice, Severity
+from monitor.incidents.incident import ISOLATED, Notice, Severity
 from monitor.state import State
 from tests.alerts.life import BEGIN, CARD, HOUR, MAIL, Life, event, incident
 

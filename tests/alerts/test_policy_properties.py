@@ -12,7 +12,7 @@ from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.oncall import Rotation
 from monitor.alerts.policy import Policy, quiet_end
 from monitor.discipline.windows import Window, any_holds
-from monitor.incidents import Notice, Severity
+from monitor.incidents.incident import Notice, Severity
 from monitor.state import State
 from tests.alerts.life import BEGIN, HOUR, MAIL, Life, incident
 

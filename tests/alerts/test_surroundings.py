@@ -16,7 +16,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.surroundings import Surroundings
-from monitor.incidents import Event, Member, Notice, Open, Shut
+from monitor.incidents.incident import Event, Member, Notice, Open, Shut
 from monitor.job import Job
 from monitor.readiness.expectation import parse
 from monitor.state import State

@@ -17,7 +17,7 @@ from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Gone
 from monitor.alerts.policy import Policy, never
 from monitor.alerts.storm import Limits
-from monitor.incidents import Incident, Join, Member, Notice, Open, Shut
+from monitor.incidents.incident import Incident, Join, Member, Notice, Open, Shut
 from monitor.state import State
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from monitor.cli.main import app
-from monitor.lock import StateLock
+from monitor.process.lock import StateLock
 from monitor.store.database import Database
 from monitor.store.incident_views import Whole, whole
 from monitor.store.verdicts import Verdicts, pack

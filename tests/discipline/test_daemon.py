@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from monitor.control import ControlError, ask
+from monitor.control.socket import ControlError, ask
 from tests.discipline.plugin import install
 from tests.servers.daemon import Daemon, running
 

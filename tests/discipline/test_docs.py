@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from monitor.discipline import budget, discipline, vitals
-from monitor.discipline.gate import Sight, refusal
+from monitor.discipline.admission import Sight, refusal
 from monitor.discipline.links import Lines
 from monitor.discipline.rules import Rules
 from monitor.discipline.turnstile import Turnstile

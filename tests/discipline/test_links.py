@@ -8,9 +8,9 @@ import pytest
 
 from inventory.models import Inventory
 from monitor import plan
+from monitor.child.wire import Packer, card
 from monitor.discipline.links import Lines
 from monitor.units import Units
-from monitor.wire import Packer, card
 from tests.discipline.world import written
 
 TEXT = """

@@ -14,7 +14,7 @@ from monitor.discipline.budget import Amount
 from monitor.discipline.grant import Grant
 from monitor.discipline.vitals import HOUR_S, KEPT, LEAST_USUAL, Pulse, Vitals, risen
 from monitor.job import Job, Line, Route
-from monitor.turns import TURN_S
+from monitor.process.turns import TURN_S
 from probes.api import MetricDef, Outcome, Params, ProbeSpec, Reading
 from tests.discipline.world import LISTEN, echo, job
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from inventory.problems import ConfigError
 from monitor import plan
+from monitor.child.wire import Packer, card
 from monitor.discipline.windows import DAYS, Window, any_holds, wait
 from monitor.units import Units
-from monitor.wire import Packer, card
 
 MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the wall has no zone
 MINUTES = st.integers(0, 7 * 1440 - 1)

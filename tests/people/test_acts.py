@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.incidents import Incident, Notice, Shut
+from monitor.incidents.incident import Incident, Notice, Shut
 from monitor.store import people
 from monitor.store.database import Database
 from monitor.store.incident_views import Whole, numbers, whole

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.discipline.windows import Window
-from monitor.incidents import ISOLATED
-from monitor.maintenance import Maintenance, Maintenances, Mode, Span, Tree, instant, spans
+from monitor.incidents.incident import ISOLATED
+from monitor.people.maintenance import Maintenance, Maintenances, Mode, Span, Tree, instant, spans
 from monitor.readiness.calendars import ALWAYS_OPEN, Calendar
 from monitor.store import maintenance as kept
 from monitor.store.database import Database

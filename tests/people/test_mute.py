@@ -12,8 +12,8 @@ import pytest
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message
 from monitor.alerts.policy import Policy
-from monitor.incidents import Event, Incident, Notice, Shut
-from monitor.maintenance import Maintenance, Maintenances, Mode, Tree
+from monitor.incidents.incident import Event, Incident, Notice, Shut
+from monitor.people.maintenance import Maintenance, Maintenances, Mode, Tree
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
 from tests.opened import CHECK, opening

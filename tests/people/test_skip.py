@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from monitor.correlator import Correlator
-from monitor.incidents import Decision
-from monitor.maintenance import Maintenance, Maintenances, Mode, Tree
+from monitor.incidents.correlator import Correlator
+from monitor.incidents.incident import Decision
+from monitor.incidents.troubles import Timing
+from monitor.people.maintenance import Maintenance, Maintenances, Mode, Tree
 from monitor.readiness.expectation import Truth
 from monitor.readiness.verdict import Status
 from monitor.runner import Runner
 from monitor.state import CheckState, Policy, State, advance
-from monitor.troubles import Timing
 from probes.api import Outcome, Reading
 from tests.opened import Nothing
 from tests.readiness.world import CHECKLIST, World

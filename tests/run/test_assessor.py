@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.assessor import GATE, Assessor
-from monitor.clerk import ClerkFault, Judged
+from monitor.child.clerk import ClerkFault, Judged
 from monitor.noticing import Noticing
 from monitor.readiness.audit import Use
 from monitor.store import audit

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from monitor.closing import close_all
+from monitor.process.closing import close_all
 
 
 async def test_all_steps_are_taken_in_order_whatever_fails() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.control import ControlError, NoDaemon, ask
+from monitor.control.socket import ControlError, NoDaemon, ask
 from tests.servers.daemon import Daemon, running, start, write_home
 from tests.servers.ports import free_port
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from monitor.gate import SUSPECT_KINDS, Answer, Gate, Out, View, answer_of, local, view
-from monitor.gatekeeper import Gatekeeper
+from monitor.isolation.gate import SUSPECT_KINDS, Answer, Gate, Out, View, answer_of, local, view
+from monitor.isolation.gatekeeper import Gatekeeper
+from monitor.isolation.witness_settings import WitnessSettings
 from monitor.job import Job
 from monitor.readiness.expectation import Truth
 from monitor.state import CheckState, Phase, Policy, State, Transition, advance
-from monitor.witness_settings import WitnessSettings
 from probes.api import Outcome, Reading
 from tests.run.jobs import job, shared
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from monitor import fresh
-from monitor.gate import Answer
-from monitor.gatekeeper import Gatekeeper, Witness
+from monitor.isolation.gate import Answer
+from monitor.isolation.gatekeeper import Gatekeeper, Witness
+from monitor.isolation.witness_settings import Endpoint, WitnessSettings, endpoint
 from monitor.job import Job
 from monitor.pipeline import Pipeline
 from monitor.runner import Runner
 from monitor.shared import SharedClients
 from monitor.store.engine import Store
-from monitor.witness_settings import Endpoint, WitnessSettings, endpoint
 from probes import registry
 from probes.api import Outcome, ProbeSettings, Reading, Target
 from tests.run.jobs import no_secrets, shared

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message
-from monitor.health import OVERDUE_S, Rounds
-from monitor.heartbeat import Heartbeat
-from monitor.heartbeat_settings import HeartbeatSettings
+from monitor.isolation.heartbeat import Heartbeat
+from monitor.isolation.heartbeat_settings import HeartbeatSettings
+from monitor.process.health import OVERDUE_S, Rounds
 from monitor.schedule import Schedule
 from probes.api import SecretRef
 from probes.errors import ProberFault

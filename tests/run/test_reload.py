@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.breaker import Breaker
-from monitor.clerk import Clerk
+from monitor.child.clerk import Clerk
 from monitor.job import Job
 from monitor.place import place
 from monitor.reload import Reloader

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from inventory.problems import ConfigError
-from monitor import log, settings
+from monitor import settings
+from monitor.process import log
 
 BAD = {
     "[daemon]\nstate_dri = 'x'\n": '2:1: daemon.state_dri: unknown key; did you mean "state_dir"?',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.silence import Watched, silent_units
+from monitor.incidents.silence import Watched, silent_units
 from monitor.state import CheckState, silent
 
 NOW = 10_000.0

@@ -10,11 +10,11 @@ import pytest
 from inventory import load
 from inventory.problems import ConfigError
 from monitor import plan
-from monitor.clerk import Clerk, Gone
+from monitor.child.clerk import Clerk, Gone
+from monitor.child.wire import Packer, UnitWire, Unpacker, card
 from monitor.place import place
 from monitor.store.engine import Store
 from monitor.units import Units
-from monitor.wire import Packer, UnitWire, Unpacker, card
 
 TEXT = """
 version: 1

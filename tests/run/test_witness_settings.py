@@ -10,8 +10,8 @@ import pytest
 from inventory.problems import ConfigError
 from monitor import doctor, settings
 from monitor.doctor import Finding, Level
+from monitor.isolation.witness_settings import Endpoint, WitnessSettings, endpoint, within
 from monitor.place import Place, place
-from monitor.witness_settings import Endpoint, WitnessSettings, endpoint, within
 
 BAD = {
     "[witnesses]\naddresses = ['10.0.0.1']\n": "2:1: witnesses.addresses: one witness can't be told",

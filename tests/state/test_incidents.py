@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitor.alerts.message import Message
-from monitor.incidents import (
+from monitor.incidents.incident import (
     NOTIFY,
     REMOVED,
     UNDECIDED,

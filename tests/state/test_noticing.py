@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor.degradation import Sensitivity
-from monitor.incidents import Change
+from monitor.incidents.incident import Change
 from monitor.job import Job, Line, Required, Route
 from monitor.noticing import Noticing, watched
 from monitor.readiness.expectation import Truth

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.correlator import Correlator
-from monitor.incidents import Open
+from monitor.incidents.correlator import Correlator
+from monitor.incidents.incident import Open
+from monitor.incidents.topology_record import Recorded
 from monitor.readiness.expectation import Truth
 from monitor.state import (
     CheckState,
@@ -25,7 +26,6 @@ from monitor.state import (
     silent,
     to_row,
 )
-from monitor.topology_record import Recorded
 from probes.api import Outcome, Reading
 from tests.state.readings import error, failed, not_run, ok
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.incidents import Notice
+from monitor.incidents.incident import Notice
+from monitor.incidents.topology import How
+from monitor.incidents.topology_record import replay
+from monitor.incidents.troubles import Timing
 from monitor.readiness.expectation import Truth
 from monitor.state import SILENT, CheckState, Policy, State, advance
 from monitor.store.incident_rows import members
-from monitor.topology import How
-from monitor.topology_record import replay
-from monitor.troubles import Timing
 from tests.state.world import ICMP, TCP, Place, World, during, hub
 
 pytestmark = pytest.mark.may_block

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.incidents import REMOVED, Change
+from monitor.incidents.incident import REMOVED, Change
 from monitor.job import Job
 from monitor.readiness.expectation import parse
 from monitor.state import CheckState, Phase, State, Transition

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.alerts.message import Message
-from monitor.correlator import Correlator
-from monitor.duty import Duty
-from monitor.incidents import Event, Notice
+from monitor.child.wire import UnitCard
+from monitor.incidents.correlator import Correlator
+from monitor.incidents.duty import Duty
+from monitor.incidents.incident import Event, Notice
+from monitor.incidents.situation import Situation
+from monitor.incidents.topology import Needs
+from monitor.incidents.troubles import Timing
 from monitor.job import Job, Line, Route
-from monitor.situation import Situation
 from monitor.state import CheckState, Transition
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
-from monitor.topology import Needs
-from monitor.troubles import Timing
 from monitor.units import Known, Units
 from monitor.watch import Watch
-from monitor.wire import UnitCard
 from probes.api import Params, ProbeSpec, Reading, Target
 from tests.state.readings import _run, failed, ok
 

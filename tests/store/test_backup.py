@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from monitor.lock import Locked
+from monitor.process.lock import Locked
 from monitor.store.api import NoStore
 from monitor.store.backup import BadBackup, NotEmpty, backup, restore
 from monitor.store.engine import Store

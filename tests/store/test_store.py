@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from monitor.lock import Locked
+from monitor.process.lock import Locked
 from monitor.store.api import NoStore
 from monitor.store.database import SchemaTooNew
 from monitor.store.engine import Store

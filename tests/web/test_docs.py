@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.maintenance import Maintenance, Mode
+from monitor.people.maintenance import Maintenance, Mode
 from tests.opened import two
 from tests.servers.daemon import running
 from tests.web.serving import sample_client

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.maintenance import Maintenance, Mode
+from monitor.people.maintenance import Maintenance, Mode
 from monitor.settings import Web
 from monitor.state import State
 from monitor.store.incident_views import Whole, whole

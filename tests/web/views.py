@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.child.wire import UnitCard
 from monitor.job import Job
-from monitor.maintenance import Maintenances
-from monitor.people_requests import People
+from monitor.people.maintenance import Maintenances
+from monitor.people.requests import People
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts, pack
 from monitor.units import Known, Units
 from monitor.web.view import OwnMetric, Series
-from monitor.wire import UnitCard
 from probes import registry
 from probes.api import Reading, Target
 from probes.errors import Refused

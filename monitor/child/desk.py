@@ -1,6 +1,6 @@
 """The child process of the daemon: it holds the inventory, judges the units, and is nice about it.
 
-Run as `python -m monitor.desk` by `monitor.clerk`, which closes the pipe to end it.
+Run as `python -m monitor.child.desk` by `monitor.child.clerk`, which closes the pipe to end it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import time
 from typing import BinaryIO
 
 from inventory.problems import ConfigError
-from monitor import frames
-from monitor.clerk import HURRY, Bad, Done, Gone, Judge, Judged, Load
+from monitor.child import frames
+from monitor.child.clerk import HURRY, Bad, Done, Gone, Judge, Judged, Load
+from monitor.child.wire import Packer, card
 from monitor.place import Place
 from monitor.readiness.audit import uses
 from monitor.store.engine import Store
 from monitor.store.verdicts import pack
-from monitor.wire import Packer, card
 from monitor.workspace import Workspace, open_workspace
 
 NICENESS = 10

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from monitor.discipline import gate
-from monitor.discipline.gate import Sight
+from monitor.discipline import admission
+from monitor.discipline.admission import Sight
 from monitor.discipline.rules import Rules
 from monitor.discipline.windows import Window
 from monitor.job import Job, Line, Route
@@ -37,13 +37,13 @@ METER = ProbeSpec("ifmib", "test", "", Params, LISTEN.run, metrics=(MetricDef("u
     ],
 )
 def test_what_the_lines_say(sights: list[Sight], kind: str | None, said: str) -> None:
-    found = gate.refusal(Rules(), sights)
+    found = admission.refusal(Rules(), sights)
     assert (found.kind if found else None) == kind
     assert (found.detail if found else "") == said
 
 
 def test_a_closed_window_is_told_with_the_units_own_time() -> None:
-    found = gate.closed((Window.parse("mon-fri 13:00-14:00"),), NOON)
+    found = admission.closed((Window.parse("mon-fri 13:00-14:00"),), NOON)
     assert found is not None
     said = "Mon 12:00 in the unit lies outside the windows for this test"
     assert (found.kind, found.detail) == ("window", said)

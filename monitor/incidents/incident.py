@@ -1,7 +1,7 @@
 """What an incident is, and what can be decided about one: plain data.
 
 A reading moves the state of its check (`monitor.state`); troubles are gathered under their roots by
-`monitor.correlator`, whose decisions are these. `monitor.store.incidents` applies each in one transaction:
+`correlator`, whose decisions are these. `monitor.store.incidents` applies each in one transaction:
 
 1. Read the root's open incident, or that there is none.
 2. Open: insert. A unique index allows one open incident a root; opening it again only adds the member.

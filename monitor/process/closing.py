@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from monitor.log import fault
+from monitor.process.log import fault
 
 log = structlog.get_logger("muster")
 

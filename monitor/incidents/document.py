@@ -13,10 +13,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.incidents import Incident, Member
-from monitor.maintenance import Maintenance, Planned
+from monitor.incidents.incident import Incident, Member
+from monitor.incidents.topology_record import replay
+from monitor.people.maintenance import Maintenance, Planned
 from monitor.store.incident_views import Listed, Told, Whole
-from monitor.topology_record import replay
 from probes.api import Reading
 
 Names = Mapping[str, tuple[str, str]]

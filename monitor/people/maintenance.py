@@ -21,7 +21,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from monitor.discipline.windows import DAY_MIN, Window
-from monitor.incidents import ISOLATED
+from monitor.incidents.incident import ISOLATED
 from monitor.readiness.calendars import BUILT_IN, Calendar
 
 DAY_S = 86400.0

@@ -1,6 +1,6 @@
 """On duty: has troubles gathered to incidents, gets them recorded and told, and asks again where in doubt.
 
-Once a second: decide (`monitor.correlator`), commit what was decided together with the messages, tell what
+Once a second: decide (`correlator`), commit what was decided together with the messages, tell what
 has become due, run what is asked. A failed commit is tried again with the same decisions, in order.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.correlator import HOUR_S, Correlator
-from monitor.incidents import ISOLATED, Committed, Decision, Incident, Open, Shut
+from monitor.incidents.correlator import HOUR_S, Correlator
+from monitor.incidents.incident import ISOLATED, Committed, Decision, Incident, Open, Shut
 from monitor.state import CheckState, State, Transition
 from monitor.watch import Watch
 from probes.api import Reading

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from inventory.problems import ConfigError
-from monitor import byhand
-from monitor.byhand import Wish
-from monitor.clerk import ClerkFault
-from monitor.control import ControlError, Handler
+from monitor.child.clerk import ClerkFault
+from monitor.control import byhand
+from monitor.control.byhand import Wish
+from monitor.control.socket import ControlError, Handler
 from monitor.discipline.discipline import Discipline
 from monitor.job import Job
 from monitor.pipeline import Pipeline

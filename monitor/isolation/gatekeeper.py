@@ -1,4 +1,4 @@
-"""Asks the witnesses, and lets readings through the gate (`monitor.gate` decides): the part that waits.
+"""Asks the witnesses, and lets readings through the gate (`gate` decides): the part that waits.
 
 While nothing fails a round of questions goes out every `every` seconds; for a failure that waits within half
 a second; while failures go on, and while isolated, every two seconds. What is asked is an ordinary `icmp` or
@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 
-from monitor.gate import Answer, Gate, View, answer_of, view
+from monitor.isolation.gate import Answer, Gate, View, answer_of, view
+from monitor.isolation.witness_settings import Endpoint, WitnessSettings
 from monitor.job import Job
-from monitor.log import fault
-from monitor.witness_settings import Endpoint, WitnessSettings
+from monitor.process.log import fault
 from probes import registry
 from probes.api import Context, Outcome, Reading, Shared, Target
 from probes.measure import measure_within

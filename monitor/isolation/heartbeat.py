@@ -17,7 +17,7 @@ import structlog
 
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message, message_id
-from monitor.heartbeat_settings import HeartbeatSettings, https
+from monitor.isolation.heartbeat_settings import HeartbeatSettings, https
 from monitor.tls import client_context
 from probes.api import SecretRef
 from probes.errors import Ending

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from monitor.control import Handler
+from monitor.control.socket import Handler
 from monitor.discipline.windows import Window
-from monitor.incident_document import announced, head
-from monitor.incidents import Incident
-from monitor.maintenance import AHEAD_S, Maintenance, Maintenances, Mode, Tree, spans
+from monitor.incidents.document import announced, head
+from monitor.incidents.incident import Incident
+from monitor.people.maintenance import AHEAD_S, Maintenance, Maintenances, Mode, Tree, spans
 from monitor.readiness.calendars import Calendar
 from monitor.store import incident_views, maintenance, people
 from monitor.store.database import Database

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from monitor.incidents.topology import DEGRADED, FAILING, Belief, Finder, Finding, Needs, View
 from monitor.state import CheckState, Phase, State
-from monitor.topology import DEGRADED, FAILING, Belief, Finder, Finding, Needs, View
 
 MOST_BYTES = 400_000
 

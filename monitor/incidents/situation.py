@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from monitor.silence import Watched, silent_units
+from monitor.incidents.silence import Watched, silent_units
+from monitor.incidents.topology import Belief, Needs
+from monitor.process.turns import Turn
 from monitor.state import CheckState
-from monitor.topology import Belief, Needs
-from monitor.turns import Turn
 from monitor.units import Units
 
 LINK_PROBES = frozenset({"icmp", "echo"})

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from inventory._fields import Address
-from monitor.gate import LEAST_WITNESSES, local
+from monitor.isolation.gate import LEAST_WITNESSES, local
 from probes.api import Seconds
 
 MOST_WITNESSES = 16

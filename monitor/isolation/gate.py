@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from monitor.incidents import ISOLATED
+from monitor.incidents.incident import ISOLATED
 from monitor.job import Job
 from probes.api import Outcome, Reading, clip
 

@@ -1,7 +1,7 @@
 """From troubles of single checks to one incident for each root: pure decisions, the clock passed in.
 
 A check that turns suspect has what lies above it asked at once (`asks`). A trouble that is firm waits until
-`hold` seconds after the first suspicion, and then goes to the incident of its root (`monitor.topology`),
+`hold` seconds after the first suspicion, and then goes to the incident of its root (`topology`),
 which opens if there is none. When a root serves again, what was behind it is asked anew and has two results
 of its own to show; what still fails then is told once, as the residue. An incident without troubles closes
 after `stable` seconds; one that opened `openings` times within the hour is damped: it stays open six times as
@@ -14,12 +14,23 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from monitor.asks import Asks
-from monitor.incidents import REMOVED, Decision, Incident, Join, Leave, Member, Open, Recover, Residue, Shut
+from monitor.incidents.asks import Asks
+from monitor.incidents.incident import (
+    REMOVED,
+    Decision,
+    Incident,
+    Join,
+    Leave,
+    Member,
+    Open,
+    Recover,
+    Residue,
+    Shut,
+)
+from monitor.incidents.topology import DEGRADED, FAILING, Finders, Finding, How, View
+from monitor.incidents.topology_record import Recorder
+from monitor.incidents.troubles import Group, Timing, Trouble, is_hidden, member_of, ours, plain, since_of
 from monitor.state import SILENT, CheckState, Phase, State, Transition
-from monitor.topology import DEGRADED, FAILING, Finders, Finding, How, View
-from monitor.topology_record import Recorder
-from monitor.troubles import Group, Timing, Trouble, is_hidden, member_of, ours, plain, since_of
 from probes.api import Outcome
 
 HOUR_S = 3600.0

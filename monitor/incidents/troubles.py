@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monitor.incidents import Member
+from monitor.incidents.incident import Member
+from monitor.incidents.topology import FAILING, Finding, How, View
 from monitor.state import CheckState, State
-from monitor.topology import FAILING, Finding, How, View
 from probes.errors import NOT_RUN_REASONS
 
 

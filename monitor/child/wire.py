@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inventory.models import Inventory, Unit
+from monitor.incidents.topology import Needs
 from monitor.job import Job
-from monitor.topology import Needs
 from probes import registry
 from probes.api import Target
 

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from inventory import units as quantities
-from monitor.control import ControlError
+from monitor.control.socket import ControlError
 from monitor.discipline.discipline import Discipline
 from monitor.job import Job, Route
-from monitor.turns import Turn
+from monitor.process.turns import Turn
 from monitor.units import Units
 from probes import registry
 from probes.api import Context, Params, ProbeSpec, Reading, Target

@@ -1,7 +1,7 @@
-"""The daemon's side of its child process, which reads the files and judges the units (`monitor.desk`).
+"""The daemon's side of its child process, which reads the files and judges the units (`monitor.child.desk`).
 
-A request is one frame (`monitor.frames`) on the child's standard input; the answer is frames until one says
-`Done` or `Bad`. So the daemon's loop neither loads nor judges, and holds no inventory.
+A request is one frame (`monitor.child.frames`) on the child's standard input; the answer is frames until one
+says `Done` or `Bad`. So the daemon's loop neither loads nor judges, and holds no inventory.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from inventory.problems import ConfigError, Problem
-from monitor import frames
+from monitor.child import frames
+from monitor.child.wire import UnitWire
 from monitor.job import Required
 from monitor.place import Place
 from monitor.readiness.audit import Use
 from monitor.store.verdicts import Packed
-from monitor.wire import UnitWire
 
 STREAM_LIMIT = 64 * 1024 * 1024
 HURRY = signal.SIGURG
@@ -145,7 +145,7 @@ class Clerk:
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "monitor.desk",
+                sys.executable, "-m", "monitor.child.desk",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=STREAM_LIMIT,
             )  # fmt: skip
             assert self._process.stdin is not None

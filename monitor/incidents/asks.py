@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.topology import View
+from monitor.incidents.topology import View
 
 AGAIN_S = 5.0
 AT_ONCE = 500

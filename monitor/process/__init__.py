@@ -1,0 +1,1 @@
+"""The process itself: its loop, lock, logs, service manager and end."""
