@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.alerts.message import Message
-from monitor.incidents import Decision, Event, Join, Member, Open, Shut
+from monitor.incidents.incident import Decision, Event, Join, Member, Open, Shut
+from monitor.incidents.topology import Belief, Finding, How, Needs
+from monitor.incidents.topology_record import Recorder
 from monitor.state import CheckState, State
 from monitor.store.database import Database
 from monitor.store.engine import Store
 from monitor.store.incidents import IncidentStore
-from monitor.topology import Belief, Finding, How, Needs
-from monitor.topology_record import Recorder
 from probes.api import Reading
 from probes.errors import TimedOut
 
