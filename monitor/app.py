@@ -93,6 +93,14 @@ class App:
             self.lock.release()
 
     def _build(self) -> None:
+        """Make all parts, each from those before it."""
+        self._keep()
+        self._believe()
+        self._measure()
+        self._follow()
+
+    def _keep(self) -> None:
+        """Make what keeps: secrets, shared clients, the store, what is known of units and announced work."""
         settings, place = self.place.settings, self.place
         self.secrets = Secrets(place.secrets)
         self.shared = SharedClients(settings.probe_settings(), self.secrets.get)
@@ -100,43 +108,44 @@ class App:
         self.units = Units()
         self.maintenances = Maintenances()
         self.verdicts = Verdicts(self.store.state)
-        self.alerting = Alerting(place, self.store, self.verdicts, self.units, self.maintenances)
+
+    def _believe(self) -> None:
+        """Make what becomes of readings: states, incidents, messages."""
+        self.alerting = Alerting(self.place, self.store, self.verdicts, self.units, self.maintenances)
         self.outbox = self.alerting.outbox
         self.noticing = Noticing(DetectorStore(self.store.state))
         self.watch = Watch(
             self.alerting.incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S
         )
-        self.situation = Situation(self.units, self.watch.state)
+        self.situation = here = Situation(self.units, self.watch.state)
         correlator = Correlator(
-            self.situation,
-            self.situation.measures_link,
-            settings.timing(),
-            self.situation.silent,
-            self.situation.askable,
+            here, here.measures_link, self.place.settings.timing(), here.silent, here.askable
         )
         self.duty = Duty(
             correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin
         )
+        self.people = People(self.store.state, self.units, self.maintenances, correlator.lost)
+
+    def _measure(self) -> None:
+        """Make what measures: the tests' discipline, the witnesses' gate, the runner and its schedule."""
+        settings = self.place.settings
         self.tests = Discipline(Ledger(self.store.state), settings.test_rules(), self.store, self._state_of)
         self.pipeline = Pipeline(self.store, self.watch, self.tests.vitals.on_reading)
         self.gate = Gatekeeper(settings.witnesses, self.shared, self.pipeline)
+        self.gate.on_isolated, self.gate.on_connected = self.duty.isolated, self._connected
         self.runner = Runner(
             self.shared, self.gate, settings.run_limits(), settings.daemon.vantage, self.tests,
             self.maintenances.excuse,
         )  # fmt: skip
-        self.people = People(self.store.state, self.units, self.maintenances, self.duty.correlator.lost)
-        self.gate.on_isolated, self.gate.on_connected = self.duty.isolated, self._connected
         self.schedule = Schedule(self.runner.start_batch)
+
+    def _follow(self) -> None:
+        """Make what follows: the files as they change, verdicts, the monitor's own health."""
+        settings = self.place.settings
         self.loop_watch = LoopWatch()
-        self.clerk = Clerk(place)
+        self.clerk = Clerk(self.place)
         self.reloader = Reloader(
-            self.clerk,
-            self.units,
-            self.schedule,
-            self.runner.breaker,
-            self._adopt,
-            self._declare,
-            self._soon,
+            self.clerk, self.units, self.schedule, self.runner.breaker, self._adopt, self._declare, self._soon
         )
         self.health = Health(
             self.loop_watch,

@@ -99,16 +99,22 @@ async def own(
     try:
         yield Own(runner, readings)
     finally:
-        await runner.drain(0)
-        gate.close()
-        asking.cancel()
-        await asyncio.wait([asking])
-        if tests is not None:
-            await tests.aclose()
-        runner.wheel.stop()
+        await _end(runner, gate, asking, tests)
         if sink is not None:
             async with asyncio.timeout(FLUSH_S):
                 await sink.flush()
+
+
+async def _end(
+    runner: Runner, gate: Gatekeeper, asking: asyncio.Future[None], tests: Discipline | None
+) -> None:
+    await runner.drain(0)
+    gate.close()
+    asking.cancel()
+    await asyncio.wait([asking])
+    if tests is not None:
+        await tests.aclose()
+    runner.wheel.stop()
 
 
 async def probe(

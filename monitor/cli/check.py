@@ -83,9 +83,7 @@ def check(
     5 UNKNOWN; for several units the worst in the order 1, 2, 3, 5, 4, 0.
     """
     if form.value in LATER:
-        fail(
-            f"--format {form.value} comes with the reports (step 7)", CONFIG_ERROR, "use table, json or junit"
-        )
+        fail(f"--format {form.value} comes with the reports", CONFIG_ERROR, "use table, json or junit")
     if output is not None:
         _check_output(output)
     where = place(config, inventory, profiles, checklists, state_dir, functions)

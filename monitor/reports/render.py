@@ -15,7 +15,7 @@ from monitor.reports.table import show
 
 Format = Literal["table", "json", "junit"]
 LATER = ("html", "xlsx", "markdown")
-"""Formats that come with the reports (step 7)."""
+"""Formats that come with the reports."""
 FILE_WIDTH = 180
 
 
