@@ -41,8 +41,14 @@ class Processes:
     def __init__(self, _: Shared) -> None:
         self._free = asyncio.Semaphore(MAX_PROCESSES)
 
-    async def run(self, command: tuple[str, ...], environment: dict[str, str], context: Context) -> Finished:
-        """Run a command to its end.
+    async def run(
+        self,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        context: Context,
+        most: int = MAX_OUTPUT,
+    ) -> Finished:
+        """Run a command to its end; it may write `most` bytes to each of its outputs.
 
         Raises `ProberFault` (it can't be started, it writes without end), `NotRun` (too many run already).
         Where cancelled, its process group is killed.
@@ -56,7 +62,7 @@ class Processes:
         try:
             child = await _start(command, ENVIRONMENT | environment)
             context.phase = "command"
-            return await child.finish()
+            return await child.finish(most)
         finally:
             self._free.release()
 
@@ -70,7 +76,7 @@ class Child:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self._pidfd, self._on_end)
 
-    async def finish(self) -> Finished:
+    async def finish(self, most: int = MAX_OUTPUT) -> Finished:
         """Wait for the end and return it; whatever happens, the group is killed and the process reaped.
 
         Raises `ProberFault` where it wrote too much.
@@ -80,7 +86,7 @@ class Child:
         pipes = (self._process.stdout, self._process.stderr)
         outputs = [bytearray() for _ in pipes]
         readers = [
-            asyncio.create_task(_read(pipe.fileno(), data, self.kill))
+            asyncio.create_task(_read(pipe.fileno(), data, self.kill, most))
             for pipe, data in zip(pipes, outputs, strict=True)
         ]
         try:
@@ -94,8 +100,8 @@ class Child:
             await asyncio.wait([self._ended], timeout=DRAIN_S)
             for pipe in pipes:
                 pipe.close()
-        if max(map(len, outputs)) > MAX_OUTPUT:
-            raise ProberFault(f"it writes more than {MAX_OUTPUT} bytes")
+        if max(map(len, outputs)) > most:
+            raise ProberFault(f"it writes more than {most} bytes")
         return Finished(self._process.returncode, *map(bytes, outputs))
 
     def kill(self) -> None:
@@ -143,11 +149,11 @@ def _kill_late(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:
         Child(process).kill()
 
 
-async def _read(fd: int, data: bytearray, on_too_much: Callable[[], None]) -> None:
+async def _read(fd: int, data: bytearray, on_too_much: Callable[[], None], most: int) -> None:
     """Read a pipe into `data`, to its end or to just past the limit."""
     loop = asyncio.get_running_loop()
     os.set_blocking(fd, False)
-    while len(data) <= MAX_OUTPUT:
+    while len(data) <= most:
         try:
             chunk = os.read(fd, 16384)
         except BlockingIOError:

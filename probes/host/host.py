@@ -8,13 +8,13 @@ host's own clock; the first run takes a second sample after a second.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections import OrderedDict
 from typing import Literal, cast
 
 from pydantic import Field, model_validator
 
+from probes._local_machine import is_local
 from probes._ssh import Result, SshParams, SshPool
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Shared, Target, clip
 from probes.errors import ProberFault, ProtocolViolated
@@ -22,7 +22,6 @@ from probes.host import _local, _proc, _snapshot
 from probes.host._hardware import HardwareParams, compare
 from probes.host._snapshot import Counters, Snapshot
 
-LOCAL_NAMES = ("local", "localhost")
 SPAN_S = 1.0
 """Between the two samples of a first run."""
 SHORTEST_SPAN_S = 0.8
@@ -66,23 +65,9 @@ class LastCounters:
         return kept[1] if kept[1].at + SHORTEST_SPAN_S <= now.at else None
 
 
-def _is_local(target: Target, params: HostParams) -> bool:
-    """Whether it is this machine; a loopback address with a way to log in may be a tunnel to another."""
-    if params.via is not None:
-        return params.via == "local"
-    return target.address in LOCAL_NAMES or (params.ssh is None and _is_loopback(target.address))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
 async def probe_host(target: Target, params: HostParams, context: Context) -> Reading:
     """Gather one host. Raises what the connection came to, or `ProtocolViolated` for a text broken off."""
-    local = _is_local(target, params)
+    local = is_local(target, params.via, params.ssh)
     if not local and params.ssh is None:
         raise ProberFault(
             'no way in: give an ssh block, e.g. ssh: {user: ops, key: "secret:hall_ssh"}, or via: local'

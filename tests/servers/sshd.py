@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,15 +59,23 @@ class Sshd:
 
 @asynccontextmanager
 async def sshd(
-    *options: str, host: str = "127.0.0.1", inside: Namespace | None = None
+    *options: str,
+    host: str = "127.0.0.1",
+    inside: Namespace | None = None,
+    account: str = "",
+    wrap: Sequence[str] = (),
 ) -> AsyncIterator[Sshd]:
     """Run a server; `options` are lines of sshd_config that come first, and so win.
 
-    In a namespace (`inside`, at its address `host`) it has a fixed port.
+    In a namespace (`inside`, at its address `host`) it has a fixed port. `account` is who logs in, unless
+    whoever runs the test; `wrap` is a command that the server is run by.
     """
     directory = Path(tempfile.mkdtemp(prefix="sshd-"))
     try:
-        server = await _start(directory, host, options, inside)
+        server = await _start(directory, host, options, inside, wrap)
+        if account:
+            server.user = account
+            directory.chmod(0o711)
         try:
             yield server
         finally:
@@ -80,7 +88,13 @@ async def sshd(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _start(directory: Path, host: str, options: tuple[str, ...], inside: Namespace | None) -> Sshd:
+async def _start(
+    directory: Path,
+    host: str,
+    options: tuple[str, ...],
+    inside: Namespace | None,
+    wrap: Sequence[str] = (),
+) -> Sshd:
     await asyncio.to_thread(_prepare, directory)
     port = PORT_INSIDE if inside else _free_port(host)
     known = directory / "known_hosts"
@@ -88,7 +102,7 @@ async def _start(directory: Path, host: str, options: tuple[str, ...], inside: N
     config = directory / "config"
     config.write_text("\n".join((*options, *_config(directory, host, port))))
     log = (directory / "log").open("wb")
-    command: tuple[str, ...] = (SSHD, "-D", "-e", "-f", str(config))
+    command: tuple[str, ...] = (*wrap, SSHD, "-D", "-e", "-f", str(config))
     if inside is not None:
         command = inside.command(*command)
     process = await asyncio.create_subprocess_exec(*command, stderr=log)

@@ -1,0 +1,51 @@
+"""Asks and software probes put to real sshds, by the account of a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from probes._ssh import SshParams
+from probes.api import Context, ProbeSettings, Reading, Target
+from probes.software._gather import Answer, Gatherer
+from probes.software._script import Ask
+from tests.probing import SharedHere, run_once, shared_here
+from tests.servers.sshd import Sshd
+
+
+def block(server: Sshd) -> dict[str, Any]:
+    return {"user": server.user, "port": server.port, "key": "secret:key"}
+
+
+@asynccontextmanager
+async def shared_of(server: Sshd, **settings: Any) -> AsyncIterator[SharedHere]:
+    wanted = ProbeSettings(known_hosts=server.known_hosts, **settings)
+    async with shared_here(wanted, {"key": server.private_key}) as shared:
+        yield shared
+
+
+async def put(shared: SharedHere, server: Sshd, ask: Ask, timeout: float = 10.0) -> Answer:
+    ssh, context = SshParams.model_validate(block(server)), Context(shared, timeout)
+    async with asyncio.timeout(timeout):
+        return await shared.get(Gatherer).ask(Target(server.host), ssh, ask, context)
+
+
+async def put_here(shared: SharedHere, ask: Ask, timeout: float = 10.0) -> Answer:
+    async with asyncio.timeout(timeout):
+        return await shared.get(Gatherer).ask(Target("local"), None, ask, Context(shared, timeout))
+
+
+async def probe(shared: SharedHere, server: Sshd, name: str, /, **params: Any) -> Reading:
+    return await run_once(name, server.host, shared=shared, timeout=15, ssh=block(server), **params)
+
+
+async def here(name: str, /, **params: Any) -> Reading:
+    async with shared_here() as shared:
+        return await run_once(name, "local", shared=shared, timeout=15, **params)
+
+
+def commands(server: Sshd) -> int:
+    """Return how many commands the server was given."""
+    return server.log().count("Starting session: command")
