@@ -31,12 +31,18 @@ def metrics_of(lanes: Iterable[Lane], rtt_ms: float, loss: float | None) -> dict
     return found
 
 
+STALLED = "nothing moved any more, on a line that still answers: look at the path MTU (probe path)"
+UNSETTLED = "its rate did not settle within the bytes and the time allowed"
+
+
 def facts_of(lanes: Iterable[Lane], rtt_ms: float, loss: float | None) -> dict[str, str]:
     """Return what was decided of each lane and why."""
     facts: dict[str, str] = {}
     for lane in lanes:
         facts[f"decided_{lane.direction}"] = lane.verdict.decided
         facts[f"why_{lane.direction}"] = lane.verdict.why
+        if lane.transfer is not None and not lane.transfer.settled:
+            facts[f"transfer_{lane.direction}"] = UNSETTLED if lane.transfer.bytes else STALLED
     if loss is None:
         facts["tcp"] = NO_LOSS
     elif rtt_ms <= 0:
