@@ -4,6 +4,7 @@ The breaker opens when three runs in a row, of at least two checks of a target, 
 is open the most frequent of these checks, the pilot, goes on as scheduled (so that the target's own series
 stay measured); every other check is `not_run(circuit_open)` four times out of five and tries the fifth. Any
 answer closes the circuit: a filtered port beside a healthy host can't keep the others from being measured.
+Checks that run together share their attempt: it counts once, whatever their number.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from probes.api import Outcome, Reading
 OPENS_AFTER = 3
 SKIPS = 4
 SILENT_PHASES = ("connect", "echo")
+SAME_S = 1.0
+"""Checks that run together and began within this time made one attempt."""
 
 
 def nobody_there(reading: Reading) -> bool:
@@ -26,12 +29,23 @@ def nobody_there(reading: Reading) -> bool:
 class Circuit:
     """The silence of one target: runs in a row, and the checks that found it with their intervals."""
 
-    __slots__ = ("checks", "runs", "skipped")
+    __slots__ = ("checks", "runs", "shared_at", "skipped")
 
     def __init__(self) -> None:
         self.runs = 0
+        self.shared_at = float("-inf")
+        """When the last attempt began that checks made together."""
         self.checks: dict[str, float] = {}
         self.skipped: dict[str, int] = {}
+
+    def count(self, job: Job, at: float) -> None:
+        """Count a run that began `at`, unless it is part of an attempt that was counted."""
+        self.checks[job.id] = job.every
+        if job.spec.together:
+            if abs(at - self.shared_at) < SAME_S:
+                return
+            self.shared_at = at
+        self.runs += 1
 
     @property
     def open(self) -> bool:
@@ -69,9 +83,7 @@ class Breaker:
         if not job.target.address:
             return
         if nobody_there(reading):
-            circuit = self._circuits.setdefault(job.target.address, Circuit())
-            circuit.runs += 1
-            circuit.checks[job.id] = job.every
+            self._circuits.setdefault(job.target.address, Circuit()).count(job, reading.at)
         elif reading.outcome.measured and self._circuits:
             self._circuits.pop(job.target.address, None)
 

@@ -146,13 +146,14 @@ class Runner:
         """Start one run that was due at `due` (the loop's clock), or emit why it was not run.
 
         `vantage` is what the reading says of where it was made from, unless the runner's own. `asked` says
-        that somebody waits for it.
+        that somebody waits for it. Those that run together share one command, so that they need no places
+        among the runs of their target.
         """
         refusal = self._refusal(job, due)
         if refusal is not None:
             self._emit(job, self._stamped(refusal, job, due, time.perf_counter()))
             return
-        if job.spec.loads_link and self._tests is not None:
+        if job.spec.together or (job.spec.loads_link and self._tests is not None):
             self._fly(job, due, vantage, asked=asked)
             return
         target = job.target.address
@@ -283,7 +284,7 @@ class Runner:
     def _landed(self, flight: Flight) -> None:
         self.counters.finished += 1
         self._flights.discard(flight)
-        if flight.test:
+        if flight.test or flight.job.spec.together:
             return
         target = flight.job.target.address
         waiting = self._waiting.get(target)

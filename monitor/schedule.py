@@ -2,7 +2,8 @@
 
 APScheduler owns a one-second tick and everything calendar-like. The tick drains a heap of due checks into
 slots of 10 ms; each slot's batch goes to the runner by one `call_at`. A check's phase is a hash of its id on
-the wall clock, so that neither a reload nor a restart bunches checks up.
+the wall clock, so that neither a reload nor a restart bunches checks up. Checks that are better run together
+(`ProbeSpec.together`) have the hash of their asset, so that they meet whenever their intervals do.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Planned:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.slots = max(1, round(job.every / SLOT_S))
-        self.phase = zlib.crc32(job.id.encode()) % self.slots
+        shared = f"{job.unit}/{job.asset}" if job.spec.together else job.id
+        self.phase = zlib.crc32(shared.encode()) % self.slots
         self.active = True
 
     def after(self, slot: int) -> int:
@@ -57,7 +59,7 @@ class Planned:
         return (
             self.after(slot)
             if self.slots <= within
-            else min(self.after(slot), slot + 1 + self.phase % within)
+            else min(self.after(slot), slot + 1 + (self.phase - slot - 1) % within)
         )
 
 

@@ -292,6 +292,8 @@ class ProbeSpec:
     dynamic: bool = False
     names_in: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    together: bool = False
+    """Runs of one asset start at the same moment, so that they can share a connection and a command."""
     loads_link: bool = False
     """Whether a run puts so much on the link that budgets, windows and exclusive use apply to it."""
     default_every: float = 60.0

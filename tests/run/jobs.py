@@ -29,8 +29,8 @@ async def hangs(target: Target, params: NoParams, context: Context) -> Reading:
     return Reading.ok()
 
 
-def spec(run: Run = answers, name: str = "fake") -> ProbeSpec:
-    return ProbeSpec(name, "test", "for tests", NoParams, run)
+def spec(run: Run = answers, name: str = "fake", *, together: bool = False) -> ProbeSpec:
+    return ProbeSpec(name, "test", "for tests", NoParams, run, together=together)
 
 
 def job(
@@ -41,10 +41,12 @@ def job(
     timeout: float = 1,
     retries: int = 0,
     address: str = "127.0.0.1",
+    together: bool = False,
 ) -> Job:
     unit, asset, check = name.split("/")
     target = Target(address, unit=unit, asset=asset)
-    return Job(name, unit, asset, check, spec(run), target, NoParams(), every, timeout, retries)
+    probe = spec(run, together=together)
+    return Job(name, unit, asset, check, probe, target, NoParams(), every, timeout, retries)
 
 
 def no_secrets(name: str) -> str:

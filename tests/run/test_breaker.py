@@ -58,3 +58,16 @@ def test_our_own_errors_neither_open_nor_close_it() -> None:
         fresh.note(ICMP, Reading(Outcome.ERROR, "prober_error"))
         fresh.note(SSH, Reading(Outcome.ERROR, "prober_error"))
     assert fresh.open == 0
+
+
+def test_checks_that_run_together_made_one_attempt() -> None:
+    together = [job(f"u/a/c{n}", every=60, together=True) for n in range(20)]
+    breaker = Breaker()
+    for round_ in range(OPENS_AFTER):
+        assert breaker.open == 0, "one attempt that nobody answered is not twenty"
+        for number, each in enumerate(together):
+            reading = silent()
+            reading.at = 1000 + 60 * round_ + number * 0.001
+            breaker.note(each, reading)
+    assert breaker.open == 1
+    assert breaker.blocked_by(together[7]) == "u/a/c0"

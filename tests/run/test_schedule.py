@@ -81,6 +81,29 @@ def test_a_check_never_measured_runs_within_a_minute_and_then_keeps_its_phase() 
     assert later[0][0] % Planned(daily).slots == Planned(daily).phase
 
 
+def test_checks_of_an_asset_that_run_together_meet_whenever_their_intervals_do() -> None:
+    table = Timetable()
+    for number in range(20):
+        table.put(job(f"u/a/c{number}", every=(10, 30, 60)[number % 3], together=True), NOW)
+    table.put(job("u/b/c0", every=10, together=True), NOW)
+    slots: dict[int, list[str]] = {}
+    for slot, check in fire(table, NOW, 60):
+        slots.setdefault(slot, []).append(check)
+    of_a = [checks for checks in slots.values() if checks[0].startswith("u/a/")]
+    assert max(len(checks) for checks in of_a) == 20
+    assert len(of_a) in (6, 7), "ten seconds apart, and nothing between"
+    assert not any("u/b/c0" in checks for checks in of_a), "assets are spread as before"
+
+
+def test_first_runs_of_checks_that_run_together_meet_too() -> None:
+    table = Timetable()
+    for number, every in enumerate((60, 300, 3600, 86_400)):
+        table.put(job(f"u/a/c{number}", every=every, together=True), NOW, soon=True)
+    fired = fire(table, NOW, 60)
+    assert len(fired) >= 4
+    assert len({slot for slot, _ in fired[:4]}) == 1
+
+
 def test_a_late_tick_is_caught_up_and_whole_missed_periods_are_counted() -> None:
     table = Timetable()
     table.put(job(every=10), NOW)
