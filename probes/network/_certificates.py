@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from pydantic import Field
 
+from probes._tls import client_context
 from probes.api import Params, clip
 from probes.errors import ProberFault
-from probes.network._tls_stream import client_context
 
 Version = Literal["1.2", "1.3"]
 MAX_CERTIFICATE = 65_536
