@@ -1,0 +1,1 @@
+"""Probes of middleware: brokers, directories, coordinators, caches, balancers, and the JVM."""
