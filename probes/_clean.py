@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -19,8 +20,8 @@ SHORTEST = 4
 def cleaned(text: str, secrets: Iterable[str]) -> str:
     """Return `text` on one line of at most 300 characters, every occurrence of each secret as "***".
 
-    A secret is found as it is, as Python writes it, URL-encoded, and in base64 wherever it stands in what was
-    encoded.
+    A secret is found as it is, as Python or JSON writes it, URL-encoded, and in base64 wherever it stands in
+    what was encoded.
     """
     forms = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
     line = " ".join(clip(_without(forms, text[:READ]), READ).split())
@@ -35,6 +36,7 @@ def _without(forms: Iterable[str], text: str) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     yield from (secret, repr(secret)[1:-1], quote(secret, safe=""), quote(secret), quote_plus(secret))
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     data = secret.encode()
     for before in range(3):
         yield from _encoded(data, before)

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from probes._clean import cleaned
-from probes._tls import TlsClientParams
 from probes.api import Context, Params, Reading, Seconds, Secret, Target, clip
 from probes.database._sql_parameters import Setting
 from probes.database._sql_refusal import OLD_OR_FORBIDDEN, Refusal
 from probes.errors import Ending, ExpectationFailed, TimedOut, from_oserror
+from probes.network._certificates import TlsParams
 
 MOST_ROWS = 10_000
 """Rows that a question may give; what is beyond is not read."""
@@ -42,7 +43,7 @@ class RoundTrip(Params):
     """The table, with a column `token` of 64 characters; its name begins with `muster`."""
 
 
-class DatabaseParams(TlsClientParams):
+class DatabaseParams(TlsParams):
     """How a database is reached and asked; each engine sets its own `port`."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -55,6 +56,16 @@ class DatabaseParams(TlsClientParams):
     """The account's password."""
     query_timeout: Annotated[Seconds, Field(gt=0, le=300)] = 5.0
     """Longest time for one query; the server ends what takes longer."""
+    tls: Literal["off", "on"] = "off"
+    """Whether TLS is spoken; it is never tried and done without."""
+
+    async def tls_context(self) -> ssl.SSLContext | None:
+        """Return the kept context, or None without TLS. Raises `ProberFault` for a file that can't be used."""
+        return None if self.tls == "off" else await self.context()
+
+    def tls_name(self, target: Target) -> str:
+        """Return the name that the server's certificate must carry."""
+        return self.server_name or target.address.removeprefix("[").removesuffix("]")
 
     def secrets(self, context: Context) -> tuple[str, ...]:
         """Return the values that must not be shown. Raises `ProberFault` for a missing one."""
@@ -153,7 +164,7 @@ class Findings:
     def passed(self, phase: str, ms: float) -> None:
         """Note the time of a phase, as a metric as well where there is one for it."""
         self.phases[phase] = self.phases.get(phase, 0.0) + ms
-        if phase in ("connect", "login"):
+        if phase in ("connect", "tls", "login"):
             self.metrics[f"{phase}_ms"] = ms
 
     def take(self, answer: Answer) -> None:

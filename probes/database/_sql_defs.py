@@ -12,6 +12,7 @@ KINDS = (
 
 _METRICS = (
     MetricDef("connect_ms", "ms", "lower", 0.001, "TCP connect: the handshake's round trip, by the kernel."),
+    MetricDef("tls_ms", "ms", "lower", 0.001, "TLS handshake."),
     MetricDef("login_ms", "ms", "lower", 0.001, "From connected (and TLS) to logged in."),
     MetricDef("select_ms", "ms", "lower", 0.001, "The smallest query there is."),
     MetricDef("round_trip_ms", "ms", "lower", 0.001,
@@ -45,7 +46,7 @@ _FACTS = (
     FactDef("invalid_objects", help="Objects that can't be used (the first of them), or none."),
     FactDef("not_told", help="What could not be asked, why, and the right that is missing; or none."),
 )
-BASIC_METRICS = ("connect_ms", "login_ms", "select_ms", "round_trip_ms", "parameters_differing")
+BASIC_METRICS = ("connect_ms", "tls_ms", "login_ms", "select_ms", "round_trip_ms", "parameters_differing")
 BASIC_FACTS = ("version", "server", "schema_version", "parameters", "not_told")
 
 
