@@ -2,7 +2,8 @@
 # Installs the real servers the tests talk to. Does nothing where they are there; starts no service.
 set -eu
 packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-exporter
-prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps"
+prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps
+activemq mosquitto rabbitmq-server"
 
 missing=""
 for package in $packages; do

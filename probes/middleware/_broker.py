@@ -11,13 +11,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from probes._clean import cleaned
-from probes.api import FactDef, MetricDef, Secret, Shared, Target
+from probes.api import FactDef, MetricDef, Outcome, Reading, Secret, Shared, Target
 from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
 from probes.middleware._service import (
     ADDRESS,
@@ -100,6 +100,8 @@ class Found(Notes):
     """What a run has learnt, and what none of its texts may show."""
 
     hidden: tuple[str, ...] = ()
+    ends: list[tuple[str, Ending]] = field(default_factory=list)
+    """How parts of the run ended badly, each with the phase it was in."""
 
     def said(self, text: str) -> str:
         """Return a text of the broker as it may be shown."""
@@ -118,6 +120,21 @@ class Found(Notes):
             yield
         except PermissionMissing as missing:
             self.missing(f"{what}: {self.said(missing.detail)}")
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """One of several measurements: refused, the others are made all the same (`settled`)."""
+        try:
+            yield
+        except (ExpectationFailed, PermissionMissing) as ending:
+            self.ends.append((self.context.phase, ending))
+
+    def settled(self) -> Reading:
+        """Return the reading of a run whose parts went well. Raises how one ended, a failure first."""
+        if not self.ends:
+            return self.reading()
+        self.context.phase, ending = min(self.ends, key=lambda end: end[1].outcome is not Outcome.FAILED)
+        raise ending
 
     @contextmanager
     def kept(self) -> Iterator[None]:
