@@ -25,6 +25,22 @@ BUILT_IN: dict[str, str] = {
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",
+    "certificate": "probes.software.certificate",
+    "command": "probes.software.command",
+    "cron": "probes.software.cron",
+    "file": "probes.software.file",
+    "limits": "probes.software.limits",
+    "log": "probes.software.log",
+    "mount": "probes.software.mount",
+    "os_release": "probes.software.os_release",
+    "package": "probes.software.package",
+    "patch_age": "probes.software.patch_age",
+    "port": "probes.software.port",
+    "process": "probes.software.process",
+    "service": "probes.software.service",
+    "sysctl": "probes.software.sysctl",
+    "time_sync": "probes.software.time_sync",
+    "user": "probes.software.user",
 }
 
 

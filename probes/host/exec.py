@@ -12,13 +12,13 @@ pass. A plugin that does not end, or says UNKNOWN, tells nothing of the target.
 from __future__ import annotations
 
 import asyncio
-import os.path
 import re
 import shlex
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from probes import _allowed
 from probes._process import Finished, Processes
 from probes._ssh import SshParams, SshPool
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, SecretRef, Target
@@ -26,7 +26,6 @@ from probes.errors import (
     Ending,
     ExpectationFailed,
     Inconclusive,
-    PermissionMissing,
     ProberFault,
     TimedOut,
 )
@@ -58,13 +57,7 @@ class ExecParams(Params):
     @field_validator("command")
     @classmethod
     def _is_path(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        if not command[0].startswith("/") or os.path.normpath(command[0]) != command[0]:
-            msg = "the first word must be an absolute path without ., e.g. /usr/lib/nagios/plugins/check_ssh"
-            raise ValueError(msg)
-        if any("\0" in word for word in command):
-            msg = "a word holds a NUL character; leave it out"
-            raise ValueError(msg)
-        return command
+        return _allowed.checked(command)
 
     @field_validator("env")
     @classmethod
@@ -91,10 +84,7 @@ class ExecParams(Params):
 
 async def probe_exec(target: Target, params: ExecParams, context: Context) -> Reading:
     """Run one plugin. Raises `PermissionMissing`, and the ending its exit status stands for."""
-    program = params.command[0]
-    if not allowed(program, context.shared.settings.exec_allow):
-        where = f'"{program}" (or "{_directory(program)}/*")'
-        raise PermissionMissing(f"{program} is not allow-listed; add {where} to exec_allow in the settings")
+    _allowed.require(params.command[0], context.shared.settings.exec_allow)
     if target.address.startswith("-"):
         raise ProberFault(f"the address {target.address!r} would be read as an option")
     command = tuple(word.replace(ADDRESS, target.address) for word in params.command)
@@ -110,15 +100,6 @@ async def probe_exec(target: Target, params: ExecParams, context: Context) -> Re
     for data in output.data:
         context.log(f"{data.label} = {data.value:g} {data.unit} warn {data.warn} crit {data.crit}")
     return _reading(params, finished, output, phases)
-
-
-def allowed(program: str, allow: tuple[str, ...]) -> bool:
-    """Tell whether a program is on the list: by its path, or by `directory/*` for those right in it."""
-    return program in allow or f"{_directory(program)}/*" in allow
-
-
-def _directory(program: str) -> str:
-    return program.rpartition("/")[0]
 
 
 async def _here(

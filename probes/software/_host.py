@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,7 @@ from probes.errors import Inconclusive, PermissionMissing, ProberFault, Protocol
 from probes.software._gather import Answer, Gatherer
 from probes.software._script import MISSING_RIGHT, NOT_SUPPORTED, TIMED_OUT, Ask
 
+T = TypeVar("T")
 PHASES = ("resolve", "connect", "handshake", "login", "command")
 KINDS = (
     "unreachable", "refused", "timeout", "dns",
@@ -49,11 +51,14 @@ class SudoParams(HostParams):
     )
 
 
-async def asked(target: Target, params: HostParams, ask: Ask, context: Context) -> Answer:
+async def asked(
+    target: Target, params: HostParams, ask: Ask, context: Context, *, ours: bool = False
+) -> Answer:
     """Put an ask to the host and return what it gave, whatever its status.
 
-    Raises what the connection came to, `TimedOut` where the host took too long over it, and for the statuses
-    that fragments end with: `PermissionMissing` (missing_right), `Inconclusive` (not_supported).
+    Raises what the connection came to, `TimedOut` where the host took too long over it (`Inconclusive` where
+    that may be the fault of what is asked, `ours`), and for the statuses that fragments end with:
+    `PermissionMissing` (missing_right), `Inconclusive` (not_supported).
     """
     local = is_local(target, params.via, params.ssh)
     if not local and params.ssh is None:
@@ -64,7 +69,8 @@ async def asked(target: Target, params: HostParams, ask: Ask, context: Context) 
     part = answer.part
     context.log(f"status {part.status}, {len(part.data)} bytes")
     if part.status in TIMED_OUT:
-        raise TimedOut(f"the host took over {answer.limit} s for this alone", phases=answer.phases)
+        ending = Inconclusive if ours else TimedOut
+        raise ending(f"the host took over {answer.limit} s for this alone", phases=answer.phases)
     if part.status == MISSING_RIGHT:
         raise PermissionMissing(f"missing_right: {_last_line(part.data)}", phases=answer.phases)
     if part.status == NOT_SUPPORTED:
@@ -73,19 +79,32 @@ async def asked(target: Target, params: HostParams, ask: Ask, context: Context) 
 
 
 def text_of(answer: Answer) -> str:
-    """Return all that an ask printed. Raises `ProtocolViolated` where that is too much, or no text."""
+    """Return all that an ask printed, as text. Raises `ProtocolViolated` where that is too much."""
     part = answer.part
     if part.truncated:
         raise ProtocolViolated(f"it answers without end, over {len(part.data)} bytes", phases=answer.phases)
+    return part.data.decode("utf-8", "replace")
+
+
+async def told(
+    target: Target, params: HostParams, ask: Ask, context: Context, parse: Callable[[str], T]
+) -> tuple[T, dict[str, float]]:
+    """Return what an ask's text means, and the phases of the command.
+
+    Raises what `asked` and `text_of` do, and `ProtocolViolated` for a text that `parse` can't understand.
+    """
+    answer = await asked(target, params, ask, context)
+    return understood(parse, text_of(answer), answer), answer.phases
+
+
+def understood(parse: Callable[[str], T], text: str, answer: Answer) -> T:
+    """Return what a text means. Raises `ProtocolViolated` where it can't be understood."""
     try:
-        return part.data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ProtocolViolated("it answers with what is no text", phases=answer.phases) from None
-
-
-def broken(answer: Answer, what: str) -> ProtocolViolated:
-    """Return the ending for a text that can't be understood."""
-    return ProtocolViolated(clip(f"it answers with no {what}", 300), phases=answer.phases)
+        return parse(text)
+    except (ValueError, LookupError, OverflowError) as error:
+        status = answer.part.status
+        said = clip(f"it answers with what can't be understood: {error} (status {status})", 300)
+        raise ProtocolViolated(said, phases=answer.phases) from None
 
 
 def _last_line(data: bytes) -> str:

@@ -23,8 +23,9 @@ KILL_S, HEAD_S = 1, 3
 """After its time is over, an ask is killed after one second, and its output is given up after three."""
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-PLAIN = 'p() { "$@"; }\n'
-BY_SUDO = f"""p() {{
+PLAIN = 'sudo=0\np() { "$@"; }\n'
+BY_SUDO = f"""sudo=1
+p() {{
 sudo -n -l "$@" >/dev/null 2>&1 || {{ echo "sudo does not let it run: $*"; exit {MISSING_RIGHT}; }}
 sudo -n "$@"
 }}

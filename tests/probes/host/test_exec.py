@@ -12,8 +12,9 @@ import pytest
 import uvloop
 from pydantic import ValidationError
 
+from probes._allowed import allowed
 from probes.api import Context, Outcome, ProbeSettings, Reading
-from probes.host.exec import ExecParams, allowed
+from probes.host.exec import ExecParams
 from tests.probing import run_once, shared_here
 from tests.servers.process import program
 from tests.servers.sshd import sshd
