@@ -211,6 +211,8 @@ class Unit:
     """None: the parent's, else the file's (`Inventory.timezone`)."""
     location: Location | None = None
     profile: Slug | None = None
+    release: Slug | None = None
+    """What should run here (`config/releases`); None: the parent's, else the settings'."""
     go_live: date | None = None
     gates: Mapping[Slug, date] = field(default_factory=dict)
     wave: str = ""
@@ -292,6 +294,11 @@ class Inventory:
         """Return the IANA name of the unit's time zone: its own, the nearest ancestor's, the file's, UTC."""
         chain = (self.units[unit], *self.ancestors(unit))
         return next((each.timezone for each in chain if each.timezone), self.default_timezone)
+
+    def release(self, unit: str) -> str | None:
+        """Return the id of the release that a unit should run: its own, or the nearest ancestor's."""
+        chain = (self.units[unit], *self.ancestors(unit))
+        return next((each.release for each in chain if each.release), None)
 
     def contacts(self, unit: str, tier: Literal["tier1", "tier2", "tier3"]) -> tuple[str, ...]:
         """Return the mail addresses of a tier: the unit's own, or the nearest ancestor's."""

@@ -23,6 +23,7 @@ class Place:
     waivers: Path | None
     secrets: Path | None
     state_dir: Path
+    releases: Path | None = None
 
     @property
     def socket(self) -> Path:
@@ -51,9 +52,15 @@ class Place:
         return _with_shipped("functions", self.functions)
 
     @property
+    def release_dirs(self) -> Sequence[Path]:
+        """The shipped release manifests, then the operator's own."""
+        return _with_shipped("releases", self.releases)
+
+    @property
     def watched(self) -> Sequence[Path]:
         """What a reload is made for when it changes."""
-        paths = (self.inventory, self.profiles, self.checklists, self.functions, self.waivers)
+        own = (self.profiles, self.checklists, self.functions, self.waivers, self.releases)
+        paths = (self.inventory, *own)
         return tuple(path for path in paths if path is not None and path.exists())
 
 
@@ -81,6 +88,7 @@ def place(
         daemon.waivers,
         daemon.secrets,
         state_dir or daemon.state_dir,
+        daemon.releases,
     )
 
 

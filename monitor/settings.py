@@ -77,6 +77,9 @@ class Daemon(Section):
     profiles: Path | None = None
     checklists: Path | None = None
     functions: Path | None = None
+    releases: Path | None = None
+    release: str = ""
+    """The release that units should run where the inventory names none."""
     waivers: Path | None = None
     secrets: Path | None = None
     log: Literal["console", "json"] = "console"

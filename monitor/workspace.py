@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
@@ -12,21 +13,26 @@ from monitor import plan as planning
 from monitor.capacity import demand
 from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
-from monitor.capacity.functions import Functions
 from monitor.capacity.requirements import Requirements
 from monitor.job import Job, Required
 from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
 from monitor.readiness.applied import Asked
-from monitor.readiness.calendars import BUILT_IN, Calendar
+from monitor.readiness.calendars import BUILT_IN
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import Asset, by_asset
 from monitor.readiness.judging import Judge
 from monitor.readiness.results import UnitResult
 from monitor.readiness.rows import rows
 from monitor.readiness.waivers import Waivers
+from monitor.releases import asked as releasing
+from monitor.releases import loading
+from monitor.releases.asked import Releases
+from monitor.releases.comparing import Comparing
 from monitor.store.api import Evidence
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Workspace:
     jobs: Mapping[Asset, tuple[Job, ...]]
     requirements: Requirements
     """What the units' business functions require of their channels."""
+    releases: Releases = field(default_factory=Releases)
+    """What should run where; what units are asked for its sake is among the checklists."""
     digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
     """Units' digests by gate and unit, as far as they were needed."""
 
@@ -71,31 +79,42 @@ class Workspace:
         self, units: Iterable[str], evidence: Evidence, gate: str, now: float
     ) -> Iterator[UnitResult]:
         """Yield the result of each unit, those farthest down first."""
-        yield from self.judge(evidence, gate, now).units(units)
+        comparing = Comparing(self.inventory, self.releases, evidence)
+        for result in self.judge(evidence, gate, now).units(units):
+            yield comparing.explained(result)
 
 
 def open_workspace(place: Place) -> Workspace:
     """Read all files. Raises ConfigError with everything that is wrong in any of them."""
     problems: list[Problem] = []
-    found: dict[str, Checklist] = {}
-    functions: Functions | None = None
     raw_days = place.settings.retention.raw_days
-    calendars: Mapping[str, Calendar] = BUILT_IN
+    calendars = _tried(problems, lambda: checklists.load_calendars(place.calendar_dirs))
+    known_calendars = calendars or BUILT_IN
+    found: Mapping[str, Checklist] = {}
+    if calendars is not None:
+        found = (
+            _tried(
+                problems,
+                lambda: checklists.load(place.checklist_dirs, calendars=known_calendars, raw_days=raw_days),
+            )
+            or {}
+        )
+    functions = _tried(problems, lambda: business.load(place.function_paths))
+    manifests = _tried(
+        problems, lambda: loading.load(place.release_dirs, calendars=known_calendars, raw_days=raw_days)
+    )
+    releases = Releases(manifests or {}, place.settings.daemon.release)
     try:
-        calendars = checklists.load_calendars(place.calendar_dirs)
-        found = checklists.load(place.checklist_dirs, calendars=calendars, raw_days=raw_days)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        functions = business.load(place.function_paths)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        inventory, profiles, plan = planning.read(place.inventory, place.profile_dirs, calendars=calendars)
+        inventory, profiles, plan = planning.read(
+            place.inventory, place.profile_dirs, calendars=known_calendars
+        )
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     jobs = by_asset(plan.jobs.values())
     problems += demand.problems(inventory, functions) if functions else ()
+    if manifests is not None:
+        problems += releases.problems(inventory)
+        found = {**found, **releasing.checklists(inventory, releases.assigned(inventory))}
     problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
     if problems:
         raise ConfigError(problems)
@@ -103,7 +122,16 @@ def open_workspace(place: Place) -> Workspace:
         place.waivers, units=inventory.units, checklists=found, rows=_rows(inventory, plan, found, jobs)
     )
     requirements = Requirements(inventory, functions, Cache(place.state_dir / FILE))
-    return Workspace(inventory, profiles, plan, found, known, jobs, requirements)
+    return Workspace(inventory, profiles, plan, found, known, jobs, requirements, releases)
+
+
+def _tried(problems: list[Problem], read: Callable[[], T]) -> T | None:
+    """Return what is read, or None where it can't be used; what is wrong joins the problems."""
+    try:
+        return read()
+    except ConfigError as error:
+        problems += error.problems
+        return None
 
 
 def _rows(

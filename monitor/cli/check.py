@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from monitor.cli.common import (
     Lang,
     ProfilesOption,
     StateDirOption,
+    check_output,
     err,
     fail,
     out,
@@ -85,7 +85,7 @@ def check(
     if form.value in LATER:
         fail(f"--format {form.value} comes with the reports", CONFIG_ERROR, "use table, json or junit")
     if output is not None:
-        _check_output(output)
+        check_output(output)
     where = place(config, inventory, profiles, checklists, state_dir, functions)
     due = due_before.date() if due_before else None
     wanted = _selection(units, subtree, wave, due, gate)
@@ -114,16 +114,6 @@ def carry_out(
     for warning in run.warnings:
         err.print(warning, markup=False)
     return exit_status(unit.verdict for unit in run.units)
-
-
-def _check_output(output: Path) -> None:
-    """Refuse, before anything is probed, a file that can't be written."""
-    if output.is_dir():
-        fail(f"-o {output} is a directory", CONFIG_ERROR, "write the name of a file in it")
-    if not output.parent.is_dir():
-        fail(f"-o {output}: there is no directory {output.parent}", CONFIG_ERROR, "make it first")
-    if not os.access(output if output.exists() else output.parent, os.W_OK):
-        fail(f"-o {output}: not allowed to write there", CONFIG_ERROR, "write another name")
 
 
 def _selection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -76,3 +77,13 @@ def show(problem: Problem) -> None:
 
 def _plain(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def check_output(output: Path) -> None:
+    """Refuse, before anything is done, a file that can't be written."""
+    if output.is_dir():
+        fail(f"-o {output} is a directory", CONFIG_ERROR, "write the name of a file in it")
+    if not output.parent.is_dir():
+        fail(f"-o {output}: there is no directory {output.parent}", CONFIG_ERROR, "make it first")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        fail(f"-o {output}: not allowed to write there", CONFIG_ERROR, "write another name")

@@ -24,6 +24,7 @@ from monitor.cli import (
     reflect,
     run,
     store,
+    versions,
 )
 from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control.socket import ControlError
@@ -64,6 +65,7 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("versions")(versions.versions)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 app.command("reflect")(reflect.reflect)

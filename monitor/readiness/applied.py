@@ -38,12 +38,12 @@ class Asked:
 
     def __init__(self, checklists: Mapping[str, Checklist], gate: str) -> None:
         self._checklists = tuple(each for each in checklists.values() if each.gate == gate)
-        self._known: dict[tuple[str, ...], Applied] = {}
+        self._known: dict[tuple[tuple[str, str], ...], Applied] = {}
 
     def of(self, unit: Unit) -> Applied:
         """Return what the unit is asked. Raises Conflict."""
         fitting = tuple(each for each in self._checklists if each.fits(unit))
-        key = tuple(each.id for each in fitting)
+        key = tuple((each.id, each.digest) for each in fitting)
         if key not in self._known:
             self._known[key] = _together(fitting, unit)
         return self._known[key]

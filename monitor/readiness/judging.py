@@ -29,7 +29,7 @@ from monitor.readiness.measuring import (
     settled,
 )
 from monitor.readiness.results import ItemResult, UnitResult
-from monitor.readiness.rows import Row, rows
+from monitor.readiness.rows import Row, of_item, rows
 from monitor.readiness.soaking import soaked
 from monitor.readiness.verdict import Rollup, Status, Verdict, rollup, verdict
 from monitor.readiness.waivers import Waiver, Waivers
@@ -83,6 +83,12 @@ class Judge:
         depths = {key: sum(1 for _ in self._inventory.ancestors(key)) for key in keys}
         for key in sorted(depths, key=lambda each: -depths[each]):
             yield self.unit(key)
+
+    def asked(self, key: str, items: Iterable[Item]) -> tuple[ItemResult, ...]:
+        """Return the rows of some items alone, whether a checklist asks for them or not; waivers apply."""
+        unit = self._inventory.units[key]
+        found = [row for item in items for row in of_item(unit, item, self._jobs)]
+        return self._waived(unit, [(row, self._row(unit, row)) for row in found])[0]
 
     def _verdict(self, key: str) -> tuple[Verdict, float]:
         if key not in self._verdicts:
@@ -211,8 +217,9 @@ class Judge:
             self._measuring.find(Subject(job, name, reading, age), condition)
             for name, condition in item.expect
         ]
-        expected = replace(seen, expected=_expected(item, job, findings))
-        return _joined(_named(item, findings), expected, reading.detail)
+        if any(finding.expected for finding in findings):
+            seen = replace(seen, expected=_expected(item, job, findings))
+        return _joined(_named(item, findings), seen, reading.detail)
 
     def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
         if item.soak is None or result.status is not Status.PASS:  # rule 6

@@ -38,14 +38,15 @@ class Row:
 
 def rows(unit: Unit, applied: Applied, jobs: Mapping[Asset, tuple[Job, ...]], plan: Plan) -> list[Row]:
     """Return all rows of a unit, those of the checklists first."""
-    found = [row for item in applied.items for row in _of_item(unit, item, jobs)]
+    found = [row for item in applied.items for row in of_item(unit, item, jobs)]
     asked = {row.job.id for row in found if row.job and row.applicable}
     for asset in unit.assets:
         found.extend(_own(asset, jobs.get((unit.id, asset.id), ()), plan, asked))
     return found
 
 
-def _of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> Iterator[Row]:
+def of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> Iterator[Row]:
+    """Yield the rows of one item: one for each asset it selects, or one that says that there is none."""
     if item.select is None:
         yield Row(item, applicable=applies(item, unit, None))
         return

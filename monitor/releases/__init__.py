@@ -1,0 +1,1 @@
+"""What should run where (`config/releases`), against what runs there: pure decisions on facts."""

@@ -1,0 +1,26 @@
+"""The JSON Schemas of releases: `python -m monitor.releases.schema DIRECTORY`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from monitor.readiness.schema import render
+from monitor.releases.document import VersionsDocument
+from monitor.releases.manifest import ReleaseFile
+
+MODELS: Mapping[str, type[BaseModel]] = {"release.json": ReleaseFile, "versions.json": VersionsDocument}
+
+
+def main(directory: Path) -> None:
+    """Write all schemas."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, model in MODELS.items():
+        (directory / name).write_text(render(model), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/schema"))
