@@ -157,11 +157,14 @@ class Wire(Talk):
     """When the connection stood, TLS included (`time.perf_counter`)."""
     at: float = 0.0
     secure: bool = False
+    ended: bool = False
+    """Whether the broker has closed."""
 
     async def more(self) -> bool:
         """Wait for more in `left`. Raises `ProtocolViolated` where the broker closes, or says too much."""
         data, at = await self.stream.recv(PIECE, self.until)
         if not data:
+            self.ended = True
             raise ProtocolViolated(f"{self._phase}: the broker closed the connection")
         if not self.taken and not self.secure and data.startswith(TLS_ALERT):
             raise ExpectationFailed("tls_required: the port speaks TLS; write tls: on")
