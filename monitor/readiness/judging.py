@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from inventory.models import DEFAULT_GATE, Inventory, Unit
 from monitor.job import Job
@@ -129,17 +130,17 @@ class Judge:
         return job.spec.name, job.params, job.every, job.timeout, job.retries, expected
 
     def _row(self, unit: Unit, row: Row) -> ItemResult:
-        blank = _blank(row)
         if not row.applicable:  # rule 5
-            return replace(blank, status=Status.NOT_APPLICABLE, reason="applies_when")
+            return _blank(row, status=Status.NOT_APPLICABLE, reason="applies_when")
         if row.item.attest is not None:
-            return replace(blank, reason="not_attested", expected=f"attested by an {row.item.attest.role}")
+            stated = f"attested by an {row.item.attest.role}"
+            return replace(_blank(row, reason="not_attested"), expected=stated)
         if row.item.parent is not None:
-            return self._of_parent(unit, row.item.parent, blank)
+            return self._of_parent(unit, row.item.parent, _blank(row))
         if row.job is None:
-            return replace(blank, reason=NOT_MEASURED, detail=row.lacking)
+            return _blank(row, reason=NOT_MEASURED, detail=row.lacking)
         latest = self._evidence.latest(row.job.id)
-        seen = self._seen(row.item, row.job, latest, blank, unit)
+        seen = self._seen(row, row.job, latest, unit)
         if root := self._dependencies.blocked(row.job):  # rule 3
             return replace(seen, reason="blocked", blocked_by=root, detail=f"blocked by {root}")
         return self._judged(unit, row.item, row.job, latest, seen)
@@ -160,19 +161,19 @@ class Judge:
             else replace(row, status=Status.FAIL, reason="expectation")
         )
 
-    def _seen(self, item: Item, job: Job, latest: Latest | None, blank: ItemResult, unit: Unit) -> ItemResult:
+    def _seen(self, row: Row, job: Job, latest: Latest | None, unit: Unit) -> ItemResult:
         """Return the row with what is known of the last measurement, not judged yet."""
         if latest is None:
-            return blank
-        reading = latest.measurement
+            return _blank(row)
+        reading, item = latest.measurement, row.item
         if reading is None:
-            return replace(blank, attempted_at=latest.attempt.at, vantage=latest.attempt.vantage or None)
+            return _blank(row, attempted_at=latest.attempt.at, vantage=latest.attempt.vantage or None)
         name = item.expect[0][0] if item.expect else ""
         subject = Subject(job, name, reading)
         definition = subject.definition
         value = self._measuring.value(subject) if name else None
-        return replace(
-            blank, collected_at=reading.at, expires_at=reading.at + self._age(item, job, unit),
+        return _blank(
+            row, collected_at=reading.at, expires_at=reading.at + self._age(item, job, unit),
             attempted_at=latest.attempt.at, vantage=reading.vantage or None,
             value=value, unit=definition.unit if definition else None,
         )  # fmt: skip
@@ -254,14 +255,14 @@ def _shown(waiver: Waiver) -> Mapping[str, object]:
     return waiver.model_dump(mode="json", exclude={"gate", "unit", "asset", "item"})
 
 
-def _blank(row: Row) -> ItemResult:
-    """Return the row with nothing known of it."""
+def _blank(row: Row, status: Status = Status.UNKNOWN, **known: Any) -> ItemResult:
+    """Return the row with nothing judged of it; `known` are further keys."""
     item = row.item
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
-        Status.UNKNOWN, expected=_expected(item, row.job) or ("" if item.awaits else "answers"),
+        status, expected=_expected(item, row.job) or ("" if item.awaits else "answers"),
         check=row.job.id if row.job else None,
-        remediation=item.remediation, remediation_zh=item.remediation_zh,
+        remediation=item.remediation, remediation_zh=item.remediation_zh, **known,
     )  # fmt: skip
 
 
