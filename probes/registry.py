@@ -25,6 +25,7 @@ BUILT_IN: dict[str, str] = {
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",
+    "postgresql": "probes.database.postgresql",
     "certificate": "probes.software.certificate",
     "command": "probes.software.command",
     "cron": "probes.software.cron",
@@ -41,6 +42,15 @@ BUILT_IN: dict[str, str] = {
     "sysctl": "probes.software.sysctl",
     "time_sync": "probes.software.time_sync",
     "user": "probes.software.user",
+    "redis": "probes.database.redis",
+    "amqp": "probes.middleware.amqp",
+    "etcd": "probes.middleware.etcd",
+    "memcached": "probes.middleware.memcached",
+    "zookeeper": "probes.middleware.zookeeper",
+    "mqtt": "probes.middleware.mqtt",
+    "nats": "probes.middleware.nats",
+    "stomp": "probes.middleware.stomp",
+    "s3": "probes.middleware.s3",
 }
 
 

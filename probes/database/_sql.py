@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -25,7 +25,7 @@ from probes.errors import Ending, ExpectationFailed, TimedOut, from_oserror
 from probes.network._certificates import TlsParams
 
 MOST_ROWS = 10_000
-"""Rows that a question may give; what is beyond is not read."""
+"""Rows of a query without a limit that are kept."""
 GRACE_S = 0.3
 """What a server may take longer than asked for to end a query, and what is kept for the end of the run."""
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -43,7 +43,22 @@ class RoundTrip(Params):
     """The table, with a column `token` of 64 characters; its name begins with `muster`."""
 
 
-class DatabaseParams(TlsParams):
+class ServerParams(TlsParams):
+    """How TLS is asked for."""
+
+    tls: Literal["off", "on"] = "off"
+    """Whether TLS is spoken; it is never tried and done without."""
+
+    async def tls_context(self) -> ssl.SSLContext | None:
+        """Return the kept context, or None without TLS. Raises `ProberFault` for files that are no use."""
+        return None if self.tls == "off" else await self.context()
+
+    def tls_name(self, target: Target) -> str:
+        """Return the name that the server's certificate must carry."""
+        return self.server_name or target.address.removeprefix("[").removesuffix("]")
+
+
+class DatabaseParams(ServerParams):
     """How a database is reached and asked; each engine sets its own `port`."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -56,16 +71,6 @@ class DatabaseParams(TlsParams):
     """The account's password."""
     query_timeout: Annotated[Seconds, Field(gt=0, le=300)] = 5.0
     """Longest time for one query; the server ends what takes longer."""
-    tls: Literal["off", "on"] = "off"
-    """Whether TLS is spoken; it is never tried and done without."""
-
-    async def tls_context(self) -> ssl.SSLContext | None:
-        """Return the kept context, or None without TLS. Raises `ProberFault` for a file that can't be used."""
-        return None if self.tls == "off" else await self.context()
-
-    def tls_name(self, target: Target) -> str:
-        """Return the name that the server's certificate must carry."""
-        return self.server_name or target.address.removeprefix("[").removesuffix("]")
 
     def secrets(self, context: Context) -> tuple[str, ...]:
         """Return the values that must not be shown. Raises `ProberFault` for a missing one."""
@@ -79,6 +84,8 @@ class SurveyParams(DatabaseParams):
     """What the server's parameters should be, by name."""
     schema_version: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
     """A query that gives the schema's version in one cell."""
+    backup_age: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
+    """A query that gives the age of the newest good backup in one cell, in seconds."""
     round_trip: RoundTrip | None = None
     """Whether a row is written, read and deleted, and in which table."""
 
@@ -117,8 +124,12 @@ class Session(Protocol):
     begin: str
     """The statement that begins a transaction which may write; empty where one begins by itself."""
 
-    async def rows(self, query: str, limit: int = MOST_ROWS) -> Table:
-        """Return the rows of a query, at most `limit`; it may read only."""
+    async def rows(self, query: str, limit: int | None = None) -> Table:
+        """Return the rows of a query, which may read only.
+
+        With a limit the server sends hardly more than that; without one it is a question of ours, which gives
+        few, and what is beyond `MOST_ROWS` is dropped.
+        """
 
     async def execute(self, statement: str) -> None:
         """Do a statement whose rows nobody asks for."""
@@ -180,15 +191,13 @@ class Findings:
 
     def reading(self) -> Reading:
         """Return the reading of a run that went well."""
-        return Reading.ok(self.metrics, self._facts(), self.phases)
+        told = {"not_told": clip("; ".join(self.not_told) or NOTHING)}
+        return Reading.ok(self.metrics, self.facts | told, self.phases)
 
     def with_all(self, ending: Ending) -> Ending:
         """Return `ending` with what was learnt before."""
-        ending.metrics, ending.facts, ending.phases = self.metrics, self._facts(), self.phases
+        ending.metrics, ending.facts, ending.phases = self.metrics, self.facts, self.phases
         return ending
-
-    def _facts(self) -> dict[str, str]:
-        return self.facts | {"not_told": clip("; ".join(self.not_told) or NOTHING)}
 
 
 P_contra = TypeVar("P_contra", bound=DatabaseParams, contravariant=True)
@@ -211,18 +220,24 @@ class Opener(Protocol[P_contra, S_co]):
 
 async def survey(
     open_session: Opener[V, S],
-    questions: Callable[[S, V, Context], Awaitable[Iterable[Question]]],
+    questions: Callable[[V], Iterable[Question]],
     target: Target,
     params: V,
     context: Context,
+    smallest: str = "select 1",
 ) -> Reading:
-    """Ask all that the engine's probe asks. Raises `Ending` with what was measured until then."""
+    """Ask all that an engine's probe asks: `smallest` is the query that is timed.
+
+    After the engine's own questions come those of the check itself (`asked_for`). Raises
+    `Ending` with what was measured until then.
+    """
 
     async def ask_all(session: S, findings: Findings) -> None:
-        await select_one(session, findings, context)
+        await select_one(session, findings, context, smallest)
         if params.round_trip is not None:
             await round_trip(session, params.round_trip.table, findings, context)
-        await ask(session, await questions(session, params, context), findings, params, context)
+        everything = (*questions(params), *asked_for(params))
+        await ask(session, everything, findings, params, context)
 
     return await within_session(open_session, ask_all, target, params, context)
 
@@ -261,7 +276,7 @@ async def select_one(session: Session, findings: Findings, context: Context, que
     """Time the smallest query there is: metric `select_ms`."""
     context.phase = "query"
     started = time.perf_counter()
-    await session.rows(query, 1)
+    await session.execute(query)
     findings.metrics["select_ms"] = (time.perf_counter() - started) * 1000
     findings.passed("query", findings.metrics["select_ms"])
 
@@ -277,7 +292,7 @@ async def round_trip(session: Session, table: str, findings: Findings, context: 
     if session.begin:
         await session.execute(session.begin)
     await session.execute(f"insert into {table} (token) values ('{token}')")  # noqa: S608 - a checked name
-    found = await session.rows(f"select token from {table} where token = '{token}'", 2)  # noqa: S608
+    found = await session.rows(f"select token from {table} where token = '{token}'")  # noqa: S608
     await session.execute(f"delete from {table} where token = '{token}'")  # noqa: S608
     await session.execute("commit")
     took_ms = (time.perf_counter() - started) * 1000
@@ -311,7 +326,8 @@ async def ask(
         except Refusal as refusal:
             if question.must and refusal.word not in OLD_OR_FORBIDDEN:
                 raise
-            findings.left_out(question, refusal)
+            old = refusal.word == "no_such_table"
+            findings.left_out(question, Refusal("version_too_old", refusal.said) if old else refusal)
     findings.passed("query", (time.perf_counter() - started) * 1000)
 
 
@@ -327,16 +343,27 @@ async def _answer(session: Session, question: Question, seconds: float) -> Answe
         raise Refusal("query_refused", f"an answer that can't be read ({type(error).__name__})") from None
 
 
-def schema_version(query: str) -> Question:
-    """Return the question for the fact `schema_version`."""
+def asked_for(params: SurveyParams) -> Iterator[Question]:
+    """Yield the questions that the check itself brings, the same for every engine."""
+    grant = "the right to read what the query names"
+    if params.schema_version is not None:
+        yield Question("schema_version", params.schema_version, _schema_version, grant, must=True)
+    if params.backup_age is not None:
+        yield Question("backup_age_s", params.backup_age, _backup_age, grant, must=True)
 
-    def read(table: Table) -> Answer:
-        cell = table.cell()
-        if cell is None:
-            return Answer(not_told=("schema_version: the query gave no value",))
-        return Answer(facts={"schema_version": str(cell)})
 
-    return Question("schema_version", query, read, "the right to read what the query names", must=True)
+def _schema_version(table: Table) -> Answer:
+    cell = table.cell()
+    if cell is None:
+        return Answer(not_told=("schema_version: the query gave no value",))
+    return Answer(facts={"schema_version": str(cell)})
+
+
+def _backup_age(table: Table) -> Answer:
+    cell = table.cell()
+    if cell is None:
+        return Answer(not_told=("backup_age_s: the query gave no value: no backup is known",))
+    return Answer({"backup_age_s": float(cell)})  # type: ignore[arg-type]
 
 
 def of_limit(used: float, limit: float) -> dict[str, float]:

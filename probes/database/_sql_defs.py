@@ -29,8 +29,8 @@ _METRICS = (
     MetricDef("replicas", "count", "higher", 1, "Replicas that receive from this server."),
     MetricDef("oldest_transaction_s", "s", "lower", 0.001, "Age of the oldest open transaction, or 0."),
     MetricDef("locks_waiting", "count", "lower", 1, "Sessions that wait for a lock."),
-    MetricDef("backup_age_s", "s", "lower", 1, "Since the last backup that the engine knows of."),
-    MetricDef("invalid_objects", "count", "lower", 1, "Objects that can't be used, as the fact has them."),
+    MetricDef("backup_age_s", "s", "lower", 1, "Age of the newest good backup that is known."),
+    MetricDef("invalid_objects", "count", "lower", 1, "Objects that can't be used: `invalid_names`."),
     MetricDef("parameters_differing", "count", "lower", 1,
               "Parameters that are not as wanted; absent where none is known to, but not all were shown."),
 )  # fmt: skip
@@ -43,10 +43,18 @@ _FACTS = (
     FactDef("role", help="primary (has replicas), replica or standalone."),
     FactDef("schema_version", "version", "What the query of the parameter of that name gave."),
     FactDef("parameters", help="Parameters that are not as wanted, and how they are; or none."),
-    FactDef("invalid_objects", help="Objects that can't be used (the first of them), or none."),
+    FactDef("invalid_names", help="Objects that can't be used (the first of them), or none."),
     FactDef("not_told", help="What could not be asked, why, and the right that is missing; or none."),
 )
-BASIC_METRICS = ("connect_ms", "tls_ms", "login_ms", "select_ms", "round_trip_ms", "parameters_differing")
+BASIC_METRICS = (
+    "connect_ms",
+    "tls_ms",
+    "login_ms",
+    "select_ms",
+    "round_trip_ms",
+    "parameters_differing",
+    "backup_age_s",
+)
 BASIC_FACTS = ("version", "server", "schema_version", "parameters", "not_told")
 
 
