@@ -74,7 +74,8 @@ def show(
     found = workspace.inventory
     if unit not in found.units:
         fail(f'no unit "{unit}" in {where.inventory}', CONFIG_ERROR, did_you_mean(unit, found.units))
-    _head(found, found.units[unit])
+    release = workspace.releases.of(found, unit)
+    _head(found, found.units[unit], release.id if release else "")
     locator = Locator()
     for bound in Effective(found, workspace.profiles).unit(found.units[unit]):
         _asset(unit, bound, workspace.plan, locator)
@@ -110,7 +111,7 @@ def _warnings(made: Plan, where: Place) -> Iterator[str]:
         yield f"{unit}/{asset}: no check measures it, so its unit can't be READY"
 
 
-def _head(inventory: Inventory, unit: Unit) -> None:
+def _head(inventory: Inventory, unit: Unit, release: str) -> None:
     names = " · ".join(filter(None, (unit.name, unit.name_zh)))
     out.print(f"[bold]{escape(unit.id)}[/] {escape(names)}", highlight=False)
     due = unit.due()
@@ -118,6 +119,7 @@ def _head(inventory: Inventory, unit: Unit) -> None:
         "level": unit.level,
         "parent": unit.parent,
         "profile": unit.profile or "none",
+        "release": release,
         "go-live": due.isoformat() if due else "no date",
         "wave": unit.wave,
         "time zone": inventory.timezone(unit.id),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from inventory._fields import Seconds, Slug, Version
 from inventory.models import DEFAULT_GATE
@@ -27,7 +27,13 @@ Line = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _in_quotes(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f'must be a text, since 2.10 would be read as 2.1; write it in quotes: "{value}"')  # noqa: TRY004
+        raise ValueError("must be a text; write it in quotes, else 2.10 is read as 2.1")  # noqa: TRY004
+    return value
+
+
+def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("a release without components asserts nothing; write at least one")
     return value
 
 
@@ -79,7 +85,7 @@ class ReleaseFile(Strict):
     """The release before it: this gives the order."""
     gate: Slug = DEFAULT_GATE
     note: Annotated[str, Field(max_length=1000)] = ""
-    components: Annotated[tuple[ComponentFile, ...], Field(min_length=1)]
+    components: Annotated[tuple[ComponentFile, ...], AfterValidator(_some)]
 
 
 @dataclass(frozen=True, slots=True)
