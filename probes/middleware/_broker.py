@@ -175,6 +175,17 @@ class Wire(Talk):
         self.at = at
         return True
 
+    async def up_to(self, mark: bytes, limit: int) -> bytes:
+        """Return what comes up to a byte, with it. Raises `ProtocolViolated` where that is over `limit`."""
+        looked = 0
+        while (at := self.left.find(mark, looked)) < 0:
+            if len(self.left) > limit:
+                raise ProtocolViolated(f"{self._phase}: more than {limit} bytes in one piece")
+            looked = len(self.left)
+            await self.more()
+        taken, self.left = self.left[: at + len(mark)], self.left[at + len(mark) :]
+        return taken
+
     async def send(self, data: bytes) -> float:
         """Send all; return the `time.perf_counter` right before the first byte went out.
 
