@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from probes._clean import cleaned
 from probes._resolve import Address
 from probes.api import Context, Secret, Target
-from probes.errors import ExpectationFailed, OwnLoginFailed, ProtocolViolated
+from probes.errors import ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
 from probes.middleware._service import Notes, Port, ServiceParams, Talk, bare, talking
 from probes.network import _http_body as content
 from probes.network._http import Response, request
@@ -143,7 +143,11 @@ async def _answer(talk: Talk, answer: Answer) -> Answer:
 
 
 def refuse(answer: Answer, what: str, secrets: Iterable[str]) -> None:
-    """Raise what a status other than 200 stands for: the login, a right, or another answer."""
+    """Raise what a status other than 200 stands for.
+
+    `OwnLoginFailed` (401), `PermissionMissing` (403: an account or an address that is not let in), else
+    `ExpectationFailed`.
+    """
     if answer.status == 200:
         return
     said = cleaned(content.text_of(bytes(answer.body[:2000]), answer.field("content-type")), secrets)
@@ -151,5 +155,5 @@ def refuse(answer: Answer, what: str, secrets: Iterable[str]) -> None:
     if answer.status == 401:
         raise OwnLoginFailed(f"wrong_password: {detail}")
     if answer.status == 403:
-        raise OwnLoginFailed(f"missing_right: {detail}")
+        raise PermissionMissing(f"missing_right: {detail}")
     raise ExpectationFailed(detail)

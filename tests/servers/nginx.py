@@ -32,6 +32,9 @@ http {{
         location = /loop {{ return 302 /loop; }}
         location = /up {{ return 302 https://$host:{secure}/; }}
         location = /teapot {{ return 418; }}
+        location = /nginx_status {{ stub_status; }}
+        location = /closed_status {{ stub_status; deny all; }}
+        location = /login_status {{ if ($who = "") {{ return 401; }} stub_status; }}
         location = /unavailable {{ return 503 "down for maintenance"; }}
         location = /login {{ if ($who = "") {{ return 401; }} return 200 "hello $who"; }}
         location = /echo {{ return 200 "$request_method $http_host $http_x_test $http_user_agent"; }}
