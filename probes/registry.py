@@ -46,6 +46,7 @@ BUILT_IN: dict[str, str] = {
     "amqp": "probes.middleware.amqp",
     "etcd": "probes.middleware.etcd",
     "memcached": "probes.middleware.memcached",
+    "nginx": "probes.middleware.nginx",
     "zookeeper": "probes.middleware.zookeeper",
     "mqtt": "probes.middleware.mqtt",
     "nats": "probes.middleware.nats",
