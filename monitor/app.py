@@ -24,6 +24,7 @@ from monitor.control.requests import Requests
 from monitor.control.socket import ControlServer
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
+from monitor.drifting import Drifting
 from monitor.incidents.correlator import Correlator
 from monitor.incidents.duty import Duty
 from monitor.incidents.situation import Situation
@@ -114,9 +115,11 @@ class App:
         self.alerting = Alerting(self.place, self.store, self.verdicts, self.units, self.maintenances)
         self.outbox = self.alerting.outbox
         self.noticing = Noticing(DetectorStore(self.store.state))
+        self.drifting = Drifting(self.store, self._belief)
         self.watch = Watch(
-            self.alerting.incidents, heard=self._heard, notice=self.noticing, slack=MOST_HELD_S
-        )
+            self.alerting.incidents, heard=self._heard, notice=self.noticing, drift=self.drifting,
+            slack=MOST_HELD_S,
+        )  # fmt: skip
         self.situation = here = Situation(self.units, self.watch.state)
         correlator = Correlator(
             here, here.measures_link, self.place.settings.timing(), here.silent, here.askable
@@ -317,6 +320,7 @@ class App:
         await self.watch.adopt(jobs)
         await self.situation.refresh()
         await self.noticing.adopt(self.units.jobs())
+        await self.drifting.adopt(self.units.jobs())
         await self.tests.adopt(self.units.jobs())
         await self.assessor.adopt()
 
@@ -336,6 +340,9 @@ class App:
         job = self.units.job(check)
         if job is not None and not job.spec.loads_link:
             self.runner.start(job, asyncio.get_running_loop().time())
+
+    def _belief(self, check: str) -> CheckState | None:
+        return self.watch.state(check)
 
     def _state_of(self, check: str) -> State | None:
         state = self.watch.state(check)

@@ -11,6 +11,7 @@ from probes.api import Params, ProbeSpec, Target
 if TYPE_CHECKING:
     from monitor.discipline.windows import Window
     from monitor.readiness.expectation import Condition
+    from monitor.releases.pledges import Pledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,5 @@ class Job:
     """When it may run, of those that load a link; empty: as the settings say."""
     degradation: Mapping[str, str] = field(default_factory=dict)
     """By metric, how readily it is noticed that it gets worse: off, low, normal or high."""
+    released: tuple[Pledge, ...] = ()
+    """What the unit's release says of what this check reports."""

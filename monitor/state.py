@@ -34,6 +34,8 @@ SILENT = "silent"
 FLAPPING = "flapping"
 DEGRADATION = "degradation"
 """Kind of DEGRADED that a detector noticed."""
+DRIFTS = ("drift_blocker", "drift", "drift_minor", "drift_info")
+"""Kinds of DEGRADED where what was as released no longer is: by severity, the worst first."""
 SHADED = "shadowed"
 """Kind of the transitions that the topology makes."""
 NOT_MEASURED = "not_measured"
@@ -144,19 +146,26 @@ _CONSEQUENCES = frozenset({"circuit_open", "blocked", "isolated", "maintenance"}
 
 
 def advance(
-    state: CheckState, reading: Reading, judged: Truth, policy: Policy, now: float, noticed: str = ""
+    state: CheckState,
+    reading: Reading,
+    judged: Truth,
+    policy: Policy,
+    now: float,
+    noticed: str = "",
+    kind: str = DEGRADATION,
 ) -> Transition | None:
     """Take one reading into account; return what changed, or None.
 
     `judged` is the truth of the check's own instant expectations, PASS where it has none; it is read only
     where the outcome is ok. `noticed` says what a detector has noticed in the series up to this reading: it
-    needs no more evidence. A reading that started before the one last taken is too late to count.
+    needs no more evidence; `kind` is its cause. A reading that started before the one last taken is too late
+    to count.
     """
     if noticed and reading.outcome is _RUN_OK and judged is not _FAIL:
         judged = _FAIL
         state.fit_at = state.fit_at if state.fit < 0 else reading.at
         state.fit, state.calm = min(state.fit, 1 - policy.degraded_after), False
-        reading = replace(reading, kind=DEGRADATION, detail=noticed)
+        reading = replace(reading, kind=kind, detail=noticed)
     if state.calm and reading.outcome is _RUN_OK and judged is _PASS and reading.at >= state.attempted_at:
         state.attempted_at = state.measured_at = reading.at
         return None

@@ -18,6 +18,7 @@ from monitor.incidents.incident import REMOVED, Change
 from monitor.job import Job
 from monitor.readiness.expectation import Condition, Truth
 from monitor.state import (
+    DEGRADATION,
     CheckState,
     Phase,
     Policy,
@@ -82,13 +83,14 @@ class Watch:
     """What the pipeline gives readings to. Used from one loop.
 
     `heard(state, transition, now)` is told of every change of a state or a phase; `notice(job, reading)` says
-    what a detector has noticed of a series.
+    what a detector has noticed of a series; `drift` gives kind and text of what is no longer as released.
     """
 
     ledger: Ledger
     policy: Policy = field(default_factory=Policy)
     heard: Callable[[CheckState, Transition, float], None] = lambda _state, _transition, _now: None
     notice: Callable[[Job, Reading], str] = lambda _job, _reading: ""
+    drift: Callable[[Job, Reading], tuple[str, str]] = lambda _job, _reading: ("", "")
     slack: float = 0.0
     """How long a reading may wait elsewhere before it comes here, in seconds: that is no silence."""
     clock: Callable[[], float] = time.time
@@ -168,13 +170,15 @@ class Watch:
         judged = Truth.PASS
         if entry.conditions and reading.outcome is Outcome.OK:
             judged = _judge(entry.conditions, reading)
-        noticed = self.notice(job, reading)
+        kind, noticed = DEGRADATION, self.notice(job, reading)
+        if not noticed and job.released:
+            kind, noticed = self.drift(job, reading)
         state = entry.state
         if not state.calm or reading.outcome is not Outcome.OK or judged is not Truth.PASS or noticed:
             self._keep(job.id, reading)
         elif self._recent:
             self._recent.pop(job.id, None)
-        transition = advance(state, reading, judged, self.policy, self.clock(), noticed)
+        transition = advance(state, reading, judged, self.policy, self.clock(), noticed, kind)
         if transition is None:
             if not state.calm and state.phase is not Phase.STEADY:
                 self._changed(job.id)

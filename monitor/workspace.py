@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from inventory.models import Inventory
@@ -30,6 +30,7 @@ from monitor.releases import asked as releasing
 from monitor.releases import loading
 from monitor.releases.asked import Releases
 from monitor.releases.comparing import Comparing
+from monitor.releases.pledges import Pledging
 from monitor.store.api import Evidence
 
 T = TypeVar("T")
@@ -61,10 +62,13 @@ class Workspace:
         return Required(up, down, need.rtt_at(up, down).ms)
 
     def jobs_by_unit(self) -> Mapping[str, list[Job]]:
-        """Return the jobs of each unit that has any, in order."""
+        """Return the jobs of each unit that has any, in order, with what they pledge of its release."""
         found: dict[str, list[Job]] = {}
+        pledging = Pledging(self.inventory, self.releases.assigned(self.inventory))
         for (unit, _), jobs in self.jobs.items():
-            found.setdefault(unit, []).extend(jobs)
+            for job in jobs:
+                released = pledging.of(job)
+                found.setdefault(unit, []).append(replace(job, released=released) if released else job)
         return found
 
     def judge(self, evidence: Evidence, gate: str, now: float) -> Judge:

@@ -105,7 +105,7 @@ class Packer:
     @staticmethod
     def _plain(job: Job) -> tuple[object, ...]:
         timing = (job.every, job.timeout, job.retries)
-        rest = (dict(job.expect), job.route, job.windows, dict(job.degradation))
+        rest = (dict(job.expect), job.route, job.windows, dict(job.degradation), job.released)
         return (job.id, job.spec.name, job.target, job.params, timing, *rest)
 
     def _job(self, job: Job) -> tuple[Any, ...]:
@@ -123,6 +123,7 @@ class Packer:
             self._once(job.route) if job.route else b"",
             self._once(job.windows) if job.windows else b"",
             self._once(job.degradation) if job.degradation else b"",
+            self._once(job.released) if job.released else b"",
         )
 
     def _once(self, value: object) -> bytes:
@@ -157,6 +158,7 @@ class Unpacker:
         route: bytes,
         windows: bytes,
         degradation: bytes,
+        released: bytes,
     ) -> Job:
         unit, asset, check = key.split("/")
         where = Target(*target, unit=unit, asset=asset)
@@ -176,6 +178,7 @@ class Unpacker:
             self._once(route) or None,
             self._once(windows) or (),
             self._once(degradation),
+            self._once(released) or (),
         )
 
     def _once(self, packed: bytes) -> Any:

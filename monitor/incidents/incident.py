@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from monitor.state import State, Transition
+from monitor.state import DRIFTS, State, Transition
 
 REMOVED = "removed"
 """Kind of the transition that ends the incident of a check which is no longer in the inventory."""
@@ -245,6 +245,10 @@ SEVERITIES = {
     State.DOWN: Severity.CRITICAL, State.SHADOWED: Severity.CRITICAL, State.DEGRADED: Severity.WARNING,
     State.UNKNOWN: Severity.INFO, State.OK: Severity.INFO,
 }  # fmt: skip
+DRIFT_SEVERITIES = dict(
+    zip(DRIFTS, (Severity.CRITICAL, Severity.WARNING, Severity.INFO, Severity.INFO), strict=True)
+)
+"""Of what runs, but not as released: as grave as the component."""
 NOTIFY = frozenset({State.DOWN, State.DEGRADED})
 """The states that are worth a message, unless the settings say otherwise."""
 UNDECIDED = "undecided"
@@ -264,4 +268,6 @@ def worse(one: State, other: State) -> State:
 
 def severity(state: State, kind: str) -> Severity:
     """Return how urgent an incident of this state and kind is."""
+    if state is State.DEGRADED and kind in DRIFT_SEVERITIES:
+        return DRIFT_SEVERITIES[kind]
     return Severity.WARNING if kind == UNDECIDED else SEVERITIES[state]

@@ -8,6 +8,7 @@ from typing import Self
 
 from inventory.load import load
 from inventory.models import Inventory
+from monitor.plan import Plan
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import by_asset
 from monitor.readiness.judging import Judge
@@ -102,11 +103,14 @@ class Yard(World):
         self.ok(f"{node}/version", age, **{**RIGHT, **facts})
         return self
 
-    def _made(self, evidence: Layered, now: float) -> tuple[Inventory, Releases, Callable[[str], Judge]]:
+    def parts(self) -> tuple[Inventory, Releases, Plan]:
         inventory = load(self.write("inventory.yaml", self.inventory))
-        releases = Releases(self.known(), self.default)
+        return inventory, Releases(self.known(), self.default), self.plan()
+
+    def _made(self, evidence: Layered, now: float) -> tuple[Inventory, Releases, Callable[[str], Judge]]:
+        inventory, releases, plan = self.parts()
         lists = {**self.lists(), **checklists(inventory, releases.assigned(inventory))}
-        plan, waived = self.plan(), self._waivers(inventory, lists)
+        waived = self._waivers(inventory, lists)
         jobs = by_asset(plan.jobs.values())
 
         def judge(gate: str) -> Judge:
