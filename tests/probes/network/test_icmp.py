@@ -35,7 +35,7 @@ from tests.probes.network.networks import (
     too_far,
     twice,
 )
-from tests.probes.network.unprivileged import without_raw
+from tests.probes.network.unprivileged import needs_ping, without_raw
 from tests.probing import SharedHere, run_once, shared_here
 from tests.servers.namespace import (
     Answer,
@@ -50,17 +50,6 @@ from tests.servers.namespace import (
 FAST: dict[str, Any] = {"count": 5, "interval": 0.01, "wait": 0.3}
 
 pytestmark = pytest.mark.alone
-
-
-def _may_ping() -> bool:
-    try:
-        Channel("4").close()
-    except Exception:  # noqa: BLE001 - whatever the reason, it can't ping
-        return False
-    return True
-
-
-needs_ping = pytest.mark.skipif(not _may_ping(), reason="needs CAP_NET_RAW or net.ipv4.ping_group_range")
 
 
 @needs_ping

@@ -17,6 +17,7 @@ from probes.network._path_packet import Answer, Identity, echo_request, parse4, 
 from probes.network._path_view import mark_changed_at, steepest, way_of
 from probes.network._path_walk import Sent
 from probes.network.path import PROBE
+from tests.probes.network.unprivileged import needs_ping
 from tests.probing import run_once
 from tests.servers.chain import Chain, chain
 from tests.servers.link import needs_link
@@ -187,6 +188,7 @@ async def test_where_no_socket_is_allowed(monkeypatch: pytest.MonkeyPatch) -> No
     assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
 
 
+@needs_ping
 async def test_this_machine_is_one_hop_away() -> None:
     reading = await run_once("path", "127.0.0.1", largest=9000)
     assert (reading.metrics["hops"], reading.metrics["mtu"]) == (1, 9000)

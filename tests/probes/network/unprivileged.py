@@ -1,4 +1,4 @@
-"""Bursts from a process that may not open raw sockets."""
+"""Bursts from a process that may not open raw sockets, and tests that need one which may ping."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import json
 import os
 import subprocess
 import sys
+
+import pytest
+
+from probes.network._icmp_channel import Channel
 
 UNPRIVILEGED = """
 import asyncio, json, sys
@@ -28,3 +32,14 @@ async def without_raw(setup: str, *hosts: str) -> list[list[object]]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _may_ping() -> bool:
+    try:
+        Channel("4").close()
+    except Exception:  # noqa: BLE001 - whatever the reason, it can't ping
+        return False
+    return True
+
+
+needs_ping = pytest.mark.skipif(not _may_ping(), reason="needs CAP_NET_RAW or net.ipv4.ping_group_range")
