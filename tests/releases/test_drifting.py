@@ -22,6 +22,7 @@ from monitor.readiness.layered import Layered
 from monitor.releases.pledges import Memory, Pledge, Pledging, kind_of
 from monitor.state import DRIFTS, State
 from monitor.store.engine import Store
+from monitor.web.texts import table
 from monitor.workspace import open_workspace
 from probes.api import FactDef, Reading
 from tests.readiness.world import NOW
@@ -202,6 +203,7 @@ def test_an_incident_is_as_grave_as_its_component(weight: Weight) -> None:
 @pytest.mark.parametrize("language", TEXTS)
 def test_every_kind_has_its_words(language: str) -> None:
     assert all(TEXTS[language][f"kind.{kind}"] for kind in DRIFTS)
+    assert all(f"reason.{kind}" in table(language) for kind in DRIFTS)
 
 
 def test_jobs_pledge_what_their_release_says(yard: Yard) -> None:
