@@ -12,6 +12,7 @@ from typing import Literal
 
 from inventory.secrets import Secrets
 from monitor import fresh
+from monitor.control.peer import ourselves
 from monitor.control.socket import NoDaemon, ask
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
@@ -108,8 +109,7 @@ async def _daemon_runs(place: Place) -> bool:
 
 async def _record(place: Place, results: Sequence[UnitResult], gate: str) -> None:
     """Append the waivers used to the audit, through the daemon where one runs."""
-    actor = f"uid:{os.getuid()} (unauthenticated)"
-    found = list(uses(results, gate=gate, at=time.time(), actor=actor))
+    found = list(uses(results, gate=gate, at=time.time(), actor=ourselves(os.environ)))
     if not found:
         return
     with suppress(NoDaemon):

@@ -54,7 +54,8 @@ class Reloader:
     async def reload(self) -> int:
         """Return how many units have changed. Raises ConfigError or ClerkFault, and then nothing has.
 
-        Raises what `adopt` raises: then the timetable is right, and the next reload adopts again.
+        Raises what `adopt` raises: then the timetable is right, and the next reload adopts again. `excuse`
+        says of any other fault what is left of it.
         """
         async with self._turn:
             try:
@@ -108,9 +109,14 @@ class Reloader:
         except ClerkFault as error:
             log.error("could not reload, the old configuration stays", reason=str(error))
         except Exception as error:  # noqa: BLE001 - logged
-            log.error("reloaded by half, to be tried again", **fault(error))
+            log.error(self.excuse(error), **fault(error))
         else:
             log.info("reloaded", units_changed=changed, checks=len(self.schedule.timetable))
+
+    def excuse(self, error: Exception) -> str:
+        """Say what a fault that is nobody's bad file has left behind."""
+        left = "applied by half, to be tried again" if self._owed else "the old configuration stays"
+        return f"could not reload, {left}: {type(error).__name__}"
 
     def _take(self, change: UnitWire | Gone) -> Applied:
         if isinstance(change, Gone):

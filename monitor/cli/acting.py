@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from monitor.cli.common import CONFIG_ERROR, fail
+from monitor.control.peer import ourselves
 from monitor.control.socket import NoDaemon, ask
 from monitor.people.requests import Refused
 from monitor.place import Place
@@ -24,12 +24,8 @@ Request = Mapping[str, Any]
 
 
 def actor() -> str:
-    """Return who acts: the user of the operating system, whom nobody has authenticated."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid:{os.getuid()}"
-    return f"{name} (unauthenticated)"
+    """Return who acts, whom nobody has authenticated; a daemon looks for itself."""
+    return ourselves(os.environ)
 
 
 def act(where: Place, request: Request, alone: Callable[[Database], dict[str, Any]]) -> dict[str, Any]:

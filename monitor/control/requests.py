@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import structlog
+
 from inventory.problems import ConfigError
 from monitor.child.clerk import ClerkFault
 from monitor.control import byhand
@@ -17,6 +19,7 @@ from monitor.control.socket import ControlError, Handler
 from monitor.discipline.discipline import Discipline
 from monitor.job import Job
 from monitor.pipeline import Pipeline
+from monitor.process.log import fault
 from monitor.readiness.audit import Use
 from monitor.reload import Reloader
 from monitor.runner import Runner, run_now
@@ -26,6 +29,7 @@ from monitor.store.database import Database
 from monitor.units import Units
 from probes.api import Context, Outcome, Reading, Shared
 
+log = structlog.get_logger("control")
 MOST_CHECKS = 500_000
 VANTAGE = "check"
 """What a reading says that was made because somebody asked for it."""
@@ -75,11 +79,17 @@ class Requests:
         }
 
     async def reload(self, _: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-        """Reload the files; the error of bad ones is the answer."""
+        """Reload the files; the error of bad ones is the answer.
+
+        Whatever else fails is logged and answered, and `Reloader.settle` mends what was applied by half.
+        """
         try:
             changed = await self.reloader.reload()
         except (ConfigError, ClerkFault) as error:
             raise ControlError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - logged, and told to the one who asked
+            log.error("could not reload", **fault(error))
+            raise ControlError(self.reloader.excuse(error)) from None
         yield {"units_changed": changed}
 
     async def probe(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
@@ -119,9 +129,9 @@ class Requests:
         yield {"revived": await self.state.write(lambda c: outbox.revive(c, now, outbox.LIFETIME_S, ids))}
 
     async def audit(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-        """Append uses of waivers to the audit."""
+        """Append uses of waivers to the audit, as those of the one who asks."""
         try:
-            found = [Use(**each) for each in request.get("uses", ())]
+            found = [Use(**{**each, "actor": request["actor"]}) for each in request.get("uses", ())]
         except TypeError:
             raise ControlError('"uses" must be a list of waiver uses') from None
         await self.state.write(lambda connection: audit.insert(connection, found))

@@ -1,7 +1,8 @@
 """The daemon's socket, `STATE/muster.sock`: commands that probe or change something go through it.
 
 One JSON object a line each way. A request is `{"do": NAME, ...}`; the answers are any number of objects and a
-last one with `"end": true` (or `"error"`). Who may open the socket file (mode 0660) may use it.
+last one with `"end": true` (or `"error"`). Who may open the socket file (mode 0660) may use it; the
+`actor` of a request is the one that `peer` finds at the other end, whatever the request says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from monitor.control.peer import actor_of, uid_of
+from monitor.process.log import fault
+
+log = structlog.get_logger("control")
 MAX_LINE = 16 * 1024 * 1024
 Handler = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
 
@@ -51,8 +58,9 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            uid = uid_of(writer.get_extra_info("socket"))
             line = await reader.readline()
-            async for answer in self._answers(line):
+            async for answer in self._answers(line, uid):
                 writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError):
@@ -60,18 +68,25 @@ class ControlServer:
         finally:
             writer.close()
 
-    async def _answers(self, line: bytes) -> AsyncIterator[Mapping[str, Any]]:
+    async def _answers(self, line: bytes, uid: int) -> AsyncIterator[Mapping[str, Any]]:
         try:
             request = json.loads(line)
             handler = self._handlers[request["do"]]
+            claimed = str(request.get("actor") or "")
         except (ValueError, KeyError, TypeError):
             yield {"error": f"no such request; there are {', '.join(sorted(self._handlers))}"}
             return
+        actor = await asyncio.to_thread(actor_of, uid, claimed, os.geteuid())
         try:
-            async for answer in handler(request):
+            async for answer in handler({**request, "actor": actor}):
                 yield answer
         except ControlError as error:
             yield {"error": str(error)}
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged, and told to the one who asked
+            log.error("a request failed", request=request["do"], **fault(error))
+            yield {"error": f"the daemon could not do this: {type(error).__name__}; its log says more"}
         else:
             yield {"end": True}
 
