@@ -35,6 +35,7 @@ systemctl show -p LoadState -p ActiveState -p LastTriggerUSec -p NextElapseUSecR
 """
 CRONTAB = r"""
 u=$1
+echo "@crontabs"
 if [ -n "$u" ]; then
   command -v crontab >/dev/null || { echo "no crontab on this host"; exit 94; }
   if [ "$u" = "$(id -un)" ]; then o=$(crontab -l 2>&1); c=$?
@@ -102,7 +103,7 @@ def entries(text: str) -> list[tuple[str, str]]:
     In the system's own crontabs the rest begins with the user.
     """
     parts = sections(text)
-    if "end" not in parts:
+    if not {"crontabs", "end"} <= parts.keys():
         raise ValueError("the crontab breaks off")
     found = []
     for name, body in parts.items():

@@ -85,7 +85,7 @@ def parse(text: str, names: tuple[str, ...]) -> Found:
     if len(lines) < 3 or lines[-1] != "end" or not lines[0].startswith("manager="):
         raise ValueError("no list of packages")
     found = Found(lines[0].removeprefix("manager="))
-    end = next(number for number, line in enumerate(lines) if re.fullmatch(r"status=\d{1,3}", line))
+    end = max(number for number, line in enumerate(lines) if re.fullmatch(r"status=\d{1,3}", line))
     rows, locks, status = lines[1:end], lines[end + 1 : -1], int(lines[end].removeprefix("status="))
     trouble = [row for row in rows if row.startswith(("error:", "dpkg-query: error"))]
     if trouble or (found.manager == "dpkg" and status > 1):

@@ -72,7 +72,7 @@ def parse(text: str) -> tuple[dict[str, float], dict[str, str]]:
         raise ValueError("what it says of its packages breaks off")
     now, not_read = whole(parts["now"].strip()), []
     metrics: dict[str, float] = {}
-    facts: dict[str, str] = {"manager": next(name for name in MANAGERS if name in parts)}
+    facts = {"manager": [name for name in MANAGERS if name in parts][0]}
     for section, metric in (
         ("changed", "last_change_days"), ("upgraded", "last_upgrade_days"), ("lists", "lists_age_days"),
     ):  # fmt: skip
