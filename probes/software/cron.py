@@ -47,13 +47,13 @@ if [ -n "$u" ]; then
   *) echo "the account may not read the crontab of $u"; exit 93 ;;
   esac
   echo "@crontab"
-  printf '%s\n' "$o"
+  printf '%s\n' "$o" | sed 's/^/ /'
 else
   for f in /etc/crontab /etc/cron.d/*; do
     [ -e "$f" ] || continue
     [ -r "$f" ] || { echo "the account may not read $f"; exit 93; }
     echo "@$f"
-    cat "$f"
+    sed 's/^/ /' "$f"
   done
 fi
 echo "@end"
@@ -100,7 +100,8 @@ def timer(text: str) -> tuple[dict[str, float], dict[str, str]]:
 def entries(text: str) -> list[tuple[str, str]]:
     """Return (schedule, the rest of the line) of all entries. Raises ValueError.
 
-    In the system's own crontabs the rest begins with the user.
+    In the system's own crontabs the rest begins with the user. Their lines are set off by a space, since some
+    begin like the lines between them.
     """
     parts = sections(text)
     if not {"crontabs", "end"} <= parts.keys():

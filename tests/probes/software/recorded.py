@@ -148,12 +148,12 @@ Account expires\t\t\t\t\t\t: Dec 31, 2026
 """
 CRONTAB = """@crontabs
 @/etc/crontab
-# m h dom mon dow user\tcommand
-SHELL=/bin/sh
-17 *\t* * *\troot    cd / && run-parts --report /etc/cron.hourly
+ # m h dom mon dow user\tcommand
+ SHELL=/bin/sh
+ 17 *\t* * *\troot    cd / && run-parts --report /etc/cron.hourly
 @/etc/cron.d/backup
-@daily backup /usr/local/bin/backup --all
-*/5 1-3 * jan,feb mon-fri ops /usr/local/bin/backup --quick
+ @daily backup /usr/local/bin/backup --all
+ */5 1-3 * jan,feb mon-fri ops /usr/local/bin/backup --quick
 @end
 """
 TIMER = """now=1795564800
