@@ -113,8 +113,8 @@ class ItemFile(Strict):
     select: Selector | None = None
     check: str | None = None
     """The id of the check on each selected asset."""
-    probe: str | None = None
-    """The probe that makes the check; defaults to the check's id."""
+    probe: Names = None
+    """The probe that makes the check, or several of which any may; defaults to the check's id."""
     expect: dict[str, Any] | None = None
     max_age: Seconds | None = None
     soak: SoakFile | None = None
@@ -156,7 +156,8 @@ class Item:
     remediation_zh: str = ""
     select: Selector | None = None
     check: str | None = None
-    probe: str | None = None
+    probes: tuple[str, ...] = ()
+    """The probes of which any may make the check."""
     expect: tuple[tuple[str, Condition], ...] = ()
     max_age: float | None = None
     soak: Soak | None = None

@@ -207,7 +207,7 @@ class _Loader:
             return
         before = items[line.id]
         expect = {**dict(before.expect)}
-        for name, condition in self._conditions(written, at, line, item.probe):
+        for name, condition in self._conditions(written, at, line, item.probes):
             if name in expect and overlay.tightens(expect[name], condition) is False:
                 text = f'"{condition}" relaxes "{expect[name]}", and relaxing needs a waiver'
                 self._wrong(written, (*at, "expect", name), text, f'write "{expect[name]}" or less of it')
@@ -221,7 +221,7 @@ class _Loader:
     ) -> None:
         item = self._item(written, at, line)
         if item is not None:
-            expect = dict(self._conditions(written, at, line, item.probe))
+            expect = dict(self._conditions(written, at, line, item.probes))
             raw[line.id], items[line.id] = line, _replaced(item, expect, (written.file.id,))
 
     def _item(self, written: _Written, at: Path_, line: ItemFile) -> Item | None:
@@ -234,11 +234,12 @@ class _Loader:
             self._wrong(written, at, *form)
         if lacking or form or line.category is None or line.title is None:
             return None
-        check = line.check or line.probe
+        check = line.check or (line.probe[0] if line.probe else None)
+        probes = line.probe or ((check,) if check else ())
         return Item(
             line.id, line.category, line.severity or "major", line.title.en, line.title.zh,
             line.remediation.en if line.remediation else "", line.remediation.zh if line.remediation else "",
-            line.select, check, line.probe or check, (), line.max_age, self._soak(written, at, line.soak),
+            line.select, check, probes, (), line.max_age, self._soak(written, at, line.soak),
             self._applies(written, at, line), bool(line.waivable), bool(line.optional),
             line.depends_on or (), line.attest, line.awaits, line.parent,
             where=written.document.problem((*at, "max_age"), ""),
@@ -288,19 +289,32 @@ class _Loader:
         return tuple(found)
 
     def _conditions(
-        self, written: _Written, at: Path_, line: ItemFile, probe: str | None
+        self, written: _Written, at: Path_, line: ItemFile, probes: tuple[str, ...]
     ) -> Iterator[tuple[str, Condition]]:
-        if not line.expect or probe is None:
+        if not line.expect or not probes:
             return
-        spec = self._spec(written, at, line, probe)
-        for name, raw in line.expect.items() if spec else ():
+        specs = [self._spec(written, at, line, probe) for probe in probes]
+        known = [spec for spec in specs if spec is not None]
+        for name, raw in line.expect.items() if len(known) == len(specs) else ():
             where = (*at, "expect", name)
-            definition = (spec.metric(name) or spec.fact(name)) if spec else None
-            if definition is None and spec and not (spec.dynamic or spec.names_in):
+            if self._reported(written, where, name, known):
+                definition = known[0].metric(name) or known[0].fact(name)
+                if condition := self._parsed(written, where, raw, definition):
+                    yield name, condition
+
+    def _reported(self, written: _Written, where: Path_, name: str, specs: Sequence[ProbeSpec]) -> bool:
+        """Return whether each of the probes reports the name, and all in the same unit."""
+        units: set[str] = set()
+        for spec in specs:
+            metric, open_names = spec.metric(name), spec.dynamic or bool(spec.names_in)
+            if metric is None and spec.fact(name) is None and not open_names:
                 hint = did_you_mean(name, [*(m.name for m in spec.metrics), *(f.name for f in spec.facts)])
-                self._wrong(written, where, f'probe "{probe}" reports no "{name}"', hint)
-            elif condition := self._parsed(written, where, raw, definition):
-                yield name, condition
+                self._wrong(written, where, f'probe "{spec.name}" reports no "{name}"', hint)
+                return False
+            units.add(metric.unit if metric else "")
+        if len(units) > 1:
+            self._wrong(written, where, f'"{name}" is of different units', "write an item for each probe")
+        return len(units) == 1
 
     def _spec(self, written: _Written, at: Path_, line: ItemFile, probe: str) -> ProbeSpec | None:
         if probe in self._registry.names():

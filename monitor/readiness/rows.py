@@ -83,8 +83,9 @@ def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:
         return Row(item, asset, None, applicable, f"not measured by this version: {item.awaits}")
     if job is None:
         return Row(item, asset, None, applicable, f'this asset has no check "{item.check}"')
-    if job.spec.name != item.probe:
-        text = f'check "{job.check}" is made by probe "{job.spec.name}", and the item asks for "{item.probe}"'
+    if job.spec.name not in item.probes:
+        asked = " or ".join(item.probes)
+        text = f'check "{job.check}" is made by probe "{job.spec.name}", and the item asks for "{asked}"'
         return Row(item, asset, None, applicable, text)
     return Row(item, asset, job, applicable)
 
@@ -113,7 +114,7 @@ def _expected(asset: AssetSpec, job: Job, name: str, expectation: Expectation) -
         f"{en}: {name} {condition}", f"{zh}：{name} {condition}",
         f'Bring {name} of {en} to "{condition}", or correct what the inventory expects of it.',
         f"请将{zh}的 {name} 调整到“{condition}”，或更正清单文件中的期望值。",
-        check=job.check, probe=job.spec.name, expect=((name, expectation.condition),),
+        check=job.check, probes=(job.spec.name,), expect=((name, expectation.condition),),
         max_age=expectation.max_age,
     )  # fmt: skip
 
@@ -125,7 +126,7 @@ def _answers(asset: AssetSpec, job: Job) -> Item:
         f"{en} answers {job.check}", f"{zh} 响应 {job.check} 检查",
         f"Find out why {en} does not serve, starting with the detail of this row.",
         f"请从本行的详情入手，查明{zh}无法提供服务的原因。",
-        check=job.check, probe=job.spec.name,
+        check=job.check, probes=(job.spec.name,),
     )  # fmt: skip
 
 

@@ -213,7 +213,7 @@ def _item(
         line.title.en, line.title.zh,
         remedy.en if remedy else f"Bring {line.title.en} to what {file.id} says, or correct the manifest.",
         remedy.zh if remedy else f"请将{line.title.zh}调整为 {file.id} 的规定，或更正发布清单。",
-        line.select, check, probe, expect, line.max_age, waivable=line.waivable, optional=line.optional,
+        line.select, check, (probe,), expect, line.max_age, waivable=line.waivable, optional=line.optional,
         sources=(f"release {file.id}",), where=where,
     )  # fmt: skip
 

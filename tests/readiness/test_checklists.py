@@ -125,6 +125,8 @@ def with_item(old: str, new: str) -> str:
         (", expect: {rtt_ms: '<= 4'}", "", 'item "x" expects nothing'),
         ("'<= 4'", "''", "items[0].expect.rtt_ms: an empty expectation asserts nothing"),
         ("rtt_ms", "rtt", 'probe "icmp" reports no "rtt"; did you mean "rtt_ms"?'),
+        ("check: icmp", "check: a, probe: [icmp, tcp]", 'probe "tcp" reports no "rtt_ms"'),
+        ("check: icmp", "check: a, probe: [icmp, tpc]", 'items[0].probe: unknown probe "tpc"'),
         ("check: icmp", "check: icpm", 'items[0].check: unknown probe "icpm"; did you mean "icmp"?'),
         ("select: {kind: channel}, ", "", 'item "x" selects no assets'),
         ("category: network, ", "", 'item "x" has no category'),
@@ -150,6 +152,16 @@ def with_item(old: str, new: str) -> str:
 def test_bad_items(tmp_path: Path, old: str, new: str, message: str) -> None:
     problems = refused(tmp_path, with_item(old, new))
     assert any(message in each for each in problems), problems
+
+
+def test_any_of_several_probes_may_make_the_check(tmp_path: Path) -> None:
+    text = with_item(
+        "check: icmp, expect: {rtt_ms: '<= 4'}",
+        "check: login, probe: [postgresql, redis], expect: {connect_ms: '<= 4'}",
+    )
+    (tmp_path / "lists.yaml").write_text(text, "utf-8")
+    item = load([tmp_path])["a"].items["x"]
+    assert (item.check, item.probes) == ("login", ("postgresql", "redis"))
 
 
 def test_bad_checklists(tmp_path: Path) -> None:
