@@ -87,16 +87,19 @@ def read_info(fields: Mapping[str, str]) -> Answer:
         "role": ROLES.get(fields.get("role", ""), ""),
         "eviction": fields.get("maxmemory_policy", ""),
     }
-    not_told = [*_shares(metrics), *_saved(fields, metrics), *_aof(fields, metrics, facts)]
+    not_told = [*_memory(metrics), *_saved(fields, metrics), *_aof(fields, metrics, facts)]
     not_told += (_of_replica if facts["role"] == "replica" else _of_primary)(fields, metrics, facts)
     return Answer(metrics, {name: text for name, text in facts.items() if text}, tuple(not_told))
 
 
-def _shares(metrics: dict[str, float]) -> list[str]:
-    if metrics.get("memory_max_bytes"):
-        metrics["memory_used_pct"] = 100 * metrics["memory_used_bytes"] / metrics["memory_max_bytes"]
+def _memory(metrics: dict[str, float]) -> list[str]:
+    used, most = metrics.get("memory_used_bytes"), metrics.get("memory_max_bytes")
+    if used is None or most is None:
         return []
-    return ["memory_used_pct: no limit is set (maxmemory)"]
+    if not most:
+        return ["memory_used_pct: no limit is set (maxmemory)"]
+    metrics["memory_used_pct"] = 100 * used / most
+    return []
 
 
 def share_of_connections(metrics: dict[str, float]) -> None:

@@ -135,11 +135,13 @@ class RedisLink:
         """
         if self._secure and not self._stream.first:
             return TlsFailed("ended right after the handshake: does the server want a client certificate?")
-        if isinstance(cause, OSError):
-            ending = from_oserror(cause)
-            ending.detail = cleaned(ending.detail, self._secrets)
-            return ending
-        return unreadable(self._stream.first, "it closed the connection", self._secrets)
+        ending = (
+            from_oserror(cause) if isinstance(cause, OSError) else ProtocolViolated("closed amid an answer")
+        )
+        if isinstance(ending, ProtocolViolated) and not self._stream.first:
+            return ProtocolViolated("closed without an answer: does the port speak TLS?")
+        ending.detail = cleaned(ending.detail, self._secrets)
+        return ending
 
 
 def _told(error: exceptions.RedisError) -> tuple[str, str] | None:

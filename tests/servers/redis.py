@@ -47,25 +47,28 @@ async def sentinel(directory: Path, primary: int, service: str, *lines: str) -> 
 
 
 @asynccontextmanager
-async def redis_cluster(directory: Path, *options: str) -> AsyncIterator[list[int]]:
-    """Run three primaries that share all slots; give their ports."""
+async def redis_cluster(
+    directory: Path, *options: str
+) -> AsyncIterator[tuple[list[int], Callable[[int], Awaitable[None]]]]:
+    """Run three primaries that share all slots; give their ports, and what stops one of them."""
     async with AsyncExitStack() as stack:
-        ports = []
+        ports, stops = [], []
         for number in range(3):
-            where = directory / f"node{number}"
-            clustered = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
-            port = free_port()
+            clustered = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", *options)
             bus = ("--cluster-port", str(free_port()))
-            ports.append(await stack.enter_async_context(redis_server(where, *clustered, *bus, port=port)))
+            one = await stack.enter_async_context(AsyncExitStack())
+            server = redis_server(directory / f"node{number}", *clustered, *bus)
+            ports.append(await one.enter_async_context(server))
+            stops.append(one.aclose)
         for number, port in enumerate(ports):
             first, last = number * 5462, min(16_383, number * 5462 + 5461)
             await say(port, "CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
+        bus_port = (await say(ports[0], "CONFIG", "GET", "cluster-port")).split()[-1]
         for port in ports[1:]:
-            bus_port = (await say(ports[0], "CONFIG", "GET", "cluster-port")).split()[-1]
             await say(port, "CLUSTER", "MEET", "127.0.0.1", str(ports[0]), bus_port)
         for port in ports:
             await until(partial(_whole, port))
-        yield ports
+        yield ports, lambda number: stops[number]()
 
 
 async def _whole(port: int) -> bool:
@@ -73,17 +76,17 @@ async def _whole(port: int) -> bool:
     return "cluster_state:ok" in told and "cluster_known_nodes:3" in told
 
 
-async def say(port: int, *words: str, password: str = "") -> str:
-    """Return a server's answer to one command, as it comes, in RESP."""
-    commands = ([("AUTH", password)] if password else []) + [words, ("QUIT",)]
+async def say(port: int, *words: str, password: str = "", sentinel: bool = False) -> str:
+    """Return a server's answer to one command, as it comes, in RESP; a sentinel knows no QUIT."""
+    commands = ([("AUTH", password)] if password else []) + [words, ("PING" if sentinel else "QUIT",)]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for command in commands:
         writer.write(b"*%d\r\n" % len(command))
         writer.writelines(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in command)
-    answer = await reader.read()
+    answer = await (reader.readuntil(b"+PONG\r\n") if sentinel else reader.read())
     writer.close()
     await writer.wait_closed()
-    return answer.decode("utf-8", "replace").removesuffix("+OK\r\n").strip()
+    return answer.decode("utf-8", "replace").removesuffix("+PONG\r\n").removesuffix("+OK\r\n").strip()
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
