@@ -4,7 +4,8 @@ An incident's life, as far as people hear of it:
 
     opened      the first tier, at once; held by a mute, quiet hours or a digest, and then told when that ends
     escalated   the next tier, when nobody has acknowledged for as long as the settings say
-    reminder    whoever was told, every few hours without an acknowledgement, and when one (or a snooze) ends
+    reminder    whoever was told, every few hours without an acknowledgement, and when one (or a snooze) ends;
+                those that fall into quiet hours become one when these end
     closed      whoever was told; nothing holds it back for good
 
 Nothing is remembered but the incident itself. Un-acknowledged time counts from `told_at`, or from the end of
@@ -138,7 +139,8 @@ class Policy:
             return Step(Notice.ESCALATED, max(overdue))
         seen = begin if incident.next_at is None else incident.next_at
         last = self._reminder_before(incident, begin, now)
-        return Step(Notice.REMINDER, incident.tier) if last is not None and seen <= last else None
+        told = last is None or seen > self._quiet_until(incident, last, card)
+        return None if told else Step(Notice.REMINDER, incident.tier)
 
     def _can_open(self, incident: Incident, now: float, card: Card | None) -> bool:
         return (

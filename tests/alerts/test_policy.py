@@ -109,6 +109,35 @@ def test_what_ends_at_night_is_told_in_the_morning_to_those_who_knew() -> None:
     assert closed.not_before == BEGIN + 23 * HOUR
 
 
+NIGHT = {"windows": ["22:00-07:00"]}
+
+
+def test_reminders_of_the_night_become_one_in_the_morning() -> None:
+    """Told at 21:00; reminders would come at 01:00 and 05:00, and come at 07:00, and at 09:00 as ever."""
+    life = Life.of(notify(quiet=NIGHT), State.DEGRADED, BEGIN + 13 * HOUR)
+    life.until(BEGIN + 24 * HOUR)
+    assert life.heard(Notice.REMINDER) == [(23.0, IT)]
+    life.until(BEGIN + 26 * HOUR)
+    assert life.heard(Notice.REMINDER) == [(23.0, IT), (25.0, IT)]
+
+
+def test_a_night_without_a_reminder_ends_without_one() -> None:
+    life = Life.of(notify(quiet=NIGHT, remind_every=43200), State.DEGRADED, BEGIN + 13 * HOUR)
+    life.until(BEGIN + 24.9 * HOUR)
+    assert life.heard(Notice.REMINDER) == []
+
+
+def test_what_was_taken_over_or_is_over_by_the_morning_is_not_reminded_of() -> None:
+    acked, over = (Life.of(notify(quiet=NIGHT), State.DEGRADED, BEGIN + 13 * HOUR) for _ in range(2))
+    for life in (acked, over):
+        life.until(BEGIN + 22 * HOUR)
+    acked.ack(None)
+    over.close()
+    for life in (acked, over):
+        life.until(BEGIN + 30 * HOUR)
+        assert life.heard(Notice.REMINDER) == []
+
+
 def test_what_is_critical_goes_through_quiet_hours_unless_told_otherwise() -> None:
     night = BEGIN + 15 * HOUR
     assert Life.of(notify(quiet={"windows": ["22:00-07:00"]}), at=night).log
