@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from probes._clean import cleaned
 from probes.api import FactDef, MetricDef, Outcome, Reading, Secret, Shared, Target
-from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
+from probes.errors import Ending, ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
@@ -115,10 +115,10 @@ class Found(Notes):
 
     @contextmanager
     def optional(self, what: str) -> Iterator[None]:
-        """Do something that may lack a right: then that is noted, and the run goes on."""
+        """Do what may lack a right, or a newer broker: then that is noted, and the run goes on."""
         try:
             yield
-        except PermissionMissing as missing:
+        except (PermissionMissing, Inconclusive) as missing:
             self.missing(f"{what}: {self.said(missing.detail)}")
 
     @contextmanager
@@ -126,7 +126,7 @@ class Found(Notes):
         """One of several measurements: refused, the others are made all the same (`settled`)."""
         try:
             yield
-        except (ExpectationFailed, PermissionMissing) as ending:
+        except (ExpectationFailed, PermissionMissing, Inconclusive) as ending:
             self.ends.append((self.context.phase, ending))
 
     def settled(self) -> Reading:
