@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
@@ -30,6 +30,8 @@ from monitor.releases import asked as releasing
 from monitor.releases import loading
 from monitor.releases.asked import Releases
 from monitor.releases.comparing import Comparing
+from monitor.releases.document import unit_document
+from monitor.releases.matrix import line_of
 from monitor.releases.pledges import Pledging
 from monitor.store.api import Evidence
 
@@ -86,6 +88,14 @@ class Workspace:
         comparing = Comparing(self.inventory, self.releases, evidence)
         for result in self.judge(evidence, gate, now).units(units):
             yield comparing.explained(result)
+
+    def versions(self, result: UnitResult, evidence: Evidence) -> Mapping[str, Any] | None:
+        """Return what a judged unit runs against its release (as `muster.versions/1`), None without one."""
+        unit, release = self.inventory.units[result.id], self.releases.of(self.inventory, result.id)
+        if release is None:
+            return None
+        comparing = Comparing(self.inventory, self.releases, evidence)
+        return unit_document(line_of(unit, result, release, comparing))
 
 
 def open_workspace(place: Place) -> Workspace:

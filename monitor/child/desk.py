@@ -74,7 +74,8 @@ class Desk:
                 self._workspace.inventory.units, evidence, request.gate, now
             ):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
-                packed = pack(request.gate, result.id, now, result.plain())
+                judged = {**result.plain(), "versions": self._workspace.versions(result, evidence)}
+                packed = pack(request.gate, result.id, now, judged)
                 required = self._workspace.required(result.id)
                 frames.write(self._answers, Judged(packed, used, result.id, required))
                 if self._hurried:

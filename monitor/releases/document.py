@@ -84,11 +84,12 @@ def document(matrix: Matrix) -> dict[str, Any]:
     return {
         "schema": SCHEMA, "at": utc(matrix.at),
         "components": [{"id": t.component, "title": t.en, "title_zh": t.zh} for t in matrix.titles],
-        "units": [_unit(line) for line in matrix.lines],
+        "units": [unit_document(line) for line in matrix.lines],
     }  # fmt: skip
 
 
-def _unit(line: Line) -> dict[str, Any]:
+def unit_document(line: Line) -> dict[str, Any]:
+    """Return one unit as the contract writes it."""
     return {
         "id": line.unit, "name": line.name, "name_zh": line.name_zh, "release": line.release,
         "state": line.state.value if line.state else None, "cells": list(_cells(line)),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inventory.models import Inventory
+from inventory.models import Inventory, Unit
 from monitor.readiness.checklist import Severity
 from monitor.readiness.judging import Judge
-from monitor.readiness.results import ItemResult
+from monitor.readiness.results import ItemResult, UnitResult
 from monitor.readiness.verdict import Status
 from monitor.releases.asked import Releases, components
 from monitor.releases.comparing import Comparing
@@ -152,6 +152,18 @@ def compare(
         zone, known = inventory.timezone(key), release.id if release else None
         lines.append(Line(key, unit.name, unit.name_zh, zone, known, cells))
     return Matrix(tuple(titles.values()), tuple(lines), at)
+
+
+def line_of(unit: Unit, result: UnitResult, release: Release, comparing: Comparing) -> Line:
+    """Return the line of a unit that was judged as a whole."""
+    cells: dict[str, tuple[Cell, ...]] = {}
+    for item in result.items:
+        component = release.components.get(item.id.removeprefix(PREFIX))
+        if component is not None and item.id.startswith(PREFIX):
+            drift = comparing.drift(unit.id, release, item)
+            before = cells.get(component.id, ())
+            cells[component.id] = (*before, _cell(unit.id, component, item, drift))
+    return Line(unit.id, unit.name, unit.name_zh, result.timezone, release.id, cells)
 
 
 def _cells(

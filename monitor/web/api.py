@@ -100,6 +100,8 @@ async def unit(request: web.Request) -> web.Response:
     def text() -> str:
         element = aged(judged, now) if judged else None
         judged_at = stamp(element.pop("judged_at")) if element else None
+        if element:
+            element.pop("versions", None)
         return json.dumps(answer | {"judged_at": judged_at, "unit": element}, ensure_ascii=False)
 
     return json_text(await threaded(request, text))

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from monitor.settings import Web
-from monitor.web import api, incidents, pages
+from monitor.web import api, incidents, pages, versions
 from monitor.web.exposition import CONTENT_TYPE, expose
 from monitor.web.serving import (
     POOL,
@@ -50,6 +50,7 @@ def build(view: View, settings: Web | None = None) -> web.Application:
             web.get("/incidents", incidents.overview),
             web.get(f"/incidents/{INCIDENT}", incidents.one),
             web.post(f"/incidents/{INCIDENT}/{{act:[a-z]{{1,10}}}}", incidents.act),
+            web.get("/versions", versions.page),
             web.get("/static/{name}", pages.static),
             web.get("/healthz", health),
             web.get("/readyz", readiness),
@@ -60,6 +61,7 @@ def build(view: View, settings: Web | None = None) -> web.Application:
             web.get("/api/v1/incidents", incidents.api_list),
             web.get(f"/api/v1/incidents/{INCIDENT}", incidents.api_one),
             web.get("/api/v1/maintenance", incidents.api_maintenance),
+            web.get("/api/v1/versions", versions.api),
         ]
     )
     return app

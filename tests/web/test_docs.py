@@ -38,6 +38,7 @@ LIVE = {
     "muster.incidents/1": "/api/v1/incidents",
     "muster.incident/1": "/api/v1/incidents/1",
     "muster.maintenance/1": "/api/v1/maintenance",
+    "muster.versions/1": "/api/v1/versions",
     "": f"/api/v1/checks/{CHECK}/series?metric=connect_ms&step=2m",
 }
 """Where the answer of each example's schema comes from; "" is an error."""
