@@ -6,11 +6,12 @@ import pytest
 
 from probes import registry
 from probes.api import Outcome
+from tests.conformance.broker_rows import BROKERS
 from tests.conformance.host_rows import HOST
 from tests.conformance.hostile import LATE_S, MEMORY, TIMEOUT_S, Row, run
 from tests.conformance.network_rows import NETWORK
 
-ROWS = [*NETWORK, *HOST]
+ROWS = [*NETWORK, *HOST, *BROKERS]
 SPECS = {name: registry.get(name) for name in sorted({row.probe for row in ROWS})}
 
 
