@@ -24,7 +24,7 @@ PATIENCE_S = 1.0
 LANES = 3
 """Gathers of one host at a time; only where earlier ones hang are there more than one."""
 MOST_ASKS = 64
-MOST_SCRIPT, MOST_OUTPUT = 100_000, 1_500_000
+MOST_SCRIPT, MOST_OUTPUT = 100_000, 1_900_000
 """Bytes of one script and of what all its asks may print; what is over goes into a command of its own."""
 ASK_SHARE, LONGEST_ASK_S = 0.6, 30
 """An ask's time: a share of what its run has left, so that one that hangs ends before its run does."""
@@ -114,7 +114,8 @@ class Gatherer:
         """End all gathers."""
         tasks = {task for host in self._hosts.values() for task in (*host.running, host.serving) if task}
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, place: Place, host: Host) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from probes._local_machine import is_local
 from probes._ssh import SshParams
 from probes.api import Context, Params, Target, clip
-from probes.errors import Inconclusive, PermissionMissing, ProberFault, ProtocolViolated, TimedOut
+from probes.errors import Ending, Inconclusive, PermissionMissing, ProberFault, ProtocolViolated, TimedOut
 from probes.software._gather import Answer, Gatherer
 from probes.software._script import MISSING_RIGHT, NOT_SUPPORTED, TIMED_OUT, Ask
 
@@ -98,9 +98,12 @@ async def told(
 
 
 def understood(parse: Callable[[str], T], text: str, answer: Answer) -> T:
-    """Return what a text means. Raises `ProtocolViolated` where it can't be understood."""
+    """Return what a text means. Raises `ProtocolViolated` where it can't be understood, and what it means."""
     try:
         return parse(text)
+    except Ending as ending:
+        ending.phases = answer.phases
+        raise
     except (ValueError, LookupError, OverflowError) as error:
         status = answer.part.status
         said = clip(f"it answers with what can't be understood: {error} (status {status})", 300)

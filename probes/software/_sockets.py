@@ -21,7 +21,7 @@ c=$?
 [ $c = 93 ] && exit 93
 echo "@end"
 """
-MOST = 262_144
+MOST = 131_072
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -61,7 +61,7 @@ if [ -n "$k" ]; then
 fi
 echo "@end"
 """
-MOST = 270_336
+MOST = 131_072
 MAX_CERTIFICATES = 20
 EMPTY = hashlib.sha256(b"").hexdigest()
 """What is computed where openssl can't read the key."""

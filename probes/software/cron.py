@@ -58,7 +58,7 @@ else
 fi
 echo "@end"
 """
-MOST = 131_072
+MOST = 65_536
 _ENTRY = re.compile(r"\s*(@\w+|(?:[-0-9A-Za-z*/,~#LW?]+\s+){4}[-0-9A-Za-z*/,~#LW?]+)\s+(\S.*)")
 
 

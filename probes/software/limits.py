@@ -1,6 +1,6 @@
 """Resource limits of running processes: of a service, by name, or of a user; against a manifest.
 
-Format: /proc/PID/limits (proc(5)), of at most 200 processes; the lowest soft limit among them counts. A limit
+Format: /proc/PID/limits (proc(5)), of at most 64 processes; the lowest soft limit among them counts. A limit
 is what a process has, whatever the files under /etc/security say that a later login would get.
 """
 
@@ -35,7 +35,7 @@ user)
 esac
 i=0
 for pid; do
-  [ $i = 200 ] && break
+  [ $i = 64 ] && break
   l=$(cat "/proc/$pid/limits") || continue
   i=$((i + 1))
   echo "@$pid"
@@ -43,7 +43,7 @@ for pid; do
 done
 echo "end=$i"
 """
-MOST = 400_000
+MOST = 100_000
 ROWS = {
     "Max cpu time": "cpu", "Max file size": "fsize", "Max data size": "data", "Max stack size": "stack",
     "Max core file size": "core", "Max resident set": "rss", "Max processes": "nproc",

@@ -19,12 +19,12 @@ from probes.software._text import AbsolutePath, lines_of, sections, whole
 FRAGMENT = r"""
 [ -r /proc/self/mountinfo ] || { echo "no /proc/self/mountinfo"; exit 94; }
 echo "@mounts"
-cat /proc/self/mountinfo
+grep -F -- " $2 " /proc/self/mountinfo
 echo "@size"
 stat -f -c '%S %b %f %a %c %d' "$1"
 echo "@end"
 """
-MOST = 262_144
+MOST = 32_768
 
 
 class MountParams(HostParams):
@@ -65,6 +65,11 @@ def parse(text: str, path: str) -> tuple[Mount | None, list[int]]:
     return found, [whole(word) for word in parts["size"].split()]
 
 
+def escaped(text: str) -> str:
+    """Return a path as mountinfo has it: blanks and backslashes in octal."""
+    return "".join(f"\\{ord(character):03o}" if character in " \t\n\\" else character for character in text)
+
+
 def unescaped(text: str) -> str:
     """Return a name of mountinfo without its octal escapes."""
     raw = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8) & 255]), text.encode())
@@ -95,7 +100,7 @@ def reading(found: Mount | None, sizes: list[int]) -> tuple[dict[str, float], di
 
 async def probe_mount(target: Target, params: MountParams, context: Context) -> Reading:
     """Look at a mount point. Raises what `told` does."""
-    ask = Ask(FRAGMENT, (params.path,), most=MOST)
+    ask = Ask(FRAGMENT, (params.path, escaped(params.path)), most=MOST)
     (found, sizes), phases = await told(target, params, ask, context, lambda text: parse(text, params.path))
     return Reading.ok(*reading(found, sizes), phases)
 

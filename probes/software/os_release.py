@@ -58,7 +58,7 @@ def _build(release: dict[str, str], parts: dict[str, str]) -> tuple[str, str]:
 
 async def probe_os_release(target: Target, params: HostParams, context: Context) -> Reading:
     """Read what the host says of its system. Raises what `told` does."""
-    facts, phases = await told(target, params, Ask(FRAGMENT), context, parse)
+    facts, phases = await told(target, params, Ask(FRAGMENT, most=16_384), context, parse)
     return Reading.ok({}, facts, phases)
 
 

@@ -75,12 +75,11 @@ class Found:
     broken: set[str] = field(default_factory=set)
 
 
-class Unreadable(Exception):  # noqa: N818 - says what happened
-    """The package manager can't read its own database."""
-
-
 def parse(text: str, names: tuple[str, ...]) -> Found:
-    """Return what the fragment printed. Raises ValueError, and `Unreadable`."""
+    """Return what the fragment printed.
+
+    Raises ValueError, and `Inconclusive` where the package manager can't read its own database.
+    """
     lines = lines_of(text)
     if len(lines) < 3 or lines[-1] != "end" or not lines[0].startswith("manager="):
         raise ValueError("no list of packages")
@@ -89,7 +88,8 @@ def parse(text: str, names: tuple[str, ...]) -> Found:
     rows, locks, status = lines[1:end], lines[end + 1 : -1], int(lines[end].removeprefix("status="))
     trouble = [row for row in rows if row.startswith(("error:", "dpkg-query: error"))]
     if trouble or (found.manager == "dpkg" and status > 1):
-        raise Unreadable(trouble[0] if trouble else f"dpkg-query ended with status {status}")
+        why = trouble[0] if trouble else f"dpkg-query ended with status {status}"
+        raise Inconclusive(f"the package database can't be read: {clip(why, 200)}")
     for row in rows:
         _apk(row, names, found) if found.manager == "apk" else _row(row, names, found)
     if found.manager != "dpkg":
@@ -173,12 +173,9 @@ def reading(found: Found, params: PackageParams) -> tuple[dict[str, float], dict
 
 
 async def probe_package(target: Target, params: PackageParams, context: Context) -> Reading:
-    """Look packages up. Raises what `told` does, and `Inconclusive` where the database can't be read."""
+    """Look packages up. Raises what `told` and `parse` do."""
     ask = Ask(FRAGMENT, (params.manager or "", *params.names), most=131_072)
-    try:
-        found, phases = await told(target, params, ask, context, lambda text: parse(text, params.names))
-    except Unreadable as error:
-        raise Inconclusive(f"the package database can't be read: {clip(str(error), 200)}") from None
+    found, phases = await told(target, params, ask, context, lambda text: parse(text, params.names))
     return Reading.ok(*reading(found, params), phases)
 
 

@@ -30,7 +30,7 @@ if [ -s /var/lib/dpkg/status ]; then
     echo "@lists"
     newest "$@" /var/lib/apt/lists/*Release /var/lib/apt/periodic/update-success-stamp
     echo "@pending"
-    apt-get -s -o Debug::NoLocking=true upgrade && echo ok
+    o=$(apt-get -s -o Debug::NoLocking=true upgrade) && { printf '%s\n' "$o" | grep '^Inst '; echo ok; }
   fi
 elif [ -e /lib/apk/db/installed ]; then
   echo "@apk"
@@ -60,7 +60,7 @@ elif [ -d /usr/share/update-notifier ] || [ -x /usr/share/unattended-upgrades/un
 fi
 echo "@end"
 """  # noqa: E501 - a script
-MOST = 262_144
+MOST = 131_072
 DAY_S = 86_400
 MANAGERS = ("dpkg", "apk", "rpm")
 
@@ -72,7 +72,7 @@ def parse(text: str) -> tuple[dict[str, float], dict[str, str]]:
         raise ValueError("what it says of its packages breaks off")
     now, not_read = whole(parts["now"].strip()), []
     metrics: dict[str, float] = {}
-    facts = {"manager": [name for name in MANAGERS if name in parts][0]}
+    facts = {"manager": min(name for name in MANAGERS if name in parts)}
     for section, metric in (
         ("changed", "last_change_days"), ("upgraded", "last_upgrade_days"), ("lists", "lists_age_days"),
     ):  # fmt: skip

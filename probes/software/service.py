@@ -60,12 +60,8 @@ class ServiceParams(HostParams):
     )
 
 
-class NoBus(Exception):  # noqa: N818 - says what happened
-    """systemd runs and does not answer."""
-
-
 def parse(text: str) -> Told:
-    """Return metrics and facts. Raises ValueError, LookupError and `NoBus`."""
+    """Return metrics and facts. Raises ValueError, LookupError, `Inconclusive` where systemd is silent."""
     values = pairs(text)
     by = values["manager"]
     if by == "systemd":
@@ -82,7 +78,7 @@ def parse(text: str) -> Told:
 
 def _systemd(values: dict[str, str]) -> Told:
     if values["status"] != "0" or "LoadState" not in values:
-        raise NoBus
+        raise Inconclusive("systemd runs on the host and does not answer systemctl")
     state = values.get("ActiveState", "")
     metrics = {
         "exists": float(values["LoadState"] != "not-found"),
@@ -117,13 +113,11 @@ def _script(values: dict[str, str]) -> Told:
 
 
 async def probe_service(target: Target, params: ServiceParams, context: Context) -> Reading:
-    """Look at one service. Raises what `told` does, and `Inconclusive` where systemd does not answer."""
+    """Look at one service. Raises what `told` and `parse` do."""
     name = params.service if "." in params.service else f"{params.service}.service"
     process = (params.process or name.removesuffix(".service"))[:15]
-    try:
-        (metrics, facts), phases = await told(target, params, Ask(FRAGMENT, (name, process)), context, parse)
-    except NoBus:
-        raise Inconclusive("systemd runs on the host and does not answer systemctl") from None
+    ask = Ask(FRAGMENT, (name, process), most=4096)
+    (metrics, facts), phases = await told(target, params, ask, context, parse)
     return Reading.ok(metrics, facts, phases)
 
 

@@ -86,7 +86,7 @@ def reading(found: dict[str, str], wanted: dict[str, str | int]) -> tuple[dict[s
 async def probe_sysctl(target: Target, params: SysctlParams, context: Context) -> Reading:
     """Compare kernel parameters. Raises what `told` does."""
     names = tuple(params.values)
-    ask = Ask(FRAGMENT, tuple(map(path_of, names)), most=131_072)
+    ask = Ask(FRAGMENT, tuple(map(path_of, names)), most=65_536)
     found, phases = await told(target, params, ask, context, lambda text: parse(text, names))
     return Reading.ok(*reading(found, params.values), phases)
 

@@ -118,7 +118,7 @@ def _ageing(text: str, now: float, metrics: dict[str, float], facts: dict[str, s
 
 async def probe_user(target: Target, params: UserParams, context: Context) -> Reading:
     """Look at one account. Raises what `told` does."""
-    ask = Ask(FRAGMENT, (params.user,), sudo=params.sudo)
+    ask = Ask(FRAGMENT, (params.user,), most=8192, sudo=params.sudo)
     (metrics, facts), phases = await told(target, params, ask, context, parse)
     return Reading.ok(metrics, facts, phases)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from probes._ssh import SshParams
@@ -12,6 +13,7 @@ from probes.api import Context, ProbeSettings, Reading, Target
 from probes.software._gather import Answer, Gatherer
 from probes.software._script import Ask
 from tests.probing import SharedHere, run_once, shared_here
+from tests.servers.accounts import account_sshd
 from tests.servers.sshd import Sshd
 
 
@@ -49,3 +51,15 @@ async def here(name: str, /, **params: Any) -> Reading:
 def commands(server: Sshd) -> int:
     """Return how many commands the server was given."""
     return server.log().count("Starting session: command")
+
+
+@asynccontextmanager
+async def host(
+    *, sudoers: Sequence[str] = (), over: Mapping[str, Path] | None = None, allow: tuple[str, ...] = ()
+) -> AsyncIterator[tuple[SharedHere, Sshd]]:
+    """Run an sshd for an ordinary account, and what runs share; needs root."""
+    async with (
+        account_sshd(sudoers=sudoers, over=over) as server,
+        shared_of(server, exec_allow=allow) as shared,
+    ):
+        yield shared, server

@@ -50,7 +50,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "sysctl": partial(sysctl.parse, names=("net.ipv4.ip_forward", "kernel.pid_max")),
     "time_sync": time_sync.parse, "user": user.parse, "timer": cron.timer,
 }  # fmt: skip
-SAID = (ValueError, LookupError, OverflowError, Ending, package.Unreadable, service.NoBus, time_sync.Silent)
+SAID = (ValueError, LookupError, OverflowError, Ending)
 CASES = [(name, text) for name, texts in TEXTS.items() for text in texts.values()] + [("timer", TIMER)]
 
 

@@ -1,0 +1,437 @@
+"""The probes on a real host: by an ordinary account over SSH, with the sudoers lines of the documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from probes.api import Context, Outcome, ProbeSettings, Reading
+from probes.software._gather import Answer, Gatherer, Place
+from probes.software._script import Ask
+from tests.probes.software.asking import commands, here, host, probe
+from tests.probing import run_once, shared_here
+from tests.servers.accounts import ACCOUNT, HASH, UID, needs_root
+from tests.servers.certificates import Authority
+from tests.servers.chronyd import chronyd
+from tests.servers.process import program
+
+
+def same(reading: Reading, **metrics: Any) -> None:
+    assert reading.outcome is Outcome.OK, reading.detail
+    assert {name: reading.metrics.get(name) for name in metrics} == metrics
+
+
+@needs_root
+async def test_twenty_checks_of_a_host_are_one_command_and_all_hold() -> None:
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("package", {"packages": ["openssh-server", "no-such-package"]}),
+        ("file", {"path": "/etc/passwd", "sha256": True, "pattern": f"^{ACCOUNT}:"}),
+        ("file", {"path": "/no/such/file"}),
+        ("file", {"path": "/etc/shadow", "sha256": True, "pattern": "x"}),
+        ("file", {"path": "/root/x"}),
+        ("service", {"service": "ssh"}),
+        ("service", {"service": "no-such-service", "process": "sshd"}),
+        ("port", {"port": 1, "allowed": []}),
+        ("process", {"name": "sshd"}),
+        ("process", {"pattern": "no such [p]rocess"}),
+        ("sysctl", {"values": {"kernel.ostype": "Linux", "no.such": 1}}),
+        ("limits", {"user": ACCOUNT, "at_least": {"nofile": 16}}),
+        ("mount", {"path": "/proc"}),
+        ("user", {"user": ACCOUNT}),
+        ("user", {"user": "root"}),
+        ("certificate", {"path": "/no/such/file"}),
+        ("cron", {"pattern": "no such entry"}),
+        ("time_sync", {}),
+        ("os_release", {}),
+        ("log", {"path": "/var/log/dpkg.log", "pattern": "x"}),
+    ]
+    async with host() as (shared, server):
+        readings = await asyncio.gather(*(probe(shared, server, name, **params) for name, params in asked))
+        assert commands(server) == 1
+    package, passwd, absent, shadow, hidden, _, by_process, port, process, nobody, *rest = readings
+    same(package, installed=1, missing=1)
+    same(passwd, exists=1, matches=1)
+    assert passwd.facts["mode"] == "0644"
+    same(absent, exists=0)
+    same(shadow, exists=1)
+    assert shadow.facts["not_read"] == "sha256: missing_right, content: missing_right"
+    assert (hidden.kind, hidden.detail) == (
+        "permission",
+        "missing_right: the account may not look at /root/x",
+    )
+    same(by_process, active=1)
+    assert by_process.facts["manager"] == "process"
+    same(port, listening=0)
+    assert port.metrics["unexpected_ports"] == port.metrics["open_ports"]
+    assert process.metrics["count"] >= 2
+    same(nobody, count=0)
+    sysctl, limits, mount, own, root, certificate, cron, clock, system, _ = rest
+    same(sysctl, differing=1)
+    same(limits, differing=0)
+    assert limits.metrics["processes"] >= 1
+    same(mount, mounted=1)
+    same(own, exists=1, locked=0, password_left_days=pytest.approx(20090 - time.time() / 86400, abs=0.01))
+    same(root, exists=1, uid=0)
+    assert "password: missing_right" in root.facts["not_read"]
+    same(certificate, exists=0)
+    same(cron, entries=0)
+    assert clock.kind in ("", "inconclusive")
+    assert system.facts["kernel"] == os.uname().release
+    assert all("login" in reading.phases for reading in readings)
+    told = repr([(r.detail, r.facts, r.metrics) for r in readings])
+    assert server.private_key.splitlines()[1] not in told
+    assert HASH not in told
+
+
+SUDOERS = (
+    f"ALL=(root) NOPASSWD: /usr/bin/passwd -S {ACCOUNT}, /usr/bin/chage -l {ACCOUNT}",
+    "ALL=(root) NOPASSWD: /usr/bin/passwd -S root, /usr/bin/chage -l root",
+    "ALL=(root) NOPASSWD: /usr/bin/ss -Hlntup",
+    "ALL=(root) NOPASSWD: /usr/bin/sha256sum /etc/shadow, /usr/bin/head -c 65537 /etc/shadow",
+    "ALL=(root) NOPASSWD: /usr/bin/crontab -u root -l",
+)
+
+
+@needs_root
+async def test_sudo_shows_what_the_account_may_not_see_and_no_more() -> None:
+    program("sudo")
+    async with host(sudoers=SUDOERS) as (shared, server):
+
+        async def root(name: str, /, **params: Any) -> Reading:
+            return await probe(shared, server, name, sudo=True, **params)
+
+        user, port, shadow, cron, own, other, crontab, hidden = await asyncio.gather(
+            root("user", user="root"),
+            root("port", port=server.port),
+            root("file", path="/etc/shadow", sha256=True, pattern=f"^{ACCOUNT}:"),
+            root("cron", user="root", pattern="x"),
+            root("user", user=ACCOUNT),
+            root("user", user="nobody"),
+            root("cron", user="nobody", pattern="x"),
+            root("file", path="/root/x"),
+        )
+        same(user, locked=1)
+        assert "not_read" not in user.facts
+        same(port, listening=1)
+        assert port.facts["process"] == "sshd"
+        same(shadow, matches=1)
+        assert len(shadow.facts["sha256"]) == 64
+        same(cron, entries=0)
+        same(own, locked=0)
+        for reading in (other, hidden):
+            assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
+            assert reading.detail.startswith("missing_right: sudo does not let it run: "), reading.detail
+        assert crontab.kind == "permission"
+        told = repr([user, port, shadow, cron, own, other, hidden])
+        assert HASH not in told
+
+
+@needs_root
+async def test_without_sudo_on_the_host_a_right_is_missing_and_nothing_failed() -> None:
+    async with host() as (shared, server):
+        reading = await probe(shared, server, "user", user="root", sudo=True)
+        assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
+
+
+async def test_file(tmp_path: Path) -> None:
+    path = tmp_path / "a b;$(id)'s"
+    path.write_text("one\ntwo error\nthree error\n")
+    path.chmod(0o640)
+    os.utime(path, (time.time() - 100,) * 2)
+    reading = await here("file", path=str(path), sha256=True, pattern="err.r")
+    same(reading, exists=1, matches=2, size_bytes=26)
+    assert reading.metrics["mtime_age_s"] == pytest.approx(100, abs=3)
+    assert reading.facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (reading.facts["mode"], reading.facts["type"]) == ("0640", "regular")
+    assert reading.facts["owner"] == pwd.getpwuid(os.getuid()).pw_name
+    assert "error" not in repr(reading), "no content is kept"
+    assert (await here("file", path=str(path), pattern="err", keep=True)).facts["line"] == "two error"
+    reading = await here("file", path=str(path), pattern="err", max_bytes=10)
+    assert "matches" not in reading.metrics
+    assert reading.facts["not_read"] == "content: larger than 10 bytes"
+    (tmp_path / "empty").touch()
+    same(await here("file", path=str(tmp_path / "empty"), pattern="x"), matches=0, size_bytes=0)
+
+
+async def test_links_and_other_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    same(await here("file", path=str(tmp_path / "link")), exists=0)
+    reading = await here("file", path=str(tmp_path / "link"), follow=False)
+    same(reading, exists=1)
+    assert (reading.facts["type"], reading.facts["link"]) == ("symbolic link", "nowhere")
+    reading = await here("file", path=str(tmp_path / "fifo"), sha256=True, pattern="x")
+    same(reading, exists=1)
+    assert "matches" not in reading.metrics
+    assert reading.facts["type"] == "fifo"
+
+
+async def test_a_slow_pattern_is_ours(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("a" * 4000 + "!")
+    reading = await here("file", path=str(tmp_path / "x"), pattern="(a|a|aa)+$")
+    assert reading.kind == "inconclusive"
+
+
+def pem(key: ec.EllipticCurvePrivateKey, password: bytes = b"") -> str:
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, how).decode()
+
+
+async def look(path: Path, key: Path | None = None) -> Reading:
+    return await here("certificate", path=str(path), **({"key": str(key)} if key else {}))
+
+
+async def test_certificate(tmp_path: Path) -> None:
+    program("openssl")
+    authority = Authority(tmp_path)
+    pair, other = authority.issue("hall.example"), authority.issue("other.example")
+    certificate = pair.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    root = authority.file.read_text()
+    chain, wrong, locked = tmp_path / "chain", tmp_path / "wrong", tmp_path / "locked"
+    chain.write_text(certificate + root)
+    wrong.write_text(root + certificate)
+    locked.write_text(pem(pair.key, b"x"))
+    both = await look(pair.file, pair.file)
+    same(both, exists=1, key_matches=1, certificates=1)
+    assert both.metrics["days_left"] == pytest.approx(90, abs=1.1)
+    assert "hall.example" in both.facts["names"]
+    same(await look(chain, pair.file), chain_ok=1, certificates=2, key_matches=1)
+    same(await look(wrong, pair.file), chain_ok=0, key_matches=0)
+    same(await look(pair.file, other.file), key_matches=0)
+    absent = await look(pair.file, tmp_path / "none")
+    same(absent, key_matches=0)
+    assert absent.facts["key"] == "absent"
+    encrypted = await look(pair.file, locked)
+    assert "key_matches" not in encrypted.metrics
+    assert "encrypted" in encrypted.facts["not_read"]
+    der = tmp_path / "der"
+    der.write_bytes(pair.certificate.public_bytes(serialization.Encoding.DER))
+    same(await look(der, pair.file), exists=1, certificates=1, key_matches=1)
+    none = await look(locked)
+    assert (none.outcome, none.kind) == (Outcome.FAILED, "expectation")
+
+
+async def test_no_key_leaves_the_host(tmp_path: Path) -> None:
+    program("openssl")
+    pair = Authority(tmp_path).issue("hall.example")
+    secret = pem(pair.key).splitlines()[1]
+    file = tmp_path / "x.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n" + pem(pair.key) + pair.file.read_text())
+    seen: list[bytes] = []
+
+    class Watched(Gatherer):
+        async def _answers(self, place: Place, asks: dict[Ask, int], own: Context) -> dict[Ask, Answer]:
+            answers = await super()._answers(place, asks, own)
+            seen.extend(answer.part.data for answer in answers.values())
+            return answers
+
+    async with shared_here() as shared:
+        shared._clients[Gatherer] = Watched(shared)
+        await run_once("certificate", "local", shared=shared, path=str(file), key=str(file))
+    assert b"-----BEGIN CERTIFICATE-----" in seen[0]
+    assert secret.encode() not in seen[0]
+    assert b"PRIVATE" not in seen[0]
+
+
+async def test_log(tmp_path: Path) -> None:
+    path, now = tmp_path / "app.log", time.time()
+
+    def line(age: float, text: str) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime(now - age)) + text + "\n"
+
+    path.write_text(line(3000, "error old") + line(30, "error new") + line(10, "fine"))
+    reading = await here("log", path=str(path), pattern="error")
+    same(reading, matches=1, lines=2)
+    assert reading.metrics["newest_match_age_s"] == pytest.approx(30, abs=3)
+    assert "error" not in repr(reading)
+    rotated = tmp_path / "app.log.1"
+    shutil.move(path, rotated)
+    path.write_text(line(5, "error newest"))
+    same(await here("log", path=str(path), pattern="error"), matches=2, lines=3)
+    (tmp_path / "app.log.2.gz").touch()
+    reading = await here("log", path=str(path), pattern="error")
+    assert "matches" not in reading.metrics
+    assert "rotated" in reading.facts["not_read"]
+    gone = await here("log", path=str(tmp_path / "gone"), pattern="x")
+    assert (gone.outcome, gone.kind) == (Outcome.FAILED, "expectation")
+
+
+@needs_root
+async def test_mount_and_the_space_of_a_small_file_system(tmp_path: Path) -> None:
+    small = tmp_path / "small one"
+    small.mkdir()
+    mounted = await asyncio.create_subprocess_exec(
+        "mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(small)
+    )
+    assert await mounted.wait() == 0
+    try:
+        reading = await here("mount", path=str(small))
+    finally:
+        await (await asyncio.create_subprocess_exec("umount", str(small))).wait()
+    same(reading, mounted=1, writable=0, size_bytes=2**20)
+    assert (reading.facts["source"], reading.facts["fstype"]) == ("tmpfs", "tmpfs")
+    same(await here("mount", path=str(small)), mounted=0)
+
+
+async def test_process_counts_what_runs_and_not_the_monitor() -> None:
+    marker = f"muster-marker-{os.getpid()}"
+    script = f"while :; do sleep 1; done # {marker}"
+    runs = [await asyncio.create_subprocess_exec("sh", "-c", script) for _ in range(3)]
+    try:
+        readings = await asyncio.gather(
+            here("process", pattern=marker), here("file", path=f"/{marker}"), here("process", pattern=marker)
+        )
+    finally:
+        for run in runs:
+            run.kill()
+            await run.wait()
+    same(readings[0], count=3)
+    assert readings[0].metrics["rss_bytes"] > 0
+    same(await here("process", pattern=marker), count=0)
+
+
+async def test_port_that_is_open_and_one_that_is_not() -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        reading = await here("port", port=port, allowed=[])
+        counted = await here("port", allowed=["1-65535"], loopback=True)
+        same(counted, unexpected_ports=0)
+        refused = await here("port", allowed=[], loopback=True)
+        assert str(port) in refused.facts["unexpected"]
+    finally:
+        server.close()
+        await server.wait_closed()
+    same(reading, listening=1)
+    assert reading.facts["addresses"] == "127.0.0.1"
+    same(await here("port", port=port), listening=0)
+
+
+async def test_limits_are_those_that_a_process_has(tmp_path: Path) -> None:
+    own = tmp_path / "mustersleep"
+    shutil.copy(program("sleep"), own)
+    run = await asyncio.create_subprocess_exec("sh", "-c", f"ulimit -n 99; exec {own} 30")
+    try:
+        async with asyncio.timeout(5):
+            while (reading := await here("limits", process="mustersleep", at_least={"nofile": 100})).kind:
+                await asyncio.sleep(0.1)
+    finally:
+        run.kill()
+        await run.wait()
+    same(reading, nofile=99, differing=1, processes=1)
+    gone = await here("limits", process="mustersleep")
+    assert (gone.outcome, gone.kind) == (Outcome.FAILED, "expectation")
+
+
+async def run_command(tmp_path: Path, body: str, /, **params: Any) -> Reading:
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\n{body}\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    async with shared_here() as shared:
+        shared.settings = ProbeSettings(exec_allow=(f"{tmp_path}/*",))
+        command = [str(script), *params.pop("arguments", ())]
+        return await run_once(
+            "command", "local", shared=shared, timeout=params.pop("timeout", 10), command=command, **params
+        )
+
+
+async def test_command(tmp_path: Path) -> None:
+    reading = await run_command(
+        tmp_path, 'echo "queue: 42 jobs"; echo "$1" >&2; exit 3', arguments=["a;b"], pattern=r"queue: (\d+)"
+    )
+    same(reading, exit_status=3, value=42, matches=1)
+    assert "queue" not in repr(reading), "no output is kept"
+    reading = await run_command(tmp_path, 'echo "$1" >&2', arguments=["a;$(id)"], keep=True)
+    assert reading.facts["output"] == "a;$(id)"
+    same(await run_command(tmp_path, "cat", pattern="x"), exit_status=0, matches=0)
+    assert (await run_command(tmp_path, "yes")).kind == "prober_error"
+    hung = await run_command(tmp_path, "sleep 60", timeout=3)
+    assert hung.kind == "inconclusive"
+    for status in (93, 94, 124):
+        same(await run_command(tmp_path, f"exit {status}"), exit_status=status)
+
+
+async def test_only_what_the_settings_allow_is_run(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "x").chmod(0o755)
+    reading = await here("command", command=[str(tmp_path / "x")])
+    assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
+    assert not (tmp_path / "ran").exists()
+
+
+@needs_root
+async def test_command_by_sudo() -> None:
+    program("sudo")
+    sudoers = ["ALL=(root) NOPASSWD: /usr/bin/id -u"]
+    async with host(sudoers=sudoers, allow=("/usr/bin/id",)) as (shared, server):
+        own = await probe(shared, server, "command", command=["/usr/bin/id", "-u"], pattern=r"(\d+)")
+        root = await probe(
+            shared, server, "command", command=["/usr/bin/id", "-u"], pattern=r"(\d+)", sudo=True
+        )
+        more = await probe(shared, server, "command", command=["/usr/bin/id"], sudo=True)
+        absent = await probe(shared, server, "command", command=["/usr/bin/id", "x"])
+    same(own, value=64_201)
+    same(root, value=0)
+    assert more.kind == "permission"
+    assert absent.metrics["exit_status"] == 1
+
+
+@needs_root
+async def test_time_sync_by_a_real_chronyd(tmp_path: Path) -> None:
+    program("chronyc")
+    run = tmp_path / "run"
+    (run / "sshd").mkdir(parents=True)
+    (run / "chrony").mkdir(mode=0o770)
+    async with chronyd(tmp_path, run=run), host(over={"/run": run}) as (shared, server):
+        server.user = "root"
+        reading = await probe(shared, server, "time_sync")
+    same(reading, synchronised=1, stratum=8)
+    assert reading.facts["method"] == "chronyc"
+
+
+@needs_root
+async def test_rpm_by_a_real_database(tmp_path: Path) -> None:
+    program("rpmbuild")
+    (tmp_path / "spec").write_text(
+        "Name: muster-test\nEpoch: 2\nVersion: 1.2\nRelease: 3\nSummary: x\nLicense: x\nBuildArch: noarch\n"
+        "%description\nx\n%files\n"
+    )
+    wanted: dict[str, Any] = {"packages": ["muster-test", "bash"], "versions": {"muster-test": "1.2"}}
+    async with host() as (shared, server):
+        home = server.directory / ".rpmdb"
+        build = f"""rpmbuild -bb --define '_topdir {tmp_path}' {tmp_path}/spec
+            rpm --dbpath {home} -i --nodeps {tmp_path}/RPMS/noarch/*.rpm; chown -R {UID} {home}"""
+        process = await asyncio.create_subprocess_shell(build, stdout=-3, stderr=-3)
+        assert await process.wait() == 0
+        reading = await probe(shared, server, "package", manager="rpm", **wanted)
+        (home / "rpmdb.sqlite").write_bytes(b"garbage" * 1000)
+        broken = await probe(shared, server, "package", manager="rpm", **wanted)
+    same(reading, installed=1, missing=1, differing=0)
+    assert reading.facts["versions"] == "muster-test 2:1.2-3"
+    assert (broken.kind, broken.metrics) == ("inconclusive", {}), "a broken database makes nothing missing"
+
+
+async def test_a_run_that_is_given_up_leaves_nothing_behind() -> None:
+    async with shared_here() as shared:
+        shared.settings = ProbeSettings(exec_allow=("/bin/sleep",))
+        command = ["/bin/sleep", "3", "0.00001"]
+        task = asyncio.create_task(run_once("command", "local", shared=shared, timeout=4, command=command))
+        await asyncio.sleep(0.4)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(1)
+        assert shared.get(Gatherer)._hosts == {}
+    await asyncio.sleep(1.5)
+    same(await here("process", pattern=r"^/bin/sleep 3 0\.00001"), count=0)
