@@ -29,6 +29,8 @@ from probes.errors import ProtocolViolated, TlsFailed
 
 MOST_BYTES = 32 * 2**20
 """What a server may send in one session."""
+AT_A_TIME = 1000
+"""Rows that a cursor is asked for at once."""
 STATES = {
     "28P01": "wrong_password", "28000": "login_refused", "42501": "missing_right", "25006": "read_only",
     "53100": "disk_full", "53300": "too_many_connections", "57P01": "not_ready", "57P02": "not_ready",
@@ -36,8 +38,8 @@ STATES = {
     "42P01": "no_such_table", "42703": "no_such_table", "3F000": "no_such_table", "42883": "no_such_table",
 }  # fmt: skip
 """SQLSTATE (PostgreSQL, appendix A) to the word for it; others of class 42 are a `bad_query`."""
-IN_THE_CLEAR = ("no encryption", "SSL off", "SSL 关闭", "SSL关闭", "没有加密", "无加密")
-"""How a server says that its rules have no line for a connection without TLS (it may speak Chinese)."""
+IN_THE_CLEAR = ("no encryption", "SSL off", "SSL 关闭")
+"""What a server adds where its rules let nobody in who comes like this without TLS (it may speak Chinese)."""
 SETTINGS = """select set_config(name, value, false) from pg_catalog.pg_settings join (values
 ('statement_timeout', '{ms}'), ('lock_timeout', '{ms}'), ('idle_in_transaction_session_timeout', '60000'),
 ('default_transaction_read_only', 'on')) as wanted (name, value) using (name)"""
@@ -89,12 +91,11 @@ class PostgresSession:
         with self._asking():
             if limit is None:
                 found = await self._connection.fetch(query)
-                return _table(found, MOST_ROWS)
+                return _table(found)
             async with self._connection.transaction(readonly=True):
                 statement = await self._connection.prepare(query)
-                cursor = await statement.cursor()
-                found = await cursor.fetch(limit + 1)
-                return _table(found, limit, tuple(a.name for a in statement.get_attributes()))
+                columns = tuple(attribute.name for attribute in statement.get_attributes())
+                return await _drained(await statement.cursor(), limit, columns)
 
     async def execute(self, statement: str) -> None:
         """Do a statement, or several; in one exchange."""
@@ -179,9 +180,21 @@ async def _settle(session: PostgresSession, params: DatabaseParams) -> None:
         return  # older than 14, or a system that can't notice it
 
 
-def _table(found: list[Any], limit: int, columns: tuple[str, ...] = ()) -> Table:
-    columns = columns or (tuple(found[0].keys()) if found else ())
-    return Table(columns, tuple(tuple(record.values()) for record in found[:limit]), len(found) > limit)
+def _table(found: list[Any]) -> Table:
+    columns = tuple(found[0].keys()) if found else ()
+    rows = tuple(tuple(record.values()) for record in found[:MOST_ROWS])
+    return Table(columns, rows, len(found) > MOST_ROWS)
+
+
+async def _drained(cursor: Any, limit: int, columns: tuple[str, ...]) -> Table:
+    """Return the rows of a cursor, some at a time, so that many don't hold the loop."""
+    rows: list[tuple[Any, ...]] = []
+    while len(rows) <= limit:
+        found = await cursor.fetch(min(AT_A_TIME, limit + 1 - len(rows)))
+        rows += [tuple(record.values()) for record in found]
+        if not found:
+            break
+    return Table(columns, tuple(rows[:limit]), len(rows) > limit)
 
 
 @contextmanager
@@ -226,5 +239,5 @@ def _misunderstood(error: Exception, hidden: tuple[str, ...]) -> Refusal | OSErr
 def refusal(state: str, said: str) -> Refusal:
     """Return what a SQLSTATE stands for, with what the server said."""
     if state == "28000" and any(text in said for text in IN_THE_CLEAR):
-        return Refusal("tls_required", said)
+        return Refusal("login_refused", f"{said} (if its rules ask for TLS, write tls: on)")
     return Refusal(STATES.get(state) or ("bad_query" if state.startswith("42") else "query_refused"), said)

@@ -126,7 +126,7 @@ def _serving(home: Path, settings: Mapping[str, str]) -> Iterator[Postgres]:
         "listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(home),
         "ssl": "on", "ssl_cert_file": str(pair.file), "ssl_key_file": str(pair.file),
     }  # fmt: skip
-    words = [word for name, value in {**settings, **ours}.items() for word in ("-c", f"{name}={value}")]
+    words = [word for name, value in {**ours, **settings}.items() for word in ("-c", f"{name}={value}")]
     server = Postgres(port, home, str(authority.file))
     with (home / "log").open("wb") as log:
         server.process = subprocess.Popen(
