@@ -1,4 +1,4 @@
-"""The probes of hosts before hostile servers: exporter, and host and exec over SSH."""
+"""The probes of hosts before hostile servers: exporter, and over SSH host, exec and one of software."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ PROBES: dict[str, tuple[dict[str, Any], str]] = {
     "exporter": ({"metrics": {"load1": "node_load1"}}, ""),
     "host": ({"ssh": SSH}, "ssh"),
     "throughput": ({"method": "ssh", "ssh": SSH}, "ssh"),
+    "service": ({"service": "ssh", "ssh": SSH}, "ssh"),
     "exec": ({"command": ["/bin/true"], "via": "ssh", "ssh": SSH}, "ssh"),
 }
 CONVERSATIONS = {
@@ -61,7 +62,7 @@ def _rows() -> Iterator[Row]:
 
 
 def _ssh() -> Iterator[Row]:
-    for probe in ("host", "exec", "throughput"):
+    for probe in ("host", "exec", "service", "throughput"):
         for situation, (handler, ends) in SSH_TALK.items():
             yield _row(probe, situation, ends, partial(tcp_server, handler))
 
