@@ -14,6 +14,7 @@ from monitor.alerts.outbox import Outbox
 from monitor.alerts.picture import Painter, available
 from monitor.alerts.policy import Policy
 from monitor.alerts.surroundings import Surroundings
+from monitor.assessor import GATE
 from monitor.incidents.incident import Incident, Notice
 from monitor.people.maintenance import Maintenances
 from monitor.place import Place
@@ -34,7 +35,7 @@ class Alerting:
         settings = place.settings
         self._place, self._store, self._verdicts, self._units = place, store, verdicts, units
         self.policy = Policy(settings.mail, maintenances.muted, settings.notify, units.kind, units.above)
-        around = Surroundings(units, self._judged_items, settings.web.public_url)
+        around = Surroundings(units, self._judged_items, settings.web.public_url, self._other_items)
         notices = Notices(settings.mail, units.card, self._address, self.policy, around)
         valves = limits(settings.notify)
         letters = OutboxTable(store.state, limits=valves)
@@ -64,8 +65,14 @@ class Alerting:
 
     def _judged_items(self, unit: str) -> Sequence[Mapping[str, Any]]:
         """Return the rows of a unit's last judgement."""
-        judged = self._verdicts.detail_now(unit, "go-live")
+        judged = self._verdicts.detail_now(unit, GATE)
         return judged["items"] if judged else ()
+
+    def _other_items(self, unit: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a unit's last judgements at the other gates."""
+        gates = [gate for gate in self._verdicts.gates_now(unit) if gate != GATE]
+        judged = [found for gate in gates if (found := self._verdicts.detail_now(unit, gate))]
+        return [item for each in judged for item in each["items"]]
 
     def _address(self, check: str) -> str:
         job = self._units.job(check)

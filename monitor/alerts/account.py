@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from monitor.alerts.advice_texts import next_step
 from monitor.alerts.mail_settings import Language
 from monitor.alerts.people import Card
 from monitor.alerts.texts import SIGNS, TEXTS, cause, lasted, text
@@ -89,12 +90,15 @@ def form(event: Event) -> str:
     return kind if event.notice is Notice.CLOSED and kind in (REMOVED, BY_HAND) else event.notice.value
 
 
-def shape(incident: Incident, below: int) -> str:
-    """Return what the root is: `isolated`, `check`, `asset`, `below` (others behind a unit) or `unit`."""
+def shape(incident: Incident) -> str:
+    """Return what the root is: `isolated`, `check`, `asset`, `below` (others behind a unit) or `unit`.
+
+    It follows from what does not change while the incident lasts: all its messages have one name for it.
+    """
     if incident.root == ISOLATED:
         return ISOLATED
     depth = incident.root.count("/")
-    return "check" if depth >= 2 else "asset" if depth else "below" if below else "unit"
+    return "check" if depth >= 2 else "asset" if depth else "below" if incident.kind == INFERRED else "unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,8 @@ class _Teller:
             "worst": self._text(f"state.{incident.worst}"),
             "unit": self._unit(),
             "what": self._what(),
-            "units": self._units(),
-            "cause": clip(cause(self.language, incident.kind), NAME),
+            "units": self._count("units", self.event.units),
+            "cause": self._cause(),
             "lasted": self._span(),
             "waited": self._waited(),
             "left": self._count("left", len(self.event.left)),
@@ -162,23 +166,18 @@ class _Teller:
         return clip(name(self.card, self.language), NAME)
 
     def _shape(self) -> str:
-        return shape(self.event.incident, self._below())
-
-    def _below(self) -> int:
-        """Return how many units besides the root are among the members that are listed."""
-        members = self.event.members
-        return len({each.check.partition("/")[0] for each in members} - {self.event.incident.root})
+        return shape(self.event.incident)
 
     def _what(self) -> str:
         kind = self._shape()
         if kind in ("check", "asset"):
             return clip(self.event.incident.root.partition("/")[2], NAME)
-        return self._text(f"what.{kind}", units=self._units())
+        return self._text(f"what.{kind}")
 
-    def _units(self) -> str:
-        if self.event.total > len(self.event.members):
-            return self._text("units.least", n=self._below())
-        return self._count("units", self._below())
+    def _cause(self) -> str:
+        if self._shape() == "below":
+            return self._count("below", self.event.units)
+        return clip(cause(self.language, self.event.incident.kind), NAME)
 
     def _count(self, key: str, number: int) -> str:
         return self._text(f"{key}.one" if number == 1 else f"{key}.many", n=number)
@@ -208,7 +207,7 @@ class _Teller:
             ("target", clip(self.known.target, 200)),
             ("state", self._text(f"state.{incident.state}")),
             ("severity", "" if over else self._text(f"severity.{incident.severity}")),
-            ("cause", clip(cause(self.language, incident.kind), NAME)),
+            ("cause", self._cause()),
             ("detail", clip(incident.detail, DETAIL)),
             ("required", clip(self.known.required, 200) if incident.worst is State.DEGRADED else ""),
             ("began", self._at(incident.began_at)),
@@ -271,7 +270,13 @@ class _Teller:
         own = "isolated" if self.event.incident.root == ISOLATED else kind
         steps = [("", self._text(f"step.{own}"))] if own in (ISOLATED, INFERRED, UNDECIDED) else []
         steps += [self._step(each) for each in self.known.steps]
-        return tuple(steps[:MOST_STEPS])
+        return tuple(steps[:MOST_STEPS]) or (("", next_step(self.language, self._failure())),)
+
+    def _failure(self) -> str:
+        """Return the kind of failure to give advice on: the incident's, or that of the worst in it."""
+        return (
+            self.event.members[0].kind if self.event.left and self.event.members else self.event.incident.kind
+        )
 
     def _step(self, step: Step) -> tuple[str, str]:
         chinese = self.language == "zh"

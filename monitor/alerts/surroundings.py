@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.alerts import advice, affected
-from monitor.alerts.account import Known
+from monitor.alerts.account import Known, Step
 from monitor.alerts.notices import Context
 from monitor.incidents.incident import ISOLATED, Event
 from monitor.job import Job
@@ -20,13 +20,23 @@ Items = Callable[[str], Sequence[Mapping[str, Any]]]
 """Gives the rows of a unit's last judgement, as in `check --format json`; none where it was never judged."""
 
 
+def none(unit: str) -> Sequence[Mapping[str, Any]]:  # noqa: ARG001
+    """Know of no rows."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Gives the context of an event. Runs in the store's writer thread: milliseconds at most."""
+    """Gives the context of an event. Runs in the store's writer thread: milliseconds at most.
+
+    `items` are those of the gate that comes first, `others` those of the other gates: what they say is to be
+    done counts where the first says nothing.
+    """
 
     units: Units
     items: Items
     url: str = ""
+    others: Items = none
 
     def __call__(self, event: Event) -> Context:
         """Return it; a fault here costs the mail its extras, never the mail."""
@@ -50,10 +60,17 @@ class Surroundings:
         known = Known(
             target=_address(event, jobs),
             required=affected.required(drawn) if drawn else "",
-            steps=advice.steps(items, _judged(event, jobs), metric, event.incident.worst),
+            steps=self._steps(event, jobs, items, metric),
             url=self.url,
         )
         return Context(known, drawn)
+
+    def _steps(
+        self, event: Event, jobs: Sequence[Job], items: Sequence[Mapping[str, Any]], metric: str
+    ) -> tuple[Step, ...]:
+        checks, worst = _judged(event, jobs), event.incident.worst
+        found = advice.steps(items, checks, metric, worst)
+        return found or advice.steps(self.others(jobs[0].unit), checks, metric, worst)
 
     def _of(self, node: str) -> Sequence[Job]:
         """Return the checks of a unit or an asset."""

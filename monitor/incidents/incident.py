@@ -212,6 +212,8 @@ class Event:
     """Of a residue: the roots that still fail."""
     threads: tuple[str, ...] = ()
     """`Incident.thread` of those it took in: their conversations go on in its own."""
+    units: int = 0
+    """How many units besides the root's are in it; of one that is over: were."""
 
 
 @dataclass(frozen=True, slots=True)

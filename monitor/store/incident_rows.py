@@ -145,6 +145,18 @@ def members(
     return tuple(Member(row[0], State(row[1]), *row[2:]) for row in rows), total
 
 
+def units_within(connection: sqlite3.Connection, incident: Incident) -> int:
+    """Return how many units besides the root's are in an incident; of one that is over: were."""
+    unit = """substr("check", 1, instr("check", '/') - 1)"""
+    statement = (
+        f"SELECT count(DISTINCT {unit}) FROM incident_member"  # noqa: S608
+        f" WHERE incident = ? AND (left_at IS NULL OR ?) AND {unit} != ?"
+    )
+    values = (incident.id, incident.closed_at is not None, incident.unit)
+    found: int = connection.execute(statement, values).fetchone()[0]
+    return found
+
+
 def add_history(connection: sqlite3.Connection, incident: int, row: HistoryRow) -> None:
     """Append a line to an incident's history."""
     connection.execute(

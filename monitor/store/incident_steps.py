@@ -262,7 +262,8 @@ class Step:
         told = tuple(each for each in _told(self.connection, incident) if each not in handed)
         moved = _moved(incident, kind, self.now, evidence)
         threads = tuple(each.thread for each in _absorbed(self.connection, incident))
-        event = Event(notice, incident, moved, told, members, total, self.now, left, threads)
+        units = rows.units_within(self.connection, incident)
+        event = Event(notice, incident, moved, told, members, total, self.now, left, threads, units)
         composed = self._compose(event)
         messages = [each for each in composed if each.recipient not in handed]
         queued = outbox.enqueue(

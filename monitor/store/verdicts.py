@@ -202,6 +202,11 @@ class Verdicts:
         """Do the same as `detail` in the calling thread."""
         return self._database.read_now(lambda connection: _detail(connection, unit, gate))
 
+    def gates_now(self, unit: str) -> list[str]:
+        """Return the gates at which a unit was judged, in the calling thread."""
+        statement = "SELECT gate FROM verdicts WHERE unit = ? ORDER BY gate"
+        return [row[0] for row in self._database.read_now(lambda c: c.execute(statement, (unit,)).fetchall())]
+
     async def keep_only(self, units: Iterable[str]) -> None:
         """Drop the judgements of all other units: they are no longer in the inventory."""
         known = _json(list(units))

@@ -88,7 +88,9 @@ def event(
 ) -> Event:
     since = incident.recovered_at or incident.closed_at or incident.began_at
     total = len(members) + more
-    return Event(notice, incident, moved(incident, at, since, kind), (), members, total, at, left)
+    units = len({each.check.partition("/")[0] for each in members} - {incident.unit})
+    moved_ = moved(incident, at, since, kind)
+    return Event(notice, incident, moved_, (), members, total, at, left, units=units)
 
 
 def closed(incident: Incident, after: float) -> Incident:

@@ -7,13 +7,17 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from monitor.alerts.advice_texts import ADVICE, OTHER
 from monitor.alerts.mail_settings import Language, MailSettings
 from monitor.alerts.message import Message, content_id
 from monitor.alerts.mime import render
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.people import Recipient
 from monitor.alerts.policy import Policy
+from monitor.alerts.texts import text
 from monitor.incidents.incident import Event, Notice
+from monitor.state import DRIFTS
+from probes.errors import ERROR_KINDS, FAILURE_KINDS
 from tests.alerts import samples
 from tests.alerts.samples import AT, EVENTS
 
@@ -52,8 +56,8 @@ SUBJECTS: dict[str, tuple[str, str]] = {
         "✖ 已人工关闭：天河营业厅，uplink，中断（不可达），持续 16 分钟 45 秒",
     ),
     "below": (
-        "✖ DOWN: Guangzhou bureau, link to at least 9 units below, they fail together",
-        "✖ 中断：广州供电局，通往下属至少 9 个单位的线路，同时故障（推断）",
+        "✖ DOWN: Guangzhou bureau, link to the units below, 9 units fail together",
+        "✖ 中断：广州供电局，通往下属单位的线路，9 个单位同时故障（推断）",
     ),
     "isolated": (
         "✖ DOWN: Muster, its own line, no witness answers",
@@ -178,11 +182,24 @@ def test_a_person_s_closing_does_not_claim_that_it_is_repaired() -> None:
 def test_units_behind_a_root_that_is_not_measured() -> None:
     body = written("below", "en").body
     assert body.startswith(
-        "The channels of at least 9 units below Guangzhou bureau fail together. The cause lies at"
+        "The channels of 9 units below Guangzhou bureau fail together. The cause lies at"
         " Guangzhou bureau or on the way to it.\n"
     )
     assert "Affected (31)\n⋯ gz-conghua/uplink/icmp: SHADOWED" in body
     assert "What to do\n- Look at the line and the router that these have in common" in body
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("kind", [*FAILURE_KINDS, *ERROR_KINDS, *DRIFTS, "flapping", "silent", "not_measured",
+                                  "degradation", "overload", "something_new"])  # fmt: skip
+def test_no_mail_of_what_is_open_is_without_a_next_step(kind: str, language: Language) -> None:
+    body = of(samples.event(Notice.OPENED, replace(samples.DOWN, kind=kind)), Context(), language).body
+    said = ADVICE[language][OTHER if kind == "something_new" else "drift" if kind in DRIFTS else kind]
+    assert f"{text(language, 'title.steps')}\n- {said}\n" in body
+
+
+def test_the_table_of_advice_says_the_same_in_both_languages() -> None:
+    assert ADVICE["en"].keys() == ADVICE["zh"].keys()
 
 
 def test_the_monitor_itself_is_cut_off() -> None:

@@ -62,6 +62,10 @@ def test_the_opening_mail() -> None:
         "Decided by the run of: 2027-01-15 16:01:59 +08:00\n"
         "Incident: 17\n"
         "\n"
+        "What to do\n"
+        "- Look whether the device has power and its cable is plugged in; from the machine of Muster, trace"
+        " the route to the address to see where it ends.\n"
+        "\n"
         "Acknowledge\n"
         "on the server: muster incident ack 17\n"
         "\n"
@@ -145,7 +149,7 @@ def test_whatever_names_and_targets_say(name: str, kind: str, detail: str, zone:
     assert mail.subject.isprintable()
     assert len(mail.subject) <= 250
     assert all(line.isprintable() for line in mail.body.split("\n"))
-    assert mail.body.count("\n") <= 20
+    assert mail.body.count("\n") <= 23
     assert len(mail.body) < 3000
 
 

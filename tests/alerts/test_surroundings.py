@@ -16,7 +16,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.message import Message
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.surroundings import Surroundings
-from monitor.incidents.incident import Event, Member, Notice, Open, Shut
+from monitor.incidents.incident import Event, Join, Leave, Member, Notice, Open, Shut
 from monitor.job import Job
 from monitor.readiness.expectation import parse
 from monitor.state import State
@@ -113,6 +113,24 @@ def test_a_unit_that_was_never_judged() -> None:
     assert found.known.steps == ()
     assert found.known.required == ""
     assert found.sketch is not None
+
+
+def test_where_the_first_gate_says_nothing_another_gate_does() -> None:
+    units = Units({HALL.id: Unit(HALL, "", {ICMP.id: ICMP}, {"gz-tianhe/uplink": (ICMP,)})})
+    event = samples.EVENTS["degradation"][0]
+    other = [{**ITEMS[0], "remediation": "Rehearse."}]
+    said = Surroundings(units, lambda unit: (), URL, lambda unit: other)(event)
+    assert [each.text for each in said.known.steps] == ["Rehearse."]
+    said = Surroundings(units, lambda unit: ITEMS, URL, lambda unit: other)(event)
+    assert "Rehearse." not in [each.text for each in said.known.steps]
+
+
+async def test_the_gates_at_which_a_unit_was_judged(tmp_path: Path) -> None:
+    verdicts = Verdicts(Database(tmp_path / "state.db"))
+    judged = {"id": HALL.id, "verdict": "READY", "items": []}
+    await verdicts.save([pack(gate, HALL.id, AT, judged) for gate in ("rehearsal", "go-live")])
+    assert verdicts.gates_now(HALL.id) == ["go-live", "rehearsal"]
+    verdicts._database.close()
 
 
 def test_a_fault_costs_the_extras_and_never_the_mail(caplog: pytest.LogCaptureFixture) -> None:
@@ -222,3 +240,26 @@ async def test_the_end_refers_to_what_was_taken_in(tmp_path: Path) -> None:
     database.close()
     first, second, end = written
     assert (end.in_reply_to, end.references) == (second.message_id, first.message_id)
+
+
+async def test_what_lies_below_has_one_name_from_the_first_mail_to_the_last(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state.db")
+    written: list[Message] = []
+    settings = MailSettings(host="mail.example", sender="muster@gd.example", to=("ops@gd.example",))
+    notices = Notices(settings, samples.CARDS.get, lambda root: "")
+
+    def compose(event: Event) -> list[Message]:
+        written.extend(made := notices(event))
+        return made
+
+    incidents = IncidentStore(database, compose)
+    first, *others = samples.BEHIND[:4]
+    opening = Open("gz", State.DOWN, "inferred", "", AT - 100, "", first, AT)
+    await incidents.apply([opening, Join("gz", tuple(others), AT)], AT)
+    gone = [Leave("gz", each.check, AT + 200) for each in (first, *others)]
+    await incidents.apply([Join("gz", (samples.BEHIND[4],), AT + 100), *gone, Shut("gz", AT + 500)], AT + 500)
+    database.close()
+    assert [mail.subject for mail in written] == [
+        "✖ DOWN: Guangzhou bureau, link to the units below, 4 units fail together",
+        "✔ OK again: Guangzhou bureau, link to the units below, was DOWN (5 units fail together) for 10 min",
+    ]
