@@ -28,7 +28,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from probes.errors import ExpectationFailed, Inconclusive, OwnLoginFailed, ProtocolViolated
-from probes.middleware._broker import Wire
+from probes.middleware._broker import Wire, took_ms
 from probes.middleware._kafka_views import Spot, View, ending_of, grouped, judged, view_of
 
 MAX_ANSWER = 6 * 1024 * 1024
@@ -49,8 +49,8 @@ class KafkaWire:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.sent_at = 0.0
-        """When the first byte of the last request went out."""
+        self.took_ms = 0.0
+        """From the first byte of the last request to the last byte of its answer."""
         self._versions: dict[int, tuple[int, int]] = {}
         self._number = 0
 
@@ -67,11 +67,12 @@ class KafkaWire:
         self._number += 1
         header = question.build_request_header(correlation_id=self._number, client_id="muster")
         data = header.encode() + question.encode()
-        self.sent_at = await self.wire.send(struct.pack(">i", len(data)) + data)
+        sent_at = await self.wire.send(struct.pack(">i", len(data)) + data)
         (size,) = struct.unpack(">i", await self.wire.exactly(4))
         if not 4 <= size <= MAX_ANSWER:
             raise ProtocolViolated("it does not speak Kafka's protocol")
         body = await self.wire.exactly(size)
+        self.took_ms = took_ms(sent_at, self.wire.at)
         if struct.unpack_from(">i", body)[0] != self._number:
             raise ProtocolViolated("an answer to another request")
         if size > IN_LOOP:
@@ -174,17 +175,16 @@ class KafkaWire:
                 found[topic["topic"], each["partition"]] = offset
         return found
 
-    async def produce(self, spot: Spot, token: str, expires_ms: int) -> tuple[int, float]:
-        """Write a message that all replicas in sync must have; return its offset, and when it was sent."""
+    async def produce(self, spot: Spot, token: str, expires_ms: int) -> int:
+        """Write a message that all replicas in sync must have; return its offset."""
         builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 4096)
         builder.append(0, int(time.time() * 1000), b"muster", token.encode(), [])
         records = bytes(builder.build())
         asked = [(spot[0], [(spot[1], records)])]
         answer = await self.ask(ProduceRequest(None, ALL_IN_SYNC, expires_ms, asked))
-        sent_at = self.sent_at
         told = _only(answer["topics"])
         judged(told["error_code"], f"writing to topic {spot[0]!r}")
-        return told["offset"], sent_at
+        return int(told["offset"])
 
     async def fetch(self, spot: Spot, offset: int) -> list[bytes]:
         """Return the messages from an offset on, those that are there within a moment."""

@@ -186,8 +186,10 @@ async def test_a_secret_that_is_no_seed(caplog: pytest.LogCaptureFixture) -> Non
 
 async def test_too_many_connections(tmp_path: Path) -> None:
     async with nats(tmp_path, "max_connections: 1") as server:
+        assert await _left(server) == (0, 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await reader.readline()
+        writer.write(b"CONNECT {}\r\nPING\r\n")
+        await reader.readuntil(b"PONG\r\n")
         reading = await run_once("nats", "127.0.0.1", port=server.port)
         writer.close()
         await writer.wait_closed()
