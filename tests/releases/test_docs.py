@@ -15,6 +15,7 @@ from monitor.releases.manifest import ComponentFile, ReleaseFile
 from monitor.releases.matrix import State
 from monitor.releases.pledges import kind_of
 from monitor.releases.table import LOOK
+from probes import registry
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "releases.md").read_text("utf-8")
@@ -58,3 +59,15 @@ def test_states_signs_and_kinds_are_those_of_the_code() -> None:
         assert f"| {LOOK[state].sign} | {state} |" in TEXT
     for severity in ("blocker", "major", "minor", "info"):
         assert f"| {severity} | `{kind_of(severity)}` |" in TEXT
+
+
+def test_whose_facts_are_those_that_probes_declare() -> None:
+    table = TEXT[TEXT.index("| component | probe |") :].split("\n\n")[0].splitlines()[2:]
+    rows = [[re.findall(r"`(\w+)`", each) for each in row.split("|")[2:4]] for row in table]
+    for probes, names in rows:
+        specs = [registry.get(probe) for probe in probes]
+        if any(spec.dynamic or spec.names_in for spec in specs):
+            continue
+        assert names, probes
+        for name in names:
+            assert any(spec.metric(name) or spec.fact(name) for spec in specs), name

@@ -83,6 +83,7 @@ def test_the_shipped_releases_load() -> None:
     found = load([shipped("config") / "releases"])
     assert found["marketing-2.4"].follows == "marketing-2.3"
     assert found.keys() == {"marketing-2.3", "marketing-2.4"}
+    assert set(found["marketing-2.3"].components) < set(found["marketing-2.4"].components)
     items = [each.item for release in found.values() for each in release.components.values()]
     assert all(item.title and item.title_zh and item.remediation and item.remediation_zh for item in items)
 
