@@ -33,9 +33,10 @@ AT_A_TIME = 1000
 """Rows that a cursor is asked for at once."""
 STATES = {
     "28P01": "wrong_password", "28000": "login_refused", "42501": "missing_right", "25006": "read_only",
-    "53100": "disk_full", "53300": "too_many_connections", "57P01": "not_ready", "57P02": "not_ready",
-    "57P03": "not_ready", "3D000": "no_such_database", "57014": "slow_query", "55P03": "slow_query",
-    "42P01": "no_such_table", "42703": "no_such_table", "3F000": "no_such_table", "42883": "no_such_table",
+    "25001": "bad_query", "53100": "disk_full", "53300": "too_many_connections", "57P01": "not_ready",
+    "57P02": "not_ready", "57P03": "not_ready", "3D000": "no_such_database", "57014": "slow_query",
+    "55P03": "slow_query", "42P01": "no_such_table", "42703": "no_such_table", "3F000": "no_such_table",
+    "42883": "no_such_table",
 }  # fmt: skip
 """SQLSTATE (PostgreSQL, appendix A) to the word for it; others of class 42 are a `bad_query`."""
 IN_THE_CLEAR = ("no encryption", "SSL off", "SSL 关闭")
@@ -92,10 +93,21 @@ class PostgresSession:
             if limit is None:
                 found = await self._connection.fetch(query)
                 return _table(found)
-            async with self._connection.transaction(readonly=True):
-                statement = await self._connection.prepare(query)
-                columns = tuple(attribute.name for attribute in statement.get_attributes())
-                return await _drained(await statement.cursor(), limit, columns)
+            return await self._through_cursor(query, limit)
+
+    async def _through_cursor(self, query: str, limit: int) -> Table:
+        """Read in a transaction, which is not rolled back where the run is cancelled: all is broken off."""
+        transaction = self._connection.transaction(readonly=True)
+        await transaction.start()
+        try:
+            statement = await self._connection.prepare(query)
+            columns = tuple(attribute.name for attribute in statement.get_attributes())
+            table = await _drained(await statement.cursor(), limit, columns)
+        except self._driver.PostgresError:
+            await transaction.rollback()
+            raise
+        await transaction.rollback()
+        return table
 
     async def execute(self, statement: str) -> None:
         """Do a statement, or several; in one exchange."""

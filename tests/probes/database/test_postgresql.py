@@ -33,6 +33,7 @@ SECRETS = {"db": PASSWORD, "wrong": "wrong-marker-1", "other": "other-marker-2"}
 
 @pytest.fixture(scope="module")
 def primary() -> Iterator[Postgres]:
+    registry.get("postgresql")
     with postgresql() as server:
         server.sql(
             "create table muster_probe (token varchar(64) not null)",
@@ -105,7 +106,7 @@ async def test_what_a_primary_tells_an_account_with_pg_monitor_only(
 async def test_all_that_is_declared_is_reported_by_some_run_and_nothing_else(
     primary: Postgres, replica: Postgres
 ) -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "schema_version": "select version from schema_history", "backup_age": "select 3600.5",
         "parameters": {"max_connections": 20}, "tablespace_limits": {"pg_default": "100 GiB"},
     }  # fmt: skip
@@ -407,7 +408,7 @@ async def test_a_run_that_is_killed_leaves_no_session_and_no_row(primary: Postgr
     given = {"port": primary.port, "database": "billing", "user": "writer", "password": "secret:db",
              "query_timeout": 60, "schema_version": "select pg_sleep(50)"}  # fmt: skip
     async with shared_here(secrets=SECRETS) as shared:
-        run = asyncio.create_task(
+        run: asyncio.Future[Reading] = asyncio.ensure_future(
             spec.run(Target("127.0.0.1"), spec.params.model_validate(given), Context(shared, 60))
         )
         await _until(primary, "select count(*) = 1 from pg_stat_activity where query ~ '^select pg_sleep.50'")
