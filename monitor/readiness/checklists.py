@@ -234,12 +234,11 @@ class _Loader:
             self._wrong(written, at, *form)
         if lacking or form or line.category is None or line.title is None:
             return None
-        check = line.check or (line.probe[0] if line.probe else None)
-        probes = line.probe or ((check,) if check else ())
+        probes = line.probe or ((line.check,) if line.check else ())
         return Item(
             line.id, line.category, line.severity or "major", line.title.en, line.title.zh,
             line.remediation.en if line.remediation else "", line.remediation.zh if line.remediation else "",
-            line.select, check, probes, (), line.max_age, self._soak(written, at, line.soak),
+            line.select, line.check, probes, (), line.max_age, self._soak(written, at, line.soak),
             self._applies(written, at, line), bool(line.waivable), bool(line.optional),
             line.depends_on or (), line.attest, line.awaits, line.parent,
             where=written.document.problem((*at, "max_age"), ""),

@@ -52,8 +52,7 @@ def of_item(unit: Unit, item: Item, jobs: Mapping[Asset, tuple[Job, ...]]) -> It
         return
     selected = [asset for asset in unit.assets if item.select.matches(asset)]
     for asset in selected:
-        job = next((job for job in jobs.get((unit.id, asset.id), ()) if job.check == item.check), None)
-        yield _row(unit, item, asset, job)
+        yield _row(unit, item, asset, jobs.get((unit.id, asset.id), ()))
     if not selected and not item.optional:
         wanted = _wanted(item.select)
         lacking = f"this unit has no asset with {wanted}"
@@ -77,17 +76,36 @@ def _to_add(item: Item, wanted: str) -> Item:
     )
 
 
-def _row(unit: Unit, item: Item, asset: AssetSpec, job: Job | None) -> Row:
+def _row(unit: Unit, item: Item, asset: AssetSpec, jobs: tuple[Job, ...]) -> Row:
     applicable = applies(item, unit, asset)
     if item.awaits:
         return Row(item, asset, None, applicable, f"not measured by this version: {item.awaits}")
+    found = _by_name(item, jobs) if item.check else _by_probe(item, jobs)
+    return Row(item, asset, *((None, applicable, found) if isinstance(found, str) else (found, applicable)))
+
+
+def _by_name(item: Item, jobs: tuple[Job, ...]) -> Job | str:
+    """Return the check that the item names, or why it has none."""
+    job = next((job for job in jobs if job.check == item.check), None)
     if job is None:
-        return Row(item, asset, None, applicable, f'this asset has no check "{item.check}"')
+        return f'this asset has no check "{item.check}"'
     if job.spec.name not in item.probes:
         asked = " or ".join(item.probes)
-        text = f'check "{job.check}" is made by probe "{job.spec.name}", and the item asks for "{asked}"'
-        return Row(item, asset, None, applicable, text)
-    return Row(item, asset, job, applicable)
+        return f'check "{job.check}" is made by probe "{job.spec.name}", and the item asks for "{asked}"'
+    return job
+
+
+def _by_probe(item: Item, jobs: tuple[Job, ...]) -> Job | str:
+    """Return the check that one of the item's probes makes; of several the one that has the probe's name."""
+    made = [job for job in jobs if job.spec.name in item.probes]
+    named = [job for job in made if job.check == job.spec.name] or made
+    if len(named) == 1:
+        return named[0]
+    asked = " or ".join(item.probes)
+    if not named:
+        return f"this asset has no check made by {asked}"
+    ids = " and ".join(f'"{job.check}"' for job in named)
+    return f"checks {ids} are both made by {asked}: call the one that is meant by its probe's name"
 
 
 def _own(asset: AssetSpec, jobs: tuple[Job, ...], plan: Plan, asked: AbstractSet[str]) -> Iterator[Row]:

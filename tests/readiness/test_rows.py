@@ -129,3 +129,20 @@ def test_each_unit_is_judged_once_a_round(world: World) -> None:
     inventory, plan = load(world.directory / "inventory.yaml"), world.plan()
     judge = Judge(inventory, plan, world.lists(), Layered(None, world.readings), now=NOW)
     assert [each.id for each in judge.units(["gz", "hall"])] == ["hall", "gz"]
+
+
+def test_an_item_that_names_a_probe_is_answered_by_whatever_check_it_makes(world: World) -> None:
+    world.checklist = CHECKLIST.replace("check: http", "probe: http")
+    world.profile = world.profile.replace("{id: http, for", "{id: portal, for")
+    row = world.good().ok("pc1/portal", 10, status=200).item("page")
+    assert (row.status, row.check) == (Status.PASS, "hall/pc1/portal")
+    world.profile += "  - {id: shop, for: {kind: host}, probe: http, every: 60s, timeout: 10s}\n"
+    row = world.item("page")
+    assert row.reason == "not_measured"
+    assert row.detail.startswith('checks "portal" and "shop" are both made by http')
+    world.profile += "  - {id: http, for: {kind: host}, probe: http, every: 60s, timeout: 10s}\n"
+    assert world.ok("pc1/http", 5, status=500).item("page").check == "hall/pc1/http"
+    world.checklist = CHECKLIST.replace("check: http", "probe: tcp").replace(
+        "status: 200", "connect_ms: '<= 4'"
+    )
+    assert world.item("page").detail == "this asset has no check made by tcp"
