@@ -20,6 +20,7 @@ WORDS: dict[str, type[Ending]] = {
     "missing_right": PermissionMissing,
     "bad_query": ProberFault,
     "unknown_login": ProberFault,
+    "unsafe_login": ProberFault,
     "tls_required": TlsFailed,
     "tls_refused": TlsFailed,
     "slow_query": TimedOut,
@@ -35,7 +36,8 @@ WORDS: dict[str, type[Ending]] = {
 """The first word of a detail, and how a run ends that can't go on after it.
 
 `login_refused` is any other reason why the account may not come in (the server's rules of who may come from
-where), `unknown_login` a way to log in that the driver does not know; `not_ready` a server that starts, stops
+where), `unknown_login` a way to log in that the driver does not know,
+`unsafe_login` one that would tell the password to whoever listens; `not_ready` a server that starts, stops
 or recovers; `bad_query` a query that is none to the engine; `query_refused` whatever has no word of its own.
 """
 OLD_OR_FORBIDDEN = ("missing_right", "version_too_old")
