@@ -64,20 +64,23 @@ class Notes:
             raise self._with(ending) from None
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase, also one that ends badly; one that is gone through again adds up."""
+    def phase(self, name: str, *, told: bool = True) -> Iterator[None]:
+        """Time a phase, also one that ends badly; one that is gone through again adds up.
+
+        It is a metric, too, unless `told` is false.
+        """
         self.context.phase, start = name, time.perf_counter()
         try:
             yield
         finally:
-            self.add(name, (time.perf_counter() - start) * 1000)
+            self.add(name, (time.perf_counter() - start) * 1000, told=told)
 
-    def add(self, phase: str, took_ms: float) -> None:
+    def add(self, phase: str, took_ms: float, *, told: bool = True) -> None:
         """Add to a phase, and to the metric `PHASE_ms`, which for connecting is of the first connection."""
         self.phases[phase] = self.phases.get(phase, 0.0) + took_ms
         if phase in ("connect", "tls"):
             self.metrics.setdefault(f"{phase}_ms", took_ms)
-        elif phase != "resolve":
+        elif told and phase != "resolve":
             self.metrics[f"{phase}_ms"] = self.phases[phase]
 
     def missing(self, what: str) -> None:
@@ -157,14 +160,16 @@ async def talking(
     port: int,
     params: ServiceParams,
     notes: Notes,
+    *,
     starttls: Literal["none", "ldap"] = "none",
+    until: float | None = None,
 ) -> AsyncIterator[Talk]:
     """Connect, with TLS where asked for; the connection is closed at the end of the block.
 
-    With `starttls` TLS begins after that protocol's own question for it. Raises what the connection and TLS
-    come to.
+    With `starttls` TLS begins after that protocol's own question for it. `until` (`time.perf_counter`) is
+    the run's own deadline unless given. Raises what the connection and TLS come to.
     """
-    context, until = notes.context, own_deadline(notes.context)
+    context, until = notes.context, until or own_deadline(notes.context)
     settings = await params.context() if params.tls == "on" or starttls != "none" else None
     context.phase = "connect"
     connection = await connect(context.shared.get(Poller), address, port, until=until, talks=True)

@@ -88,10 +88,16 @@ class Web:
     """One service, asked on a connection that is opened when first needed, and again where it was closed."""
 
     def __init__(
-        self, target: Target, address: Address, port: Port, params: ServiceParams, notes: Notes
+        self,
+        target: Target,
+        address: Address,
+        port: Port,
+        params: ServiceParams,
+        notes: Notes,
+        until: float | None = None,
     ) -> None:
         self._target, self._address, self._port = target, address, port
-        self._params, self._notes = params, notes
+        self._params, self._notes, self._until = params, notes, until
         host = f"[{bare(target.address)}]" if ":" in target.address else target.address
         self.authority = f"{host}:{port}"
         self._stack = AsyncExitStack()
@@ -117,7 +123,9 @@ class Web:
     ) -> Answer:
         """Send one request and return its answer, whatever its status. Raises what a connection comes to."""
         if self._talk is None:
-            opened = talking(self._target, self._address, self._port, self._params, self._notes)
+            opened = talking(
+                self._target, self._address, self._port, self._params, self._notes, until=self._until
+            )
             self._talk = await self._stack.enter_async_context(opened)
         given = {name.lower() for name, _ in fields}
         own = [("Host", self.authority), ("User-Agent", "muster"), ("Accept", "*/*")]
