@@ -4,7 +4,8 @@ set -eu
 packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-exporter
 prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps
 busybox cron openssl rpm sudo
-activemq libjettison-java libxstream-java libsqliteodbc mariadb-server mosquitto odbc-mariadb odbc-postgresql postgresql rabbitmq-server redis-server"
+activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
+postgresql rabbitmq-server redis-server"
 
 missing=""
 for package in $packages; do

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import csv
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from probes.api import Context, Target
-from probes.database._sql import DatabaseParams, Findings, Table
+from probes.database._odbc_params import DriverParams
+from probes.database._sql import Findings, Table
 from probes.errors import ProberFault
 
 Engine = Literal["postgresql", "mysql", "oracle", "odbc"]
-PORTS: dict[str, int] = {"postgresql": 5432, "mysql": 3306, "oracle": 1521, "odbc": 1433}
+PORTS: dict[str, int] = {"postgresql": 5432, "mysql": 3306, "oracle": 1521}
 MOST_FILE_BYTES = 16 * 2**20
 Scalar = str | int | float | bool | None
 
 
-class QueryParams(DatabaseParams):
+class QueryParams(DriverParams):
     """A query, and where it is asked."""
 
     engine: Engine
@@ -31,10 +32,17 @@ class QueryParams(DatabaseParams):
 
     @model_validator(mode="before")
     @classmethod
-    def _usual_port(cls, given: Any) -> Any:
+    def _port_of_engine(cls, given: Any) -> Any:
         if isinstance(given, dict) and not given.get("port") and given.get("engine") in PORTS:
             return given | {"port": PORTS[given["engine"]]}
         return given
+
+    @model_validator(mode="after")
+    def _driver_of_odbc(self) -> Self:
+        if (self.driver is not None) != (self.engine == "odbc"):
+            msg = 'engine odbc needs a driver, e.g. driver: "ODBC Driver 18 for SQL Server"; others take none'
+            raise ValueError(msg)
+        return self
 
 
 class OtherQuery(QueryParams):
