@@ -13,7 +13,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -29,6 +29,10 @@ from probes.errors import ProtocolViolated, TlsFailed
 
 MOST_BYTES = 32 * 2**20
 """What a server may send in one session."""
+MOST_LOGIN = 2**16
+"""Longest message of a login, as it is looked through for AuthenticationCleartextPassword."""
+OK, CLEARTEXT = 0, 3
+"""What a message R asks for (the manual, 55.7)."""
 AT_A_TIME = 1000
 """Rows that a cursor is asked for at once."""
 STATES = {
@@ -47,6 +51,35 @@ SETTINGS = """select set_config(name, value, false) from pg_catalog.pg_settings 
 NOTICE_GONE = "set client_connection_check_interval = 1000"
 
 
+class _Listener:
+    """Reads along without TLS, and passes nothing on once the server wants the password itself."""
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take, self._head, self._settled = take, b"", False
+        self.transport: asyncio.Transport | None = None
+        self.unsafe = False
+
+    def __call__(self, data: bytes) -> None:
+        self.unsafe = self.unsafe or (not self._settled and self._asks(data))
+        if not self.unsafe:
+            self._take(data)
+        elif self.transport is not None:
+            self.transport.abort()
+
+    def _asks(self, data: bytes) -> bool:
+        """Go through the messages up to AuthenticationOk; true for AuthenticationCleartextPassword."""
+        self._head += data
+        while len(self._head) >= 9:
+            size, question = int.from_bytes(self._head[1:5]), int.from_bytes(self._head[5:9])
+            if self._head[:1] == b"R" and question in (OK, CLEARTEXT):
+                self._settled = True
+                return question == CLEARTEXT
+            if len(self._head) <= size or size < 4:
+                return len(self._head) > MOST_LOGIN
+            self._head = self._head[1 + size :]
+        return False
+
+
 class _Steps:
     """The loop as asyncpg sees it: it connects on our socket, once, and TLS is a step of its own."""
 
@@ -54,7 +87,13 @@ class _Steps:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = sock
         self._name, self._secure, self._context = name, secure, context
+        self._listener: _Listener | None = None
         self.began = self.secured = time.perf_counter()
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether the server wanted the password itself, for all to hear."""
+        return self._listener is not None and self._listener.unsafe
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
@@ -63,8 +102,15 @@ class _Steps:
         if self._socket is None:
             raise ConnectionAbortedError(errno.ECONNABORTED, "one connection a run")
         sock, self._socket = self._socket, None
-        self._context.phase = "tls" if self._secure else "login"
-        return await self._loop.create_connection(factory, sock=sock)
+        if self._secure:
+            self._context.phase = "tls"
+            return await self._loop.create_connection(factory, sock=sock)
+        self._context.phase = "login"
+        protocol = factory()
+        self._listener = protocol.data_received = _Listener(protocol.data_received)
+        transport, _protocol = await self._loop.create_connection(lambda: protocol, sock=sock)
+        self._listener.transport = transport
+        return transport, protocol
 
     async def start_tls(self, transport: Any, protocol: Any, settings: ssl.SSLContext, **_: object) -> Any:
         secured = await self._loop.start_tls(transport, protocol, settings, server_hostname=self._name)
@@ -170,6 +216,10 @@ async def open_session(
                 password=hidden[0] if hidden else "", passfile=os.devnull, ssl=tls or False, loop=steps,
                 timeout=None, statement_cache_size=0, server_settings={"application_name": "muster"},
             )  # fmt: skip
+    except (Refusal, OSError):
+        if steps.unsafe:
+            raise Refusal("unsafe_login", "the server wants the password itself; write tls: on") from None
+        raise
     finally:
         steps.close()
     if tls is not None:

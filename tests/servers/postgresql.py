@@ -30,6 +30,7 @@ create role monitor login password '{PASSWORD}';
 grant pg_monitor to monitor;
 create role nothing login password '{PASSWORD}';
 create role strict login password '{PASSWORD}';
+create role plain login password '{PASSWORD}';
 create database billing encoding 'UTF8' template template0;
 """
 RULES = """
@@ -38,6 +39,7 @@ hostssl all strict 127.0.0.1/32 scram-sha-256
 hostnossl all strict 127.0.0.1/32 reject
 host replication postgres 127.0.0.1/32 trust
 host all postgres 127.0.0.1/32 reject
+host all plain 127.0.0.1/32 password
 host all all 127.0.0.1/32 scram-sha-256
 """
 SETTINGS = {

@@ -196,6 +196,7 @@ async def test_a_row_goes_round_and_none_is_left(primary: Postgres) -> None:
         ({"password": "secret:wrong"}, (Outcome.ERROR, "auth", "wrong_password")),
         ({"user": "nobody"}, (Outcome.ERROR, "auth", "wrong_password")),
         ({"user": "postgres"}, (Outcome.ERROR, "auth", "login_refused")),
+        ({"user": "plain"}, (Outcome.ERROR, "prober_error", "unsafe_login")),
         ({"user": "strict"}, (Outcome.ERROR, "auth", "login_refused")),
         ({"database": "absent"}, (Outcome.FAILED, "expectation", "no_such_database")),
         ({"round_trip": {"table": "muster_probe"}}, (Outcome.ERROR, "permission", "missing_right")),
@@ -242,9 +243,11 @@ async def test_slow_questions_leave_the_rest(primary: Postgres) -> None:
 
 
 async def test_no_session_is_left_for_the_monitor(primary: Postgres) -> None:
-    crowd = [await _psql(primary, "select pg_sleep(60)", user="monitor") for _ in range(17)]
+    crowd: list[asyncio.subprocess.Process] = []
     try:
-        await _until(primary, "select count(*) = 17 from pg_stat_activity where usename = 'monitor'")
+        while await sql(primary, "select count(*) from pg_stat_activity where usename = 'monitor'") != "17":
+            crowd.append(await _psql(primary, "select pg_sleep(60)", user="monitor"))
+            await asyncio.sleep(0.01)
         reading = await probed(primary.port)
     finally:
         await _broken_off(primary, "pg_sleep.60")
@@ -259,6 +262,29 @@ class TestTls:
         assert reading.outcome is Outcome.OK, reading
         assert reading.metrics["tls_ms"] > 0
         assert list(reading.phases) == ["resolve", "connect", "tls", "login", "query"]
+
+    async def test_a_password_in_the_clear_is_told_within_it_only(self, primary: Postgres) -> None:
+        reading = await probed(primary.port, tls="on", ca=primary.ca, user="plain")
+        assert reading.outcome is Outcome.OK, reading
+
+    async def test_no_password_goes_to_a_server_that_asks_for_it_in_pieces(self) -> None:
+        heard = b""
+
+        async def listens(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal heard
+            heard += await reader.read(1024)
+            for byte in b"N\0\0\0\x05\0" + b"R\0\0\0\x08\0\0\0\x03":
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.005)
+            heard += await reader.read(1024)
+
+        async with tcp_server(listens) as port:
+            reading = await probed(port)
+            await asyncio.sleep(0.05)
+        assert reading.detail.startswith("unsafe_login"), reading
+        assert b"monitor" in heard
+        assert PASSWORD.encode() not in heard
 
     async def test_by_the_name_that_was_asked_for(self, primary: Postgres) -> None:
         reading = await probed(primary.port, tls="on", ca=primary.ca, server_name="other.example")
@@ -305,6 +331,8 @@ class TestReplication:
     async def test_replay_that_stands_still_is_lag_below_and_not_told_above(
         self, primary: Postgres, replica: Postgres
     ) -> None:
+        await sql(primary, "create table replayed ()", "drop table replayed")
+        await _until(replica, "select pg_last_xact_replay_timestamp() is not null")
         await sql(replica, "select pg_wal_replay_pause()")
         try:
             await sql(primary, "create table stalled as select generate_series(1, 1000) as n")
