@@ -2,8 +2,7 @@
 
 asyncmy connects on a socket of ours, so that connecting, TLS and logging in are timed apart and happen once.
 The session reads only, and its statements are ended by the server after `query_timeout`. A password never
-goes out in the clear, or under a key that nobody verified (`auth_plugin_map`, `server_public_key`): that
-needs TLS.
+goes out in the clear, or under a key that nobody verified (`_Unsafe`, `_keyless`): that needs TLS.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal
 
@@ -40,7 +40,6 @@ LOST = (2003, 2006, 2013, 2055)
 SSL_CAPABILITY = 0x800
 MULTI_STATEMENTS = 1 << 16
 """Capability flags (MySQL, Client/Server Protocol): TLS can be spoken; several statements in one."""
-NO_KEY = b"a key comes from the server itself, and nobody vouches for it"
 TELLTALES = ("mysql_clear_password", "mysql_old_password", "dialog")
 """Ways to log in that tell the password, or nearly, to whoever listens."""
 
@@ -79,6 +78,20 @@ class _Unsafe:
 
     def authenticate(self, _: object) -> None:
         raise Refusal("unsafe_login", "the server wants the password itself; write tls: on")
+
+
+def _refuse_key(_: object) -> None:
+    raise Refusal("unsafe_login", "nobody vouches for the key that the server gives; write tls: on")
+
+
+def _take_no_key(_: object, __: object) -> None:
+    pass
+
+
+@lru_cache(maxsize=1)
+def _keyless(connection: type) -> type:
+    """Return asyncmy's connection without a place for a key that comes over an open connection."""
+    return type("Keyless", (connection,), {"_server_public_key": property(_refuse_key, _take_no_key)})
 
 
 class _Steps:
@@ -245,19 +258,18 @@ async def _logged_in(
     tls: ssl.SSLContext | None,
     steps: _Steps,
 ) -> Any:
-    connection = modules.connection.Connection(
+    made = modules.connection.Connection
+    connection = (made if tls else _keyless(made))(
         host="muster", port=params.port, user=params.user, database=params.database, ssl=tls,
         password=hidden[0].encode() if hidden else b"", connect_timeout=86_400, autocommit=True,
         auth_plugin_map={} if tls else dict.fromkeys(TELLTALES, _Unsafe),
-        server_public_key=None if tls else NO_KEY, program_name="muster",
+        program_name="muster",
     )  # fmt: skip
     connection._loop = steps  # noqa: SLF001
     connection._client_flag &= ~MULTI_STATEMENTS  # noqa: SLF001
     try:
         with _answers(modules, hidden):
             await connection.connect()
-    except ValueError:
-        raise Refusal("unsafe_login", f"{NO_KEY.decode()}; write tls: on") from None
     except Refusal as refused:
         if (
             refused.word == "wrong_password"
@@ -302,7 +314,7 @@ def _answers(modules: _Modules, hidden: tuple[str, ...]) -> Iterator[None]:
         raise _meant(error, hidden) from None
     except ssl.SSLError as error:
         raise _tls_failed(error) from None
-    except (Refusal, Ending, OSError, ValueError):
+    except (Refusal, Ending, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - a driver's, on what it did not understand
         raise ProtocolViolated(f"it does not speak the protocol ({type(error).__name__})") from None

@@ -21,7 +21,7 @@ from probes.database._sql import Table
 from probes.database._sql_refusal import WORDS, Refusal
 from probes.database.mysql import MysqlParams
 from tests.probing import run_once, shared_here
-from tests.servers.hostile import closes, endless, garbage, resets, says, silent, tcp_server
+from tests.servers.hostile import Handler, closes, endless, garbage, resets, silent, tcp_server
 
 HOST, MARKER = "127.0.0.1", "marker-Pa55w0rd"
 ASK: dict[str, Any] = {"database": "billing", "user": "muster", "password": "secret:right"}
@@ -100,17 +100,27 @@ async def test_a_server_that_asks_for_a_file_of_ours_gets_none() -> None:
     assert b"root:" not in said
 
 
+def _speaks(data: bytes) -> Handler:
+    """Speak first, as this protocol has it, and hold the connection."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await asyncio.sleep(3600)
+
+    return handle
+
+
 HOSTILE = {
     "garbage": (garbage, "protocol"),
     "endless": (endless, "protocol"),
     "resets": (resets, "protocol"),
     "closes": (closes, "protocol"),
     "silent": (silent, "timeout"),
-    "a huge packet": (says(b"\xff\xff\xff\x00" + b"x" * 1000, hold=True), "timeout"),
-    "an empty greeting": (says(_packet(0, b""), hold=True), "protocol"),
-    "half a greeting": (says(_packet(0, b"\x0a8.0"), hold=True), "protocol"),
-    "a wrong version": (says(_packet(0, b"\x0aabc\0" + bytes(60)), hold=True), "protocol"),
-    "too many hosts": (says(_packet(0, b"\xff\x69\x04Host is blocked"), hold=True), "auth"),
+    "a huge packet": (_speaks(b"\xff\xff\xff\x00" + b"x" * 1000), "timeout"),
+    "an empty greeting": (_speaks(_packet(0, b"")), "protocol"),
+    "half a greeting": (_speaks(_packet(0, b"\x0a8.0")), "protocol"),
+    "a wrong version": (_speaks(_packet(0, b"\x0aabc\0" + bytes(60))), "protocol"),
+    "too many hosts": (_speaks(_packet(0, b"\xff\x69\x04Host is blocked")), "auth"),
 }
 
 
