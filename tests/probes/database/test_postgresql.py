@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from probes import registry
 from probes.api import Context, Outcome, Reading, Target
@@ -464,6 +465,22 @@ async def test_a_run_that_is_killed_within_the_round_trip_leaves_no_row(primary:
         await _broken_off(primary, "exclusive")
         await holder.wait()
     assert await sql(primary, "select count(*) from muster_probe") == "0"
+
+
+def test_on_the_loop_of_the_daemon(primary: Postgres) -> None:
+    """uvloop keeps the protocol's methods apart from the protocol: what reads along must be seen by it."""
+    plain = uvloop.run(probed(primary.port, user="plain"))
+    assert plain.detail.startswith("unsafe_login"), plain
+    flood = uvloop.run(probed(primary.port, schema_version="select repeat('x', 100000000)", timeout=20))
+    assert ending(flood)[:2] == (Outcome.FAILED, "protocol"), flood
+    secure = uvloop.run(probed(primary.port, tls="on", ca=primary.ca))
+    assert secure.outcome is Outcome.OK, secure
+    assert secure.metrics["tls_ms"] > 0
+    late = uvloop.run(
+        probed(primary.port, schema_version="select pg_sleep(50)", query_timeout=60, timeout=0.8)
+    )
+    assert late.outcome is Outcome.FAILED, late
+    assert late.metrics["size_bytes"] > 0
 
 
 async def test_a_server_that_sends_without_end_is_left(primary: Postgres) -> None:
