@@ -15,6 +15,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "command": {"command": ["/bin/true"], "pattern": "x"},
     "cron": {"pattern": "backup"},
     "file": {"path": "/etc/passwd", "sha256": True, "pattern": "root"},
+    "group": {"group": "sudo"},
+    "interface": {"interface": "eth0"},
     "limits": {"process": "nginx"},
     "log": {"path": "/var/log/syslog", "pattern": "error"},
     "mount": {"path": "/srv/data"},
@@ -265,9 +267,24 @@ sha256={"ab" * 32}  /etc/passwd
 content=1
 """
 
+INTERFACE = """@interface
+exists=1
+operstate=up
+carrier=1
+mtu=1500
+address=02:fc:00:00:00:01
+speed=1000
+duplex=full
+@addresses
+2: eth0    inet 10.1.2.11/24 brd 10.1.2.255 scope global eth0\\       valid_lft forever preferred_lft forever
+2: eth0    inet6 fe80::fc:ff:fe00:1/64 scope link \\       valid_lft forever preferred_lft forever
+@end
+"""
 TEXTS: dict[str, dict[str, str]] = {
     "cron": {"crontab": CRONTAB},
     "file": {"file": FILE},
+    "group": {"getent": "entry=sudo:27:bob,alice\n"},
+    "interface": {"sysfs": INTERFACE},
     "limits": {"kernel": LIMITS},
     "mount": {"linux": MOUNTS},
     "os_release": {"kylin": KYLIN, "uos": UOS},

@@ -18,6 +18,8 @@ from probes.software import (
     certificate,
     cron,
     file,
+    group,
+    interface,
     limits,
     mount,
     os_release,
@@ -43,7 +45,8 @@ BODIES = {
     "forged": b"\n0123456789abcdef0123456789abcdef e 0 0\n\nnow=1\n",
 }
 PARSERS: dict[str, Callable[[str], Any]] = {
-    "certificate": certificate.parse, "cron": cron.entries, "file": file.parse, "limits": limits.parse,
+    "certificate": certificate.parse, "cron": cron.entries, "file": file.parse,
+    "group": group.parse, "interface": interface.parse, "limits": limits.parse,
     "mount": partial(mount.parse, path="/srv/data"), "os_release": os_release.parse,
     "package": partial(package.parse, names=("bash", "openssl")), "patch_age": patch_age.parse,
     "port": port.parse, "process": process.parse, "service": service.parse,
@@ -152,7 +155,7 @@ def test_a_text_that_breaks_off_at_a_line_counts_nothing_as_absent(
     lines = text.removesuffix("\n").split("\n")
     cut = data.draw(st.integers(0, len(lines) - 1))
     broken = "\n".join(lines[:cut]) + "\n"
-    if name in ("service", "timer", "file"):
+    if name in ("service", "timer", "file", "group"):
         parsed(name, broken)
         return
     with pytest.raises(SAID):

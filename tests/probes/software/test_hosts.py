@@ -33,7 +33,7 @@ def same(reading: Reading, **metrics: Any) -> None:
 
 
 @needs_root
-async def test_twenty_checks_of_a_host_are_one_command_and_all_hold() -> None:
+async def test_all_checks_of_a_host_are_one_command_and_all_hold() -> None:
     asked: list[tuple[str, dict[str, Any]]] = [
         ("package", {"packages": ["openssh-server", "no-such-package"]}),
         ("file", {"path": "/etc/passwd", "sha256": True, "pattern": f"^{ACCOUNT}:"}),
@@ -53,6 +53,8 @@ async def test_twenty_checks_of_a_host_are_one_command_and_all_hold() -> None:
         ("certificate", {"path": "/no/such/file"}),
         ("cron", {"pattern": "no such entry"}),
         ("time_sync", {}),
+        ("group", {"group": ACCOUNT}),
+        ("interface", {"interface": "lo"}),
         ("os_release", {}),
         ("log", {"path": "/var/log/dpkg.log", "pattern": "x"}),
     ]
@@ -76,7 +78,7 @@ async def test_twenty_checks_of_a_host_are_one_command_and_all_hold() -> None:
     assert port.metrics["unexpected_ports"] == port.metrics["open_ports"]
     assert process.metrics["count"] >= 2
     same(nobody, count=0)
-    sysctl, limits, mount, own, root, certificate, cron, clock, system, _ = rest
+    sysctl, limits, mount, own, root, certificate, cron, clock, group, loopback, system, _ = rest
     same(sysctl, differing=1)
     same(limits, differing=0)
     assert limits.metrics["processes"] >= 1
@@ -86,6 +88,9 @@ async def test_twenty_checks_of_a_host_are_one_command_and_all_hold() -> None:
     assert "password: missing_right" in root.facts["not_read"]
     same(certificate, exists=0)
     same(cron, entries=0)
+    same(group, exists=1, gid=UID, members=0)
+    same(loopback, exists=1, up=1)
+    assert loopback.facts["addresses"].startswith("127.0.0.1/8")
     assert clock.kind in ("", "inconclusive")
     assert system.facts["kernel"] == os.uname().release
     assert all("login" in reading.phases for reading in readings)

@@ -181,6 +181,22 @@ async def test_user() -> None:
     assert facts["not_read"] == "password: missing_right, expiry: missing_right"
 
 
+async def test_group() -> None:
+    metrics, facts = await told("group", "entry=sudo:27:bob,alice\n", group="sudo")
+    assert (metrics, facts) == ({"exists": 1, "gid": 27, "members": 2}, {"member_names": "alice, bob"})
+    assert (await told("group", "entry=\n", group="nope"))[0] == {"exists": 0}
+
+
+async def test_interface() -> None:
+    metrics, facts = await told("interface", recorded.INTERFACE, interface="eth0")
+    assert metrics == {"exists": 1, "up": 1, "speed": 1e9, "full_duplex": 1, "mtu": 1500}
+    assert facts == {
+        "state": "up", "mac": "02:fc:00:00:00:01", "addresses": "10.1.2.11/24, fe80::fc:ff:fe00:1/64",
+    }  # fmt: skip
+    down = recorded.INTERFACE.replace("=up", "=down").replace("speed=1000", "speed=").replace("=full", "=")
+    assert (await told("interface", down, interface="eth0"))[0] == {"exists": 1, "up": 0, "mtu": 1500}
+
+
 async def test_cron() -> None:
     metrics, facts = await told("cron", recorded.CRONTAB, pattern="backup", keep=True)
     assert metrics == {"entries": 2}
