@@ -122,11 +122,13 @@ class App:
         )  # fmt: skip
         self.situation = here = Situation(self.units, self.watch.state)
         correlator = Correlator(
-            here, here.measures_link, self.place.settings.timing(), here.silent, here.askable
+            here, here.measures_link, self.place.settings.timing(), here.silent, here.askable,
+            lambda check: bool(self.noticing.usual(check)),
         )
         self.duty = Duty(
-            correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin
-        )
+            correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin,
+            self.noticing.usual,
+        )  # fmt: skip
         self.people = People(self.store.state, self.units, self.maintenances, correlator.lost)
 
     def _measure(self) -> None:

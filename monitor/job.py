@@ -44,6 +44,8 @@ class Required:
     up_bps: float
     down_bps: float
     rtt_ms: float
+    loss: float | None = None
+    """Share of packets that may be lost, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Without a word in the inventory: the latencies, losses and rates of channels, rates against what the unit's
 functions require. `degradation: {rtt_ms: off}` of a check leaves one out; `low`, `normal` or `high` says how
 readily it is noticed, and takes in series of other assets. A change that does not matter (below 10 % and
-10 ms, and within what is required) is no trouble.
+10 ms, and within what is required) is no trouble. A level that lasts for a day becomes the usual one, but
+never one that misses what the functions or the check's own `expect` require.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from zoneinfo import ZoneInfo
 
 from inventory import units
 from monitor.degradation import Detector, Explanation, LossDetector, RateDetector, Rule, Sensitivity, matters
+from monitor.incidents.incident import Adopted
 from monitor.job import Job, Required
 from monitor.process.turns import Turn
+from monitor.readiness.conditions import Compare, Condition, Statistic
+from monitor.readiness.expectation import Truth
 from probes.api import MetricDef, Outcome, Reading
 
 log = logging.getLogger(__name__)
@@ -50,15 +54,40 @@ class Series:
     detector: Detector | LossDetector | RateDetector
     required: float | None = None
     """The most that it may be, or the least of a rate; None where nothing says so."""
+    bounds: tuple[Compare, ...] = ()
+    """What the check itself expects of the metric."""
+    settled: bool = True
+    """Whether it is known yet what is required."""
 
     def update(self, reading: Reading) -> bool:
         """Take a reading in; return whether the series is in alarm."""
+        if self.detector.alarm and not isinstance(self.detector, RateDetector):
+            self.detector.adopts = self.settled and not self._misses(self.detector.level)
         value = reading.metrics.get(self.metric.name) if reading.outcome.measured else None
         if isinstance(self.detector, LossDetector):
             sent = reading.metrics.get("sent")
             share = None if value is None else value / 100
             return self.detector.update(share, reading.at, int(sent) if sent else None)
         return self.detector.update(value, reading.at)
+
+    def _misses(self, level: float | None) -> bool:
+        """Tell whether the level that it has now misses what is required."""
+        if level is None or (self.required is not None and level > self.required):
+            return True
+        value = level * self._scale
+        return any(each.judge(value) is Truth.FAIL for each in self.bounds)
+
+    @property
+    def _scale(self) -> float:
+        return 100.0 if isinstance(self.detector, LossDetector) else 1.0
+
+    def adopted(self, check: str) -> Adopted | None:
+        """Return what became usual although it is worse than what was, None where that is not so."""
+        found = None if isinstance(self.detector, RateDetector) else self.detector.adopted
+        if found is None:
+            return None
+        now, was = found.now * self._scale, found.was * self._scale
+        return Adopted(check, self.metric.name, self.metric.unit, now, was, found.since, found.at)
 
     def matters(self, found: Explanation) -> bool:
         """Tell whether what was found is a trouble: for itself, or since it breaks the requirement."""
@@ -112,7 +141,7 @@ class Noticing:
 
     def require(self, unit: str, required: Required | None, jobs: Iterable[Job]) -> None:
         """Be told what a unit's functions require of its channels; `jobs` are the unit's."""
-        if self._required.get(unit) == required:
+        if unit in self._required and self._required[unit] == required:
             return
         self._required[unit] = required
         for job in jobs:
@@ -131,16 +160,17 @@ class Noticing:
         known = {each.metric.name: each for each in self._series.get(job.id, ())}
         for metric, sensitivity in watched(job):
             required = _least(metric, self._required.get(job.unit))
+            more = (required, _bounds(job, metric), job.unit in self._required or job.route is None)
             old = known.get(metric.name)
             key = (job.id, metric.name)
             if old is not None and (old.required == required or metric.notice != "rate"):
-                yield Series(metric, old.detector, required)
+                yield Series(metric, old.detector, *more)
             elif metric.notice != "rate":
                 packed = self._loaded.get(key, b"")
-                yield Series(metric, _made(job, metric, sensitivity, packed), required)
+                yield Series(metric, _made(job, metric, sensitivity, packed), *more)
             elif required:
                 packed = self._loaded.get(key) or self._rates.pop(key, b"")
-                yield Series(metric, RateDetector.from_bytes(packed, required, sensitivity), required)
+                yield Series(metric, RateDetector.from_bytes(packed, required, sensitivity), *more)
 
     def __call__(self, job: Job, reading: Reading) -> str:
         """Take a reading in; return what was noticed of its series up to it, empty where nothing is wrong."""
@@ -153,6 +183,11 @@ class Noticing:
             self._changed.add(job.id)
         found = [(each, each.detector.explain()) for each in alarms]
         return "; ".join(_said(each.metric, what) for each, what in found if each.matters(what))
+
+    def usual(self, check: str) -> tuple[Adopted, ...]:
+        """Return which series of a check have become usual at a worse level than they had before."""
+        found = (each.adopted(check) for each in self._series.get(check, ()))
+        return tuple(each for each in found if each is not None)
 
     @property
     def count(self) -> int:
@@ -205,11 +240,21 @@ def watched(job: Job) -> Iterator[tuple[MetricDef, Sensitivity]]:
 
 def _least(metric: MetricDef, required: Required | None) -> float | None:
     """Return what is required of a metric: of a rate, in its direction; of a latency, the whole way."""
-    if required is None or metric.notice == "loss":
+    if required is None:
         return None
+    if metric.notice == "loss":
+        return required.loss
     if metric.notice == "latency":
         return required.rtt_ms
     return required.up_bps if "_up_" in metric.name else required.down_bps
+
+
+def _bounds(job: Job, metric: MetricDef) -> tuple[Compare, ...]:
+    """Return the bounds that a check's own expectation sets to a metric, also those over a window."""
+    condition: Condition | None = job.expect.get(metric.name)
+    parts = condition.parts() if condition is not None else ()
+    plain = (each.inner if isinstance(each, Statistic) else each for each in parts)
+    return tuple(each for each in plain if isinstance(each, Compare))
 
 
 def _made(job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes) -> Detector | LossDetector:

@@ -61,7 +61,7 @@ class Workspace:
         if need is None or need.impossible:
             return None
         up, down = need.up.required_bps, need.down.required_bps
-        return Required(up, down, need.rtt_at(up, down).ms)
+        return Required(up, down, need.rtt_at(up, down).ms, need.loss_max)
 
     def jobs_by_unit(self) -> Mapping[str, list[Job]]:
         """Return the jobs of each unit that has any, in order, with what they pledge of its release."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.alerts.message import Message
-from monitor.incidents.incident import Decision, Event, Join, Member, Open, Shut
+from monitor.incidents.incident import Adopted, Decision, Event, Join, Member, Open, Recover, Shut
 from monitor.incidents.topology import Belief, Finding, How, Needs
 from monitor.incidents.topology_record import Recorder
 from monitor.state import CheckState, State
@@ -63,6 +63,14 @@ async def apply(database: Database, *decisions: Decision, now: float | None = No
     incidents = IncidentStore(database, told)
     await incidents.apply(decisions, time.time() if now is None else now)
     return incidents
+
+
+async def adopted(store: Store, now: float) -> None:
+    """Leave a closed incident of a latency that became the usual one."""
+    slow = opening(now - 90000, OTHER, "degradation", State.DEGRADED)
+    usual = Adopted(OTHER, "rtt_ms", "ms", 85.0, 25.0, now - 90060, now - 400)
+    await apply(store.state, slow, Recover(OTHER, now - 360, (usual,)), now=now - 360)
+    await apply(store.state, Shut(OTHER, now - 60, usual=(usual,)), now=now - 60)
 
 
 async def two(store: Store, now: float) -> None:

@@ -10,7 +10,19 @@ from monitor.alerts.advice_texts import next_step
 from monitor.alerts.mail_settings import Language
 from monitor.alerts.people import Card
 from monitor.alerts.texts import SIGNS, TEXTS, cause, lasted, text
-from monitor.incidents.incident import BY_HAND, ISOLATED, REMOVED, UNDECIDED, Event, Incident, Member, Notice
+from monitor.incidents.incident import (
+    ADOPTED,
+    BY_HAND,
+    ISOLATED,
+    REMOVED,
+    UNDECIDED,
+    Adopted,
+    Event,
+    Incident,
+    Member,
+    Notice,
+    level,
+)
 from monitor.state import State
 from probes.api import clip
 
@@ -85,9 +97,9 @@ def account(event: Event, card: Card, language: Language, known: Known) -> Accou
 
 
 def form(event: Event) -> str:
-    """Return which form of notice it is: the notice itself, `REMOVED`, or `BY_HAND`."""
-    kind = event.transition.kind
-    return kind if event.notice is Notice.CLOSED and kind in (REMOVED, BY_HAND) else event.notice.value
+    """Return which form of notice it is: the notice itself, `REMOVED`, `BY_HAND` or `ADOPTED`."""
+    kind, endings = event.transition.kind, (REMOVED, BY_HAND, ADOPTED)
+    return kind if event.notice is Notice.CLOSED and kind in endings else event.notice.value
 
 
 def shape(incident: Incident) -> str:
@@ -120,7 +132,7 @@ class _Teller:
             lead=self._lead(values),
             state=state,
             sign=SIGNS[state],
-            word=self._text(f"state.{state}"),
+            word=self._word(state),
             facts=tuple(fact for fact in self._facts() if fact[1]),
             title=self._title(),
             lines=lines,
@@ -140,6 +152,9 @@ class _Teller:
             return State.UNKNOWN
         return State.DEGRADED if self.event.notice is Notice.RESIDUAL else self.event.incident.state
 
+    def _word(self, state: State) -> str:
+        return self._text("state.adopted" if form(self.event) == ADOPTED else f"state.{state}")
+
     def _lead(self, values: dict[str, str]) -> str:
         own = f"lead.{self._shape()}.{form(self.event)}"
         return self._text(own if own in TEXTS[self.language] else f"lead.{form(self.event)}", **values)
@@ -158,6 +173,7 @@ class _Teller:
             "waited": self._waited(),
             "left": self._count("left", len(self.event.left)),
             "tier": str(incident.tier),
+            "usual": self._usual(),
         }
 
     def _unit(self) -> str:
@@ -179,6 +195,17 @@ class _Teller:
             return self._count("below", self.event.units)
         return clip(cause(self.language, self.event.incident.kind), NAME)
 
+    def _usual(self) -> str:
+        """Return what is usual now and was before, of the first series, and how many more there are."""
+        usual = self.event.usual
+        more = [self._more(len(usual) - 1)] if len(usual) > 1 else []
+        return self._text("comma").join([*(self._level(each) for each in usual[:1]), *more])
+
+    def _level(self, each: Adopted) -> str:
+        now, was = level(each.now, each.unit), level(each.was, each.unit)
+        since = self._at(each.since)
+        return self._text("usual", metric=clip(each.metric, NAME), now=now, was=was, since=since)
+
     def _count(self, key: str, number: int) -> str:
         return self._text(f"{key}.one" if number == 1 else f"{key}.many", n=number)
 
@@ -199,19 +226,19 @@ class _Teller:
 
     def _facts(self) -> list[tuple[str, str]]:
         incident, over = self.event.incident, ended(self.event)
-        before = incident.previous
+        before, closed = incident.previous, incident.closed_at is not None
         root = {"check": "check", "asset": "asset"}.get(self._shape(), "")
         facts = [
             ("unit", f"{self._unit()} ({clip(self.card.id, NAME)})" if incident.unit else ""),
             (root or "check", clip(incident.root, 200) if root else ""),
             ("target", clip(self.known.target, 200)),
-            ("state", self._text(f"state.{incident.state}")),
-            ("severity", "" if over else self._text(f"severity.{incident.severity}")),
+            ("state", self._word(incident.state)),
+            ("severity", "" if closed else self._text(f"severity.{incident.severity}")),
             ("cause", self._cause()),
             ("detail", clip(incident.detail, DETAIL)),
             ("required", clip(self.known.required, 200) if incident.worst is State.DEGRADED else ""),
             ("began", self._at(incident.began_at)),
-            ("decided", self._at(self.event.transition.decided_at) if over is None else ""),
+            ("decided", "" if closed else self._at(self.event.transition.decided_at)),
             ("ended", "" if over is None else self._at(over)),
             ("lasted", "" if over is None else self._span()),
             ("acked", self._acked()),
@@ -233,6 +260,8 @@ class _Teller:
     def _title(self) -> str:
         if self.event.left:
             return self._text("title.left", n=len(self.event.left))
+        if self.event.usual:
+            return self._text("title.usual", n=len(self.event.usual))
         return self._text("title.members", n=max(self.event.total, len(self.event.members)))
 
     def _lines(self) -> tuple[tuple[Line, ...], str]:
@@ -240,12 +269,18 @@ class _Teller:
         if self.event.left:
             all_ = [self._root(root) for root in self.event.left[:MOST_SHOWN]]
             return tuple(all_), self._more(len(self.event.left) - len(all_))
+        if self.event.usual:
+            shown = tuple(self._adopted(each) for each in self.event.usual[:MOST_SHOWN])
+            return shown, self._more(len(self.event.usual) - len(shown))
         members = self.event.members
         if [each.check for each in members] == [self.event.incident.root]:
             return (), ""
-        shown = members[:MOST_SHOWN]
+        listed = tuple(self._member(each) for each in members[:MOST_SHOWN])
         total = max(self.event.total, len(members))
-        return tuple(self._member(each) for each in shown), self._more(total - len(shown))
+        return listed, self._more(total - len(listed))
+
+    def _adopted(self, each: Adopted) -> Line:
+        return Line(SIGNS[State.DEGRADED], State.DEGRADED.value, clip(each.check, 200), self._level(each))
 
     def _more(self, number: int) -> str:
         return self._text("more", n=number) if number > 0 else ""
@@ -312,8 +347,11 @@ def moment_of(event: Event) -> float:
 
 
 def ended(event: Event) -> float | None:
-    """Return when it was over: at the first good reading, not when it had been confirmed."""
-    if event.incident.closed_at is None:
+    """Return when it was over: at the first good reading, not when it had been confirmed.
+
+    None while it is open, and where it never came back: what is worse has become usual.
+    """
+    if event.incident.closed_at is None or event.transition.kind == ADOPTED:
         return None
     return event.incident.closed_at if event.transition.kind in (REMOVED, BY_HAND) else event.transition.since
 

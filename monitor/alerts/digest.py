@@ -17,7 +17,7 @@ from monitor.alerts.people import Card, Recipient
 from monitor.alerts.policy import Policy
 from monitor.alerts.storm import DIGEST
 from monitor.alerts.texts import SIGNS, cause
-from monitor.incidents.incident import Incident
+from monitor.incidents.incident import ADOPTED, Incident
 from probes.api import clip
 
 THREAD = "digest"
@@ -143,7 +143,8 @@ class _Letter:
 def _entry(incident: Incident, card: Card | None, language: str) -> str:
     name = (card.name_zh if language == "zh" else card.name) or card.name if card else ""
     where = f"{clip(name, 60)}, {clip(incident.root, 120)}" if name else clip(incident.root, 120)
-    return f"{SIGNS[incident.worst]} #{incident.id} {where}: {cause(language, incident.kind)}"
+    said = cause(language, ADOPTED if incident.ending == ADOPTED else incident.kind)
+    return f"{SIGNS[incident.worst]} #{incident.id} {where}: {said}"
 
 
 def begin(last: float | None, until: float) -> Span:

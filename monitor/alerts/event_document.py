@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.alerts.message import Message
 from monitor.alerts.people import Card
-from monitor.incidents.incident import REMOVED, Event, Incident, Member
+from monitor.incidents.incident import ADOPTED, REMOVED, Event, Incident, Member
 
 SCHEMA: Literal["muster.event/1"] = "muster.event/1"
 
@@ -56,6 +56,8 @@ class IncidentPart(Part):
     closed_at: str | None
     tier: int
     acknowledged_by: str
+    ended: str = ""
+    """recovered, adopted, removed, by_hand or absorbed; empty while it is open."""
     members: tuple[MemberPart, ...]
     members_total: int
 
@@ -67,7 +69,7 @@ class EventDocument(Part):
     id: str
     """The same in every attempt: drop what was seen before."""
     event: str
-    """opened, worse, residual, escalated, reminder, closed, removed; summary, digest, message."""
+    """opened, worse, residual, escalated, reminder, closed, removed, adopted; summary, digest, message."""
     at: str
     language: str
     subject: str
@@ -80,10 +82,10 @@ def describe(event: Event, card: Card | None) -> str:
     """Return what of an event goes into `Message.data`: JSON of `event`, `unit` and `incident`."""
     incident = event.incident
     unit = _unit(incident.unit, card) if incident.unit else None
-    removed = event.transition.kind == REMOVED
+    kind = event.transition.kind
     return json.dumps(
         {
-            "event": REMOVED if removed else event.notice.value,
+            "event": kind if kind in (REMOVED, ADOPTED) else event.notice.value,
             "unit": unit.model_dump() if unit else None,
             "incident": _incident(incident, event.members, event.total).model_dump(),
         },
@@ -112,6 +114,7 @@ def _incident(incident: Incident, members: tuple[Member, ...], total: int) -> In
         closed_at=None if incident.closed_at is None else moment(incident.closed_at),
         tier=incident.tier,
         acknowledged_by=incident.acked_by,
+        ended=incident.ending,
         members=tuple(
             MemberPart(check=m.check, state=m.state.value, kind=m.kind, since=moment(m.since))
             for m in members

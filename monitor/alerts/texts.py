@@ -16,6 +16,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "subject.closed": "{sign} OK again: {unit}, {what}, was {worst} ({cause}) for {lasted}",
         "subject.by_hand": "{sign} closed by hand: {unit}, {what}, {state} ({cause}) for {lasted}",
         "subject.removed": "{sign} no longer watched: {unit}, {what}, was {worst} ({cause})",
+        "subject.adopted": "{sign} now usual: {unit}, {what}, {usual}",
         "lead.opened": "{unit}: {what} is {state}: {cause}.",
         "lead.worse": "{unit}: {what} got worse and is now {state}: {cause}.",
         "lead.residual": "{unit}: {what} serves again. Of what lay behind it, {left} still failing.",
@@ -27,12 +28,15 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "{state} ({cause}); where that goes on, a new incident opens.",
         "lead.removed": "{unit}: {what} was taken out of the inventory while it was {state}. This is the "
         "last mail about it; it does not say that the fault is gone.",
+        "lead.adopted": "{unit}: {what} has not come back. What was worse than usual has lasted for a day, "
+        "misses nothing that is required, and is the usual level now: {usual}. A further rise is told anew.",
         "lead.below.opened": "The channels of {units} below {unit} fail together. The cause lies at {unit} "
         "or on the way to it.",
         "lead.isolated.opened": "Muster itself is cut off: none of its witnesses answers. Until that ends, "
         "no failure is counted and no unit is blamed.",
         "lead.isolated.closed": "Muster reaches its witnesses again. It was cut off for {lasted}; for this "
         "time no failure of any unit is counted.",
+        "usual": "{metric} {now} since {since}; was {was}",
         "what.below": "link to the units below",
         "what.unit": "the unit as a whole",
         "what.isolated": "its own line",
@@ -65,6 +69,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "acked.open": "until it is over",
         "title.members": "Affected ({n})",
         "title.left": "Still failing ({n})",
+        "title.usual": "Usual from now on ({n})",
         "title.steps": "What to do",
         "title.answer": "Acknowledge",
         "more": "and {n} more",
@@ -87,6 +92,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "state.DOWN": "DOWN",
         "state.UNKNOWN": "UNKNOWN",
         "state.SHADOWED": "SHADOWED",
+        "state.adopted": "NOW USUAL",
         "kind.unreachable": "unreachable",
         "kind.refused": "connection refused",
         "kind.timeout": "no answer in time",
@@ -108,6 +114,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "kind.drift": "no longer as released",
         "kind.drift_minor": "no longer as released (minor)",
         "kind.drift_info": "no longer as released (for information)",
+        "kind.adopted": "now the usual level",
         "kind.undecided": "cause not decided",
         "kind.isolated": "no witness answers",
         "kind.overload": "monitor overloaded",
@@ -128,6 +135,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "subject.closed": "{sign} 已恢复正常：{unit}，{what}，此前{worst}（{cause}），持续 {lasted}",
         "subject.by_hand": "{sign} 已人工关闭：{unit}，{what}，{state}（{cause}），持续 {lasted}",
         "subject.removed": "{sign} 不再监测：{unit}，{what}，此前{worst}（{cause}）",
+        "subject.adopted": "{sign} 现为常态：{unit}，{what}，{usual}",
         "lead.opened": "{unit}：{what} 当前状态为{state}：{cause}。",
         "lead.worse": "{unit}：{what} 情况恶化，当前状态为{state}：{cause}。",
         "lead.residual": "{unit}：{what} 已恢复。受其影响的项目中，{left}仍有故障。",
@@ -139,11 +147,14 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "若问题持续，将产生新的事件。",
         "lead.removed": "{unit}：{what} 已从清单中删除，删除时状态为{state}。"
         "这是关于它的最后一封邮件，并不表示故障已经消除。",
+        "lead.adopted": "{unit}：{what} 并未恢复。劣化已持续一天，未违反任何要求，现视为常态：{usual}。"
+        "如继续恶化将另行通知。",
         "lead.below.opened": "{unit}下属{units}的通道同时故障，原因应在{unit}或通往{unit}的线路上。",
         "lead.isolated.opened": "Muster 自身与外界断开：所有见证点均无应答。"
         "在此期间不计任何失败，也不判定任何单位故障。",
         "lead.isolated.closed": "Muster 已恢复与见证点的连接。"
         "断开持续 {lasted}，此期间任何单位的失败均不计入。",
+        "usual": "{metric} 自 {since} 起为 {now}，此前为 {was}",
         "what.below": "通往下属单位的线路",
         "what.unit": "整个单位",
         "what.isolated": "自身线路",
@@ -176,6 +187,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "acked.open": "事件结束",
         "title.members": "受影响项（{n}）",
         "title.left": "仍有故障（{n}）",
+        "title.usual": "今后视为常态（{n}）",
         "title.steps": "处理建议",
         "title.answer": "确认事件",
         "more": "另有 {n} 项",
@@ -196,6 +208,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "state.DOWN": "中断",
         "state.UNKNOWN": "未知",
         "state.SHADOWED": "受上级影响",
+        "state.adopted": "现为常态",
         "kind.unreachable": "不可达",
         "kind.refused": "连接被拒绝",
         "kind.timeout": "超时无应答",
@@ -217,6 +230,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "kind.drift": "与发布清单不再一致",
         "kind.drift_minor": "与发布清单不再一致（一般项）",
         "kind.drift_info": "与发布清单不再一致（参考项）",
+        "kind.adopted": "现为常态",
         "kind.undecided": "原因未能判定",
         "kind.isolated": "见证点均无应答",
         "kind.overload": "监测过载",

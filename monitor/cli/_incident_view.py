@@ -242,6 +242,8 @@ def _table(*headings: str) -> Table:
 
 def _state(row: Row) -> Text:
     sign, colour = LOOK[row["state"]]
+    if row.get("ended") == "adopted":
+        return Text(f"{sign} now usual", style=colour)
     over = " (over)" if row.get("open") is False else ""
     return Text(f"{sign} {row['state']}{over}", style=colour)
 

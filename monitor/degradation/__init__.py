@@ -1,16 +1,18 @@
 """Noticing that a series has become worse than it was: pure decisions, one per series, the clock passed in.
 
 `Detector` is for latencies, `LossDetector` for shares of lost packets, `RateDetector` for a rate that is
-required. Each has `update(value, epoch_seconds) -> bool`, `explain()`, `to_bytes()` and `from_bytes()`.
+required. Each has `update(value, epoch_seconds) -> bool`, `explain()`, `to_bytes()` and `from_bytes()`; the
+first two adopt a level that lasts, unless `adopts` is set to False, and say so in `adopted`.
 """
 
-from monitor.degradation.explanation import Explanation, Rule, matters
+from monitor.degradation.explanation import Adoption, Explanation, Rule, matters
 from monitor.degradation.latency import Detector
 from monitor.degradation.loss import LossDetector
 from monitor.degradation.rate import RateDetector
 from monitor.degradation.rules import LatencyRules, Sensitivity
 
 __all__ = [
+    "Adoption",
     "Detector",
     "Explanation",
     "LatencyRules",

@@ -22,6 +22,19 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """A worse level that lasted for so long that it became the usual one; values as in `Explanation`."""
+
+    since: float
+    """When it was noticed, epoch seconds."""
+    at: float
+    """When it was adopted."""
+    was: float
+    """What was usual before."""
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a detector is in alarm or not; of latencies in ms, of loss as shares of 1, of rates in their unit.
 

@@ -14,15 +14,17 @@ from array import array
 from typing import Self
 
 from monitor.degradation.baseline import GLOBAL, Blocks, Hours, median
-from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
-from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Explanation, Rule
+from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal_any
 from monitor.degradation.rules import CEILING, LAST_EPOCH, LatencyRules, Sensitivity, scale_of
 
 RULES = LatencyRules()
 SCORE_CLIP = 6.0
 """A single sample adds no more than this to the level rule's sum."""
-_KIND, _VERSION = b"ML", 1
-_STATE = struct.Struct("<10d4d2qQIBBB")
+_KIND, _VERSION = b"ML", 2
+_STATE = struct.Struct("<10d2d4d2qQIBBB")
+_GROWN = (80, 16)
+"""What version 1 lacked: the adoption."""
 _ARRAYS = "ffffff" + "ffHB"
 _RULES = (Rule.JUMP, Rule.LEVEL, Rule.AGAIN)
 
@@ -31,13 +33,14 @@ class Detector:
     """One latency series, in ms. `update` is true while in alarm; a second rise within one gives one false.
 
     `sensitivity` multiplies the thresholds (a number is the factor itself); `utc_offset_s` is the zone's,
-    so that hours and weekends are those of the people at the other end. Both are settings, not state.
+    so that hours and weekends are those of the people at the other end. Both are settings, not state, as is
+    `adopts`: while it is False a level stays an alarm however long it lasts.
     """
 
     __slots__ = (
-        "_again", "_alarm_blocks", "_blocks", "_calm", "_count", "_held_from", "_high", "_hours", "_latest",
-        "_limit", "_low", "_onset_score", "_recent", "_rule", "_rules", "_samples", "_since", "_threshold",
-        "_warm", "alarm",
+        "_adopted_at", "_again", "_alarm_blocks", "_blocks", "_calm", "_count", "_held_from", "_high",
+        "_hours", "_latest", "_limit", "_low", "_onset_score", "_recent", "_rule", "_rules", "_samples",
+        "_since", "_threshold", "_warm", "_was", "adopts", "alarm",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +60,9 @@ class Detector:
         self._since = self._held_from = 0.0
         self._samples = self._calm = 0
         self._rule = Rule.JUMP
+        self._adopted_at = self._was = 0.0
         self._warm = self.alarm = False
+        self.adopts = True
 
     def update(self, value: float | None, epoch_seconds: float) -> bool:
         """Take in a sample; return whether the series is in alarm.
@@ -125,6 +130,7 @@ class Detector:
     def _raise(self, rule: Rule, epoch: float, score: float) -> bool:
         self._rule, self._since, self._held_from, self._onset_score = rule, epoch, epoch, score
         self._calm, self._again, self.alarm = 0, 0.0, True
+        self._adopted_at = 0.0
         self._alarm_blocks = array("f")
         self._blocks.begin(epoch)
         return rule is not Rule.AGAIN
@@ -161,11 +167,12 @@ class Detector:
         del self._alarm_blocks[: -self._rules.reference_blocks]
         if epoch < self._held_from:
             self._held_from = epoch
-        elif epoch - self._held_from >= self._rules.adopt_s:
+        elif epoch - self._held_from >= self._rules.adopt_s and self.adopts:
             self._adopt(epoch)
 
     def _adopt(self, epoch: float) -> None:
         if len(self._alarm_blocks) == self._rules.reference_blocks:
+            self._was, self._adopted_at = self._usual(), epoch
             self._blocks.adopt(self._alarm_blocks)
             self._move_hours(self._alarm_blocks)
             self._set_threshold()
@@ -180,11 +187,31 @@ class Detector:
         self._threshold = max(rules.relative * base, rules.absolute, rules.restless * self._blocks.restless)
         self._limit = base + self._threshold
 
+    def _usual(self) -> float:
+        """Return what is normal now, by the rule that raised the alarm."""
+        by_hour = self.alarm and self._rule is Rule.LEVEL
+        return self._hours.middle[self._hours.used] if by_hour else self._blocks.base
+
+    @property
+    def level(self) -> float | None:
+        """What it is now: the median of the latest values."""
+        return median(self._recent) if self._recent else None
+
+    @property
+    def adopted(self) -> Adoption | None:
+        """The worse level that became the usual one, as long as the series has not come back from it."""
+        level, now = self.level, self._blocks.base
+        if self.alarm or not self._adopted_at or level is None or now <= self._was:
+            return None
+        if level < (now + self._was) / 2:
+            return None
+        return Adoption(self._since, self._adopted_at, self._was, now)
+
     def explain(self) -> Explanation:
         """Return what the last answer rests on."""
         level = self._rule is Rule.LEVEL and self.alarm
         known = self._blocks.count > 0
-        base = self._hours.middle[self._hours.used] if level else self._blocks.base
+        base = self._usual()
         threshold = self._rules.level_drift * self._scale() if level else self._threshold
         return Explanation(
             alarm=self.alarm,
@@ -206,7 +233,7 @@ class Detector:
         blocks, hours = self._blocks, self._hours
         scalars = _STATE.pack(
             self._latest, self._limit, self._high, self._low, self._count, self._again, self._threshold,
-            self._onset_score, self._since, self._held_from,
+            self._onset_score, self._since, self._held_from, self._adopted_at, self._was,
             blocks.start, blocks.day_start, blocks.base, blocks.restless, hours.hour, hours.learned,
             self._samples, blocks.count, self._calm, _RULES.index(self._rule),
             self._warm + 2 * self.alarm + 4 * hours.own(),
@@ -223,7 +250,7 @@ class Detector:
     ) -> Self:
         """Return the detector of that state; a fresh one where the data is damaged or of another version."""
         detector = cls(sensitivity, utc_offset_s)
-        content = unseal(_KIND, _VERSION, data)
+        content = unseal_any(_KIND, _VERSION, data, _GROWN)
         try:
             if content is not None:
                 detector._restore(content)
@@ -238,7 +265,7 @@ class Detector:
             raise ValueError("not the hours of a week")
         (
             self._latest, self._limit, self._high, self._low, self._count, self._again, self._threshold,
-            self._onset_score, self._since, self._held_from,
+            self._onset_score, self._since, self._held_from, self._adopted_at, self._was,
             blocks.start, blocks.day_start, blocks.base, blocks.restless, hour, learned,
             self._samples, blocks.count, self._calm, rule, flags,
         ) = _STATE.unpack_from(content)  # fmt: skip

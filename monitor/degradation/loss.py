@@ -11,8 +11,8 @@ import struct
 from array import array
 from typing import Self
 
-from monitor.degradation.explanation import MATTERS_SAMPLES, Explanation, Rule
-from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal
+from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Explanation, Rule
+from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal_any
 from monitor.degradation.rules import LAST_EPOCH, Sensitivity, scale_of
 
 LEAST_USUAL = 0.002
@@ -30,8 +30,10 @@ POOLED_S = 55.0
 WARM_SAMPLES = 30
 ADOPT_S = 86400.0
 MOST_SENT = 1_000_000
-_KIND, _VERSION = b"MS", 2
-_STATE = struct.Struct("<9dIB")
+_KIND, _VERSION = b"MS", 3
+_STATE = struct.Struct("<9d2dIB")
+_GROWN = (72, 16)
+"""What version 2 lacked: the adoption."""
 
 
 class LossDetector:
@@ -39,12 +41,12 @@ class LossDetector:
 
     Samples that come more often are pooled to one a minute: what a packet says counts the same at any
     interval. The alarm ends when the sum, which rises no further than 1.5 times its limit, is back at
-    nothing; after a day the loss seen in it becomes the usual one.
+    nothing; after a day the loss seen in it becomes the usual one, unless `adopts` is False.
     """
 
     __slots__ = (
-        "_during", "_held", "_last", "_limit", "_lost", "_onset_score", "_packets", "_recent", "_samples",
-        "_score", "_sent", "_since", "_usual", "alarm",
+        "_adopted_at", "_during", "_held", "_last", "_limit", "_lost", "_onset_score", "_packets", "_recent",
+        "_samples", "_score", "_sent", "_since", "_usual", "_was", "adopts", "alarm",
     )  # fmt: skip
 
     def __init__(self, packets: int = 1, sensitivity: Sensitivity | float = Sensitivity.NORMAL) -> None:
@@ -54,8 +56,9 @@ class LossDetector:
         self._recent = array("f")
         self._usual = self._during = self._score = self._onset_score = self._since = self._held = 0.0
         self._last, self._lost, self._sent = -math.inf, 0.0, 0.0
+        self._adopted_at = self._was = 0.0
         self._samples = 0
-        self.alarm = False
+        self.alarm, self.adopts = False, True
 
     def update(self, value: float | None, epoch_seconds: float, sent: int | None = None) -> bool:
         """Take in the share of packets lost, of so many sent; return whether the series is in alarm.
@@ -76,7 +79,7 @@ class LossDetector:
         del self._recent[:-MATTERS_SAMPLES]
         gain = self._gain(value, min(packets, MOST_SENT), step)
         if self.alarm:
-            return self._in_alarm(value, gain, step)
+            return self._in_alarm(value, gain, step, epoch_seconds)
         return self._healthy(value, gain, step, epoch_seconds)
 
     def _rates(self) -> tuple[float, float]:
@@ -95,20 +98,40 @@ class LossDetector:
         if self._samples > WARM_SAMPLES:
             self._score = max(0.0, self._score + gain)
         self._usual += (share - self._usual) * max(1 / self._samples, step / MEMORY_S)
+        self._lately(share, step)
         if self._score >= self._limit:
             self.alarm, self._since, self._onset_score = True, epoch, self._score
-            self._during = share
+            self._during, self._adopted_at = share, 0.0
         return self.alarm
 
-    def _in_alarm(self, share: float, gain: float, step: float) -> bool:
-        self._score = min(max(0.0, self._score + gain), 1.5 * self._limit)
+    def _lately(self, share: float, step: float) -> None:
+        """Keep the mean of the last hour."""
         self._during += (share - self._during) * min(1.0, step / 3600.0)
+
+    def _in_alarm(self, share: float, gain: float, step: float, epoch: float) -> bool:
+        self._score = min(max(0.0, self._score + gain), 1.5 * self._limit)
+        self._lately(share, step)
         self._held += step
-        if self._held >= ADOPT_S:
-            self._usual = self._during
-        if self._score == 0.0 or self._held >= ADOPT_S:
+        adopted = self._held >= ADOPT_S and self.adopts
+        if adopted:
+            self._was, self._adopted_at, self._usual = self._rates()[0], epoch, self._during
+        if self._score == 0.0 or adopted:
             self.alarm, self._score, self._held = False, 0.0, 0.0
         return self.alarm
+
+    @property
+    def level(self) -> float | None:
+        """What it is now: since an alarm the mean of the last hour."""
+        return self._during if self._samples else None
+
+    @property
+    def adopted(self) -> Adoption | None:
+        """The worse loss that became the usual one, as long as the path has not come back from it."""
+        if self.alarm or not self._adopted_at or self._usual <= self._was:
+            return None
+        if self._during < (self._usual + self._was) / 2:
+            return None
+        return Adoption(self._since, self._adopted_at, self._was, self._usual)
 
     def explain(self) -> Explanation:
         """Return what the last answer rests on; `threshold` takes the baseline to the bad loss."""
@@ -129,7 +152,8 @@ class LossDetector:
         """Return the state, from which `from_bytes` goes on exactly."""
         scalars = _STATE.pack(
             self._usual, self._during, self._score, self._onset_score, self._since, self._held,
-            self._last, self._lost, self._sent, min(self._samples, 0xFFFFFFFF), self.alarm,
+            self._last, self._lost, self._sent, self._adopted_at, self._was,
+            min(self._samples, 0xFFFFFFFF), self.alarm,
         )  # fmt: skip
         return seal(_KIND, _VERSION, scalars + pack_arrays([self._recent]))
 
@@ -139,7 +163,7 @@ class LossDetector:
     ) -> Self:
         """Return the detector of that state; a fresh one where the data is damaged or of another version."""
         detector = cls(packets, sensitivity)
-        content = unseal(_KIND, _VERSION, data)
+        content = unseal_any(_KIND, _VERSION, data, _GROWN)
         try:
             if content is not None:
                 detector._restore(content)
@@ -151,6 +175,6 @@ class LossDetector:
         (self._recent,) = unpack_arrays("f", content, _STATE.size)
         (
             self._usual, self._during, self._score, self._onset_score, self._since, self._held, self._last,
-            self._lost, self._sent, self._samples, alarm,
+            self._lost, self._sent, self._adopted_at, self._was, self._samples, alarm,
         ) = _STATE.unpack_from(content)  # fmt: skip
         self.alarm = bool(alarm)

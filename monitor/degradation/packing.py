@@ -28,6 +28,18 @@ def unseal(kind: bytes, version: int, data: bytes) -> bytes | None:
     return body[_HEADER.size :] if _HEADER.unpack_from(body)[:2] == (kind, version) else None
 
 
+def unseal_any(kind: bytes, version: int, data: bytes, grown: tuple[int, int]) -> bytes | None:
+    """Return the content of this version, or of the one before it: that lacked `grown`.
+
+    `grown` is offset and size of what is zero then.
+    """
+    content = unseal(kind, version, data)
+    if content is None and (older := unseal(kind, version - 1, data)) is not None:
+        offset, size = grown
+        return older[:offset] + bytes(size) + older[offset:]
+    return content
+
+
 def pack_arrays(arrays: Sequence[array[float] | array[int]]) -> bytes:
     """Return each array's length and items."""
     return b"".join(struct.pack(f"<H{len(items)}{items.typecode}", len(items), *items) for items in arrays)

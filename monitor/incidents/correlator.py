@@ -51,7 +51,8 @@ class Correlator:
     """Keeps the troubles and decides.
 
     `link(check)` tells a check that measures a link, `silent(unit)` a unit of which no check is attempted,
-    `askable(check)` a check that may be run out of turn.
+    `askable(check)` a check that may be run out of turn, `usual(check)` one that is OK only since its worse
+    level has become the usual one.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class Correlator:
         timing: Timing | None = None,
         silent: Callable[[str], bool] = lambda _: False,
         askable: Callable[[str], bool] = lambda _: True,
+        usual: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._view, self._link, self.timing, self._silent = view, link, timing or Timing(), silent
-        self._askable = askable
+        self._askable, self._usual = askable, usual
         self._suspects: dict[str, float] = {}
         self._troubles: dict[str, Trouble] = {}
         self._waiting: dict[str, Trouble] = {}
@@ -164,6 +166,7 @@ class Correlator:
         if group is None or check not in group.members:
             return
         group.members.discard(check)
+        group.usual = group.usual or self._usual(check)
         self._now.append(Leave(group.root, check, now))
         if removed and not group.members:
             self._shut(group, now, REMOVED)
@@ -184,6 +187,8 @@ class Correlator:
                 self._waiting[check] = trouble
 
     def _root_serves(self, group: Group) -> bool:
+        if group.usual:
+            return False
         if group.how is How.INFERRED:
             return len(group.members) < 0.6 * group.most
         root = group.root

@@ -45,6 +45,7 @@ def head(incident: Incident, names: Names, now: float) -> dict[str, Any]:
         "name": name, "name_zh": name_zh,
         "state": incident.state.value, "worst": incident.worst.value, "severity": incident.severity.value,
         "kind": incident.kind, "detail": incident.detail, "open": incident.closed_at is None,
+        "ended": incident.ending or None,
         "began_at": stamp(incident.began_at), "opened_at": stamp(incident.opened_at),
         "recovered_at": stamp(incident.recovered_at), "closed_at": stamp(incident.closed_at),
         "acknowledged": acknowledgement(incident, now),

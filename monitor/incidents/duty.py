@@ -10,12 +10,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from monitor.incidents.correlator import HOUR_S, Correlator
-from monitor.incidents.incident import ISOLATED, Committed, Decision, Incident, Open, Shut
+from monitor.incidents.incident import ISOLATED, Adopted, Committed, Decision, Incident, Open, Recover, Shut
 from monitor.state import CheckState, State, Transition
 from monitor.watch import Watch
 from probes.api import Reading
@@ -32,6 +32,9 @@ class Book(Protocol):
 
     async def recent(self, since: float, limit: int) -> list[Incident]:
         """Return incidents that are open or were closed after `since`, newest first."""
+
+    async def concerned(self, roots: Sequence[str]) -> Mapping[str, tuple[float, Sequence[str]]]:
+        """Return when the open incidents of roots were opened, and all checks that are or were in them."""
 
     async def apply(self, decisions: Sequence[Decision], now: float) -> Committed:
         """Apply decisions in order, all of them or none."""
@@ -53,7 +56,10 @@ class Counters:
 
 @dataclass(slots=True)
 class Duty:
-    """`ask` runs a check now, `told(queued, dropped)` hears of messages, `pin` keeps evidence."""
+    """`ask` runs a check now, `told(queued, dropped)` hears of messages, `pin` keeps evidence.
+
+    `usual(check)` gives the series of a check whose worse level has become the usual one.
+    """
 
     correlator: Correlator
     book: Book
@@ -61,6 +67,7 @@ class Duty:
     ask: Callable[[str], None]
     told: Callable[[int, int], None]
     pin: Callable[[str, Sequence[Reading]], Awaitable[None]]
+    usual: Callable[[str], Sequence[Adopted]] = lambda _: ()
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     _waiting: list[Decision] = field(default_factory=list)
@@ -103,7 +110,7 @@ class Duty:
         self._gather(self.correlator.decide(now))
         await self._shade()
         if self._waiting:
-            taken = list(self._waiting)
+            taken = await self._true(list(self._waiting))
             done = await self.book.apply(taken, now)
             del self._waiting[: len(taken)]
             await self._done(done, now)
@@ -112,6 +119,24 @@ class Duty:
         for check in self.correlator.asks.due(now):
             self.counters.asked += 1
             self.ask(check)
+
+    async def _true(self, decisions: list[Decision]) -> list[Decision]:
+        """Say of incidents that end whether they recovered, or what is worse has become usual."""
+        ends = [each for each in decisions if isinstance(each, Recover | Shut)]
+        roots = {each.root for each in ends if isinstance(each, Recover) or not (each.kind or each.into)}
+        if not roots:
+            return decisions
+        known = await self.book.concerned(sorted(roots))
+        usual = {
+            root: tuple(each for check in checks for each in self.usual(check) if each.at >= opened)
+            for root, (opened, checks) in known.items()
+        }
+        return [
+            replace(each, usual=usual.get(each.root, ()))
+            if isinstance(each, Recover | Shut) and each.root in roots
+            else each
+            for each in decisions
+        ]
 
     def _gather(self, decisions: Sequence[Decision]) -> None:
         room = MOST_WAITING - len(self._waiting)

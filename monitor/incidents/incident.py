@@ -21,13 +21,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from inventory.units import render
 from monitor.state import DRIFTS, State, Transition
 
 REMOVED = "removed"
 """Kind of the transition that ends the incident of a check which is no longer in the inventory."""
+
+ADOPTED = "adopted"
+"""Kind of the transition that ends an incident though nothing came back: what is worse has become usual."""
+
+RECOVERED, ABSORBED = "recovered", "absorbed"
+"""The other ways in which an incident ends (`Incident.ending`)."""
 
 BY_HAND = "by_hand"
 """Kind of the transition that ends an incident which a person closed; its state is what it was."""
@@ -72,6 +80,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """A series whose worse level lasted until it was the usual one; values in its metric's unit."""
+
+    check: str
+    metric: str
+    unit: str
+    now: float
+    was: float
+    since: float
+    """When it was noticed to be worse, epoch seconds."""
+    at: float
+    """When it became the usual level."""
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """A span in which something was not OK. Times are seconds since the epoch, UTC.
 
@@ -113,6 +136,8 @@ class Incident:
     """When it is next looked at whether somebody has to be told."""
     told_at: float | None = None
     """When somebody was last told that it opened or got worse: un-acknowledged time counts from then."""
+    ending: str = ""
+    """How it ended: RECOVERED, ADOPTED, REMOVED, BY_HAND or ABSORBED; empty while it is open."""
 
     @property
     def thread(self) -> str:
@@ -163,10 +188,11 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """Note that all of its members are OK."""
+    """Note that all of its members are OK; `usual` are series that are only called so by now."""
 
     root: str
     at: float
+    usual: tuple[Adopted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +208,15 @@ class Residue:
 class Shut:
     """Close it; `kind` is `REMOVED` where nothing of it is in the inventory any more.
 
-    With `into`, its cause turned out to be that root: it is absorbed by the incident of that.
+    With `into`, its cause turned out to be that root: it is absorbed by the incident of that. With `usual`,
+    it did not recover: these levels have become the usual ones.
     """
 
     root: str
     at: float
     kind: str = ""
     into: str = ""
+    usual: tuple[Adopted, ...] = ()
 
 
 Decision = Open | Join | Leave | Recover | Residue | Shut
@@ -214,6 +242,8 @@ class Event:
     """`Incident.thread` of those it took in: their conversations go on in its own."""
     units: int = 0
     """How many units besides the root's are in it; of one that is over: were."""
+    usual: tuple[Adopted, ...] = ()
+    """Of one that ended as ADOPTED: what is usual now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +286,20 @@ NOTIFY = frozenset({State.DOWN, State.DEGRADED})
 UNDECIDED = "undecided"
 """Kind of an incident whose cause could not be told from that of what lies above it."""
 _RANK = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.SHADOWED: 3, State.DOWN: 3}
+
+
+def level(value: float, unit: str) -> str:
+    """Return a level of a series to the three digits that it is known to."""
+    return render(float(f"{value:.3g}"), unit)
+
+
+def usual_now(usual: Sequence[Adopted]) -> str:
+    """Say which levels have become usual, and what was before, for histories; empty where none has."""
+    return "; ".join(
+        f"{each.check}: {each.metric} now usually {level(each.now, each.unit)}, since"
+        f" {datetime.fromtimestamp(each.since, UTC):%Y-%m-%dT%H:%M:%SZ}; was {level(each.was, each.unit)}"
+        for each in usual
+    )
 
 
 def worth(incident: Incident, notify: frozenset[State]) -> bool:

@@ -59,6 +59,8 @@ class Group:
     """Since when it has no members."""
     residue: list[str] = field(default_factory=list)
     damped: bool = False
+    usual: bool = False
+    """Whether a member left since its worse level became the usual one: the root serves no better for it."""
 
 
 def member_of(trouble: Trouble, now: float) -> Member:

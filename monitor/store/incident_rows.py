@@ -13,7 +13,7 @@ FIELDS = (
     "id", "version", "root", "kind", "detail", "state", "worst",
     "began_at", "opened_at", "closed_at", "notified", "previous", "severity", "rule", "recovered_at",
     "absorbed_by", "damped", "acked_by", "acked_at", "ack_until", "ack_comment", "snoozed_until", "tier",
-    "next_at", "told_at",
+    "next_at", "told_at", "ending",
 )  # fmt: skip
 _COLUMNS = ", ".join(FIELDS)
 _READ = _COLUMNS.replace("rule", "'' AS rule")
@@ -143,6 +143,12 @@ def members(
         (incident, left, most),
     )
     return tuple(Member(row[0], State(row[1]), *row[2:]) for row in rows), total
+
+
+def checks_within(connection: sqlite3.Connection, incident: int) -> list[str]:
+    """Return the checks that are or were in an incident."""
+    rows = connection.execute('SELECT "check" FROM incident_member WHERE incident = ?', (incident,))
+    return [row[0] for row in rows]
 
 
 def units_within(connection: sqlite3.Connection, incident: Incident) -> int:

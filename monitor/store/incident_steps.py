@@ -11,10 +11,13 @@ from typing import Protocol
 from monitor.alerts.message import Message
 from monitor.alerts.storm import Limits
 from monitor.incidents.incident import (
+    ABSORBED,
+    ADOPTED,
     BY_HAND,
     MOST_MEMBERS,
-    REMOVED,
+    RECOVERED,
     UNDECIDED,
+    Adopted,
     Committed,
     Decision,
     Event,
@@ -27,6 +30,7 @@ from monitor.incidents.incident import (
     Residue,
     Shut,
     severity,
+    usual_now,
     worse,
     worth,
 )
@@ -152,7 +156,8 @@ class Step:
                 rows.leave(self.connection, incident.id, decision.check, decision.at)
                 return self._lighten(incident)
             case Recover():
-                self._history(incident, "recovered", decision.at)
+                what = ADOPTED if decision.usual else RECOVERED
+                self._history(incident, what, decision.at, usual_now(decision.usual))
                 return rows.update(self.connection, incident, recovered_at=decision.at) is not None
             case Residue():
                 self._residue(incident, decision.left)
@@ -196,24 +201,28 @@ class Step:
     def _shut(self, incident: Incident, decision: Shut) -> bool:
         if decision.into:
             return self._absorb(incident, decision)
-        final = incident.state if decision.kind == REMOVED else State.OK
+        ending = decision.kind or (ADOPTED if decision.usual else RECOVERED)
+        final = State.OK if ending == RECOVERED else incident.state
         closed = rows.update(
-            self.connection, incident, state=final, closed_at=decision.at, next_at=None, snoozed_until=None
-        )
+            self.connection, incident, state=final, closed_at=decision.at, next_at=None, snoozed_until=None,
+            ending=ending, detail=clip(usual_now(decision.usual), 500) or incident.detail,
+        )  # fmt: skip
         if closed is None:
             return False
         rows.leave(self.connection, incident.id, None, decision.at)
         self._history(closed, decision.kind or "close", decision.at)
         self.done.closed += 1
         if incident.notified or _told(self.connection, incident):
-            self._tell(Notice.CLOSED, closed, kind=decision.kind)
+            self._tell(
+                Notice.CLOSED, closed, kind="" if ending == RECOVERED else ending, usual=decision.usual
+            )
         return True
 
     def _absorb(self, incident: Incident, decision: Shut) -> bool:
         """Close it without a word: who was told of it is told of the end of what took it in."""
         into = rows.open_incident(self.connection, decision.into)
         closed = rows.update(
-            self.connection, incident, closed_at=decision.at, next_at=None,
+            self.connection, incident, closed_at=decision.at, next_at=None, ending=ABSORBED,
             absorbed_by=into.id if into else None,
         )  # fmt: skip
         if closed is None:
@@ -255,6 +264,7 @@ class Step:
         tier: int = 1,
         left: tuple[str, ...] = (),
         evidence: float | None = None,
+        usual: tuple[Adopted, ...] = (),
     ) -> Incident:
         """Queue the messages of an event; return the incident, which is told of now if anybody is."""
         members, total = rows.members(self.connection, incident.id, MOST_MEMBERS)
@@ -263,7 +273,7 @@ class Step:
         moved = _moved(incident, kind, self.now, evidence)
         threads = tuple(each.thread for each in _absorbed(self.connection, incident))
         units = rows.units_within(self.connection, incident)
-        event = Event(notice, incident, moved, told, members, total, self.now, left, threads, units)
+        event = Event(notice, incident, moved, told, members, total, self.now, left, threads, units, usual)
         composed = self._compose(event)
         messages = [each for each in composed if each.recipient not in handed]
         queued = outbox.enqueue(

@@ -94,6 +94,15 @@ class IncidentStore:
 
         return await self.database.write(tell)
 
+    async def concerned(self, roots: Sequence[str]) -> dict[str, tuple[float, list[str]]]:
+        """Return when the open incidents of roots were opened, and all checks that are or were in them."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, tuple[float, list[str]]]:
+            found = [each for root in roots if (each := rows.open_incident(connection, root))]
+            return {each.root: (each.opened_at, rows.checks_within(connection, each.id)) for each in found}
+
+        return await self.database.read(read)
+
     async def open(self) -> list[Incident]:
         """Return all open incidents, oldest first."""
         return await self.database.read(lambda c: rows.select(c, "closed_at IS NULL ORDER BY id"))

@@ -81,7 +81,8 @@ def close(connection: sqlite3.Connection, act: Act, reason: str) -> Incident:
     """
     if not reason.strip():
         raise ValueError("write why it is closed")
-    closed = _step(connection, act, f"close:{BY_HAND}", reason, closed_at=act.at, snoozed_until=None)
+    changes = {"closed_at": act.at, "snoozed_until": None, "ending": BY_HAND}
+    closed = _step(connection, act, f"close:{BY_HAND}", reason, **changes)
     rows.leave(connection, closed.id, None, act.at)
     return closed
 

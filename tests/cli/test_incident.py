@@ -19,7 +19,7 @@ from monitor.process.lock import StateLock
 from monitor.store.database import Database
 from monitor.store.incident_views import Whole, whole
 from monitor.store.verdicts import Verdicts, pack
-from tests.opened import CHECK, two
+from tests.opened import CHECK, adopted, two
 from tests.store.making import opened
 from tests.web.views import judged
 
@@ -110,6 +110,15 @@ async def test_open_incidents_are_listed_and_all_on_demand(home: Path) -> None:
     assert [each["id"] for each in (await data("incident list --all --unit gz"))["incidents"]] == [2]
     await good("incident close 1 --reason x")
     assert await good("incident list") == "No incident is open.\n"
+
+
+async def test_what_became_usual_is_listed_as_that(home: Path) -> None:
+    async with opened(home / "state") as store:
+        await adopted(store, time.time())
+    assert "◐ now usual" in await good("incident list --all")
+    assert "rtt_ms now usually 85 ms" in await good("incident show 3")
+    rows = (await data("incident list --all"))["incidents"]
+    assert {row["id"]: row["ended"] for row in rows} == {1: None, 2: "recovered", 3: "adopted"}
 
 
 async def test_the_table_aligns_with_chinese_names(home: Path) -> None:

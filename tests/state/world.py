@@ -1,7 +1,8 @@
 """A tree of channels that fail and recover by a script, seen by the real watch, duty and incident store.
 
 Only the network and the clock are simulated: a check that runs while its target or anything above it is cut
-off fails after its timeout, else it answers after `RTT`.
+off fails after its timeout, else it answers after `RTT`. With `levels` checks report metrics, and detectors
+watch their series.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from monitor.incidents.situation import Situation
 from monitor.incidents.topology import Needs
 from monitor.incidents.troubles import Timing
 from monitor.job import Job, Line, Route
+from monitor.noticing import Noticing
 from monitor.state import CheckState, Transition
 from monitor.store.database import Database
+from monitor.store.detectors import DetectorStore
 from monitor.store.incidents import IncidentStore
 from monitor.units import Known, Units
 from monitor.watch import Watch
+from probes import registry
 from probes.api import Params, ProbeSpec, Reading, Target
 from tests.state.readings import _run, failed, ok
 
@@ -57,6 +61,8 @@ class Mail:
     left: tuple[str, ...]
 
 
+Levels = Callable[[str, float, random.Random], Mapping[str, float]]
+"""What a check reports at a time (seconds since the start)."""
 Faults = Callable[[str, float], bool]
 """Whether an asset does not pass packets at a time (seconds since the start)."""
 
@@ -78,6 +84,11 @@ class World:
     stopped: set[str] = field(default_factory=set)
     """Units of which no check is run any more."""
     runs: int = 0
+    levels: Levels | None = None
+    tick: float = 1.0
+    """Seconds from one look at everything to the next."""
+    tells: Callable[[Event], Sequence[Message]] = lambda _: ()
+    """Writes messages besides the one to `mails`."""
 
     def __post_init__(self) -> None:
         self._by_name = {place.name: place for place in self.places}
@@ -86,15 +97,17 @@ class World:
         self._due = [(self.now + self._draw.uniform(0, self.every), check) for check in self.jobs]
         heapq.heapify(self._due)
         self._results: list[tuple[float, int, str, float, bool]] = []
+        self._values = random.Random(self.seed + 1)
 
     def _jobs(self, place: Place) -> list[Job]:
         unit, asset = place.name.split("/")
         target = Target("192.0.2.1", unit=unit, asset=asset)
         route = Route((Line(place.name, "UTC"),))
+        measured = registry.get("icmp") if self.levels else ICMP
         return [
             Job(f"{place.name}/{spec.name}", unit, asset, spec.name, spec, target, Params(), self.every,
-                TIMEOUT, route=route if spec is ICMP else None)
-            for spec in place.probes
+                TIMEOUT, route=route if spec is measured else None)
+            for spec in (measured if each is ICMP else each for each in place.probes)
         ]  # fmt: skip
 
     def _units(self) -> Units:
@@ -122,17 +135,39 @@ class World:
         self.database = Database(self.path)
         self.store = IncidentStore(self.database, self._told)
         units = self._units()
-        self.watch = Watch(self.store, heard=self._heard, clock=lambda: self.now)
+        self.noticing = Noticing(DetectorStore(self.database))
+        self.watch = Watch(self.store, heard=self._heard, notice=self.noticing, clock=lambda: self.now)
         situation = Situation(units, self.watch.state, lambda: self.now)
-        self.correlator = Correlator(situation, situation.measures_link, self.timing, situation.silent)
+        self.correlator = Correlator(
+            situation, situation.measures_link, self.timing, situation.silent,
+            usual=lambda check: bool(self.noticing.usual(check)),
+        )  # fmt: skip
         self.duty = Duty(
             self.correlator, self.store, self.watch, self._ask, lambda *_: None, self._pin,
-            clock=lambda: self.now,
+            self.noticing.usual, clock=lambda: self.now,
         )  # fmt: skip
         await self.watch.load()
         await self.watch.adopt(self.jobs.values())
         await situation.refresh()
+        await self.noticing.load()
+        if self.levels:
+            await self.noticing.adopt(self.jobs.values())
+            for job in self.jobs.values():
+                self.noticing.require(job.unit, None, [job])
         await self.duty.load(self.every, units.knows)
+
+    def learn(self, hours: float) -> None:
+        """Let the detectors see what is usual before the start."""
+        for job in self.jobs.values():
+            for number in range(round(hours * 3600 / self.every), 0, -1):
+                self.noticing(job, self._answer(job.id, self.now - number * self.every))
+
+    def _answer(self, check: str, at: float) -> Reading:
+        reading = ok(at)
+        reading.check = check
+        if self.levels:
+            reading.metrics = dict(self.levels(check, at - START, self._values))
+        return reading
 
     async def _pin(self, reference: str, readings: Sequence[Reading]) -> None:
         self.pinned[reference] = list(readings)
@@ -154,7 +189,7 @@ class World:
     async def until(self, at: float) -> None:
         """Go on until so many seconds after the start."""
         while self.now < START + at:
-            self.now += 1.0
+            self.now += self.tick
             self._probe()
             await self.watch.sweep(self.now)
             await self.watch.flush()
@@ -171,7 +206,7 @@ class World:
             self._begin(check, due)
         while self._results and self._results[0][0] <= self.now:
             _, _, check, began, fine = heapq.heappop(self._results)
-            reading = ok(began) if fine else failed(began)
+            reading = self._answer(check, began) if fine else failed(began)
             reading.check = check
             self.watch.on_reading(self.jobs[check], reading)
 
@@ -205,7 +240,8 @@ class World:
         self.events.append(event)
         key = f"{incident.id}:{event.notice}:{at}"
         self.mails.append(Mail(key, at, event.notice, incident.root, event.total, event.left))
-        return [Message(key, incident.thread, "ops@example.org", key, "", f"<{key}@x>", 1.0, 1e12)]
+        told = Message(key, incident.thread, "ops@example.org", key, "", f"<{key}@x>", 1.0, 1e12)
+        return [told, *self.tells(event)]
 
     def of(self, notice: Notice) -> list[Mail]:
         """Return the mails of one kind."""

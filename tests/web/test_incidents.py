@@ -17,7 +17,7 @@ from monitor.state import State
 from monitor.store.incident_views import Whole, whole
 from monitor.web.incidents import check_origin
 from monitor.web.serving import Refusal
-from tests.opened import CHECK, apply, opening, two
+from tests.opened import CHECK, adopted, apply, opening, two
 from tests.web.serving import client_of, page, refusal
 from tests.web.views import CHECK as MEASURED
 from tests.web.views import EVIL, Sample, sample
@@ -72,6 +72,21 @@ async def test_an_incident_is_shown_with_all_that_is_known_of_it(tmp_path: Path)
         closed = await page(session, "/incidents/2")
         assert "(over)" in closed
         assert "<form" not in closed
+
+
+async def test_what_became_usual_is_not_shown_as_recovered(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (view, session):
+        await adopted(view.evidence, time.time())
+        page_of = "/incidents/3"
+        assert "now usual" in (await page(session, "/incidents")).partition("Closed within")[2]
+        text = await page(session, page_of)
+        assert "Tianhe service hall: worse than usual, which is usual now" in text
+        assert "rtt_ms now usually 85 ms" in text and "; was 25 ms" in text  # noqa: PT018
+        assert "the worse level became the usual one" in text
+        assert "All OK since" not in text
+        chinese = await page(session, f"{page_of}?lang=zh")
+        assert "现为常态" in chinese
+        assert "较平时变差，现为常态" in chinese
 
 
 async def test_what_targets_and_people_wrote_is_escaped(tmp_path: Path) -> None:
