@@ -243,17 +243,20 @@ async def test_slow_questions_leave_the_rest(primary: Postgres) -> None:
     assert reading.metrics["size_bytes"] > 0
 
 
-async def test_no_session_is_left_for_the_monitor(primary: Postgres) -> None:
+async def test_no_session_is_left_for_the_monitor() -> None:
     crowd: list[asyncio.subprocess.Process] = []
-    try:
-        while await sql(primary, "select count(*) from pg_stat_activity where usename = 'monitor'") != "17":
-            crowd.append(await _psql(primary, "select pg_sleep(60)", user="monitor"))
-            await asyncio.sleep(0.01)
-        reading = await probed(primary.port)
-    finally:
-        await _broken_off(primary, "pg_sleep.60")
-        for process in crowd:
-            await process.wait()
+    settings = {"max_connections": "6", "superuser_reserved_connections": "3"}
+    with await asyncio.to_thread(_entered, settings) as (server, leave):
+        try:
+            for number in (1, 2, 3):
+                crowd.append(await _psql(server, "select pg_sleep(60)", user="monitor"))
+                query = f"select count(*) = {number} from pg_stat_activity where usename = 'monitor'"
+                await _until(server, query)
+            reading = await probed(server.port)
+        finally:
+            await asyncio.to_thread(leave)
+            for process in crowd:
+                await process.wait()
     assert ending(reading) == (Outcome.FAILED, "expectation", "too_many_connections")
 
 
