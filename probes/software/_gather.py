@@ -26,8 +26,10 @@ LANES = 3
 MOST_ASKS = 64
 MOST_SCRIPT, MOST_OUTPUT = 100_000, 1_900_000
 """Bytes of one script and of what all its asks may print; what is over goes into a command of its own."""
-ASK_SHARE, LONGEST_ASK_S = 0.6, 30
-"""An ask's time: a share of what its run has left, so that one that hangs ends before its run does."""
+ASK_SHARE, ASK_MARGIN_S = 0.6, 2.0
+"""An ask's time: this share of what its run has left less this, so that all ends before any run does."""
+MUCH_LONGER = 2
+"""How many times the time of the most urgent ask another may have and still share its command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Waiter:
     @property
     def limit(self) -> int:
         """Seconds that the ask may take on the host."""
-        return max(1, min(LONGEST_ASK_S, int(self.context.remaining * ASK_SHARE)))
+        return max(1, int(self.context.remaining * ASK_SHARE - ASK_MARGIN_S))
 
 
 @dataclass(slots=True, eq=False)
@@ -72,19 +74,28 @@ class Host:
     serving: asyncio.Task[None] | None = None
 
     def take(self) -> list[Waiter]:
-        """Take those who wait, as many as one command can serve."""
+        """Take those who wait, as many as one command can serve: the most urgent first.
+
+        All asks of a command get the time that the most urgent has, and its answer comes when the last ends.
+        So those that may take much longer are left for the next command.
+        """
+        waiting = sorted(
+            (each for each in self.waiting if not each.future.done()), key=lambda each: each.limit
+        )
         chosen: list[Waiter] = []
         asks: set[Ask] = set()
         size = output = 0
-        for waiter in self.waiting:
+        for waiter in waiting:
+            if waiter.limit > MUCH_LONGER * waiting[0].limit:
+                break
             if waiter.ask not in asks:
                 size, output = size + len(waiter.ask.words.encode()), output + waiter.ask.most
                 if chosen and (len(asks) >= MOST_ASKS or size > MOST_SCRIPT or output > MOST_OUTPUT):
                     break
                 asks.add(waiter.ask)
             chosen.append(waiter)
-        del self.waiting[: len(chosen)]
-        return [waiter for waiter in chosen if not waiter.future.done()]
+        self.waiting = waiting[len(chosen) :]
+        return chosen
 
 
 class Gatherer:
@@ -148,12 +159,11 @@ class Gatherer:
         first = max(waiters, key=lambda waiter: waiter.context.remaining).context
         traces = [waiter.context.trace for waiter in waiters if waiter.context.trace is not None]
         own = Context(self._shared, first.remaining, "queued", trace=traces[0] if traces else None)
-        asks: dict[Ask, int] = {}
         for waiter in waiters:
             waiter.own = own
-            asks[waiter.ask] = max(waiter.limit, asks.get(waiter.ask, 0))
+        asks, limit = list(dict.fromkeys(waiter.ask for waiter in waiters)), waiters[0].limit
         try:
-            answers = await self._answers(place, asks, own)
+            answers = await self._answers(place, asks, limit, own)
             for waiter in waiters:
                 _settle(waiter, answers.get(waiter.ask) or _unframed())
         except (Ending, OSError) as error:
@@ -163,9 +173,9 @@ class Gatherer:
             for waiter in waiters:
                 _settle(waiter, ProberFault("the gathering command came to no end"))
 
-    async def _answers(self, place: Place, asks: dict[Ask, int], own: Context) -> dict[Ask, Answer]:
+    async def _answers(self, place: Place, asks: list[Ask], limit: int, own: Context) -> dict[Ask, Answer]:
         word = secrets.token_hex(16)
-        text = _script.script(word, asks)
+        text = _script.script(word, asks, limit)
         own.log(f"{len(asks)} asks in one command of {len(text)} bytes")
         self.commands += 1
         if place.ssh is None:
@@ -176,8 +186,8 @@ class Gatherer:
             pool = self._shared.get(SshPool)
             result = await pool.run(place.target, place.ssh, "sh -s", own, text.encode())
             output, phases = result.output.stdout, result.phases
-        found = _script.parts(word, list(asks), output)
-        return {ask: Answer(part, asks[ask], dict(phases)) for ask, part in found.items()}
+        found = _script.parts(word, asks, output)
+        return {ask: Answer(part, limit, dict(phases)) for ask, part in found.items()}
 
 
 def _unframed() -> Ending:

@@ -12,7 +12,7 @@ it is, or by `sudo -n` where the check says so.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MISSING_RIGHT = 93
@@ -78,11 +78,9 @@ class Part:
     truncated: bool = False
 
 
-def script(word: str, asks: Mapping[Ask, int]) -> str:
-    """Return the script for asks with their time limits in seconds; `word` must be random."""
-    stages = [
-        f"s {number} {limit} {ask.most + 1} {ask.words}" for number, (ask, limit) in enumerate(asks.items())
-    ]
+def script(word: str, asks: Sequence[Ask], limit: int) -> str:
+    """Return the script for asks that may take `limit` seconds each; `word` must be random."""
+    stages = [f"s {number} {limit} {ask.most + 1} {ask.words}" for number, ask in enumerate(asks)]
     first, *rest = stages
     pipe = " |\n".join([f"{first} </dev/null", *rest])
     return f"N={word}\n{HEAD}{{ {pipe}\n}} 2>/dev/null\nexit 0\n"

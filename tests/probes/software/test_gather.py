@@ -92,6 +92,19 @@ async def test_one_that_hangs_costs_its_neighbours_no_outcome_and_later_runs_lit
         assert (await hangs).part.status == 124
 
 
+@pytest.mark.alone
+async def test_a_slow_ask_with_time_of_its_own_takes_none_of_its_neighbours() -> None:
+    async with sshd() as server, shared_of(server) as shared:
+        slow = asyncio.create_task(put(shared, server, Ask("sleep 9; echo slow"), timeout=40))
+        quick = [put(shared, server, Ask(f"echo {n}"), timeout=5 + n) for n in range(4)]
+        started = time.monotonic()
+        answers = await asyncio.gather(*quick)
+        assert time.monotonic() - started < 3
+        assert [answer.part.data for answer in answers] == [b"%d\n" % n for n in range(4)]
+        assert (await slow).part.data == b"slow\n"
+        assert commands(server) == 2
+
+
 async def test_a_refused_login_is_everybodys_own_ending() -> None:
     async with sshd() as server, shared_of(server) as shared:
         (server.directory / "authorized_keys").write_text("")

@@ -19,7 +19,7 @@ SHELLS = ["dash", "bash", "busybox"]
 def run(shell: str, *asks: Ask, limit: int = 3) -> dict[Ask, Part]:
     command = [program(shell), *(["sh"] if shell == "busybox" else [])]
     done = subprocess.run(
-        [*command, "-s"], input=script(WORD, dict.fromkeys(asks, limit)).encode(),
+        [*command, "-s"], input=script(WORD, list(dict.fromkeys(asks)), limit).encode(),
         capture_output=True, timeout=30, check=True,
     )  # fmt: skip
     assert done.stderr == b""
