@@ -74,6 +74,10 @@ class Asked(Protocol):
     def database(self) -> str:
         """Name of the database."""
 
+    @property
+    def size_limit(self) -> int | None:
+        """To what size the database may grow, in bytes."""
+
 
 def questions(asked: Asked, engine: Flavour) -> Iterator[Question]:
     """Yield what is asked of this engine, what matters most first."""
@@ -96,7 +100,12 @@ def _of_mysql(asked: Asked, engine: Flavour) -> Iterator[Question]:
     view = "SELECT and SHOW VIEW on the database, granted to the account itself"
     yield Question("invalid_objects", INVALID, invalid, view)
     table = SYSTEM_TABLES[engine.name] if engine.numbers >= (8,) else "innodb_sys_tablespaces"
-    yield Question("size_bytes", SIZE.format(table=table, database=in_files(asked.database)), size, "PROCESS")
+    yield Question(
+        "size_bytes",
+        SIZE.format(table=table, database=in_files(asked.database)),
+        lambda table: size(table, asked.size_limit),
+        "PROCESS",
+    )
 
 
 def replication_status(engine: Flavour) -> tuple[str, str]:
@@ -208,12 +217,16 @@ def role(metrics: Mapping[str, float]) -> dict[str, str]:
     return {"role": "primary" if metrics["replicas"] else "standalone"}
 
 
-def size(table: Table) -> Answer:
-    """Read the size of the database's files (InnoDB, a file for each table)."""
+def size(table: Table, limit: int | None) -> Answer:
+    """Read the size of the database's files (InnoDB, a file for each table), and what it is of its limit."""
     found = _first(table)["size"]
     if found is None:
         return Answer(not_told=("size_bytes: the database has no files of its own",))
-    return Answer({"size_bytes": float(found)})
+    used = float(found)
+    if limit is None:
+        return Answer({"size_bytes": used}, not_told=("tablespace_used_pct, free_bytes: needs size_limit",))
+    shares = {"tablespace_used_pct": 100 * used / limit, "free_bytes": max(0.0, limit - used)}
+    return Answer({"size_bytes": used} | shares)
 
 
 def invalid(table: Table) -> Answer:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
+from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.database._mysql import MysqlSession, open_session
 from probes.database._mysql_questions import questions, role, with_shares
 from probes.database._sql import (
@@ -29,6 +29,9 @@ class MysqlParams(SurveyParams):
 
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
     """Port of the server; TiDB's is 4000, OceanBase's 2881 or its proxy's 2883."""
+    size_limit: Annotated[Bytes, Field(gt=0)] | None = Field(
+        None, description="To what size the database may grow: the engine does not know the disk below it."
+    )
 
 
 async def probe_mysql(target: Target, params: MysqlParams, context: Context) -> Reading:
@@ -57,7 +60,8 @@ PROBE = ProbeSpec(
     run=probe_mysql,
     metrics=(
         *metrics(
-            "connections_used", "connections_max", "connections_used_pct", "size_bytes", "replica_lag_s",
+            "connections_used", "connections_max", "connections_used_pct", "size_bytes",
+            "tablespace_used_pct", "free_bytes", "replica_lag_s",
             "replicas", "oldest_transaction_s", "locks_waiting", "invalid_objects",
         ),
         MetricDef("sources", "count", "none", 1, "Servers that this one follows as a replica."),

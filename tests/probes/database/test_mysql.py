@@ -71,7 +71,7 @@ async def test_a_good_server(template: Path, tmp_path: Path, caplog: pytest.LogC
         context = Context(shared, 10.0, trace=[])
         reading = await run_once(
             "mysql", HOST, port=port, shared=shared, context=context, **ASK, **TRIP, parameters=wanted,
-            schema_version="select '7.1'", backup_age="select 3600",
+            schema_version="select '7.1'", backup_age="select 3600", size_limit=10_000_000,
         )  # fmt: skip
         [(left,)] = await do(port, "select count(*) from billing.muster_probe")
     assert (reading.outcome, reading.detail) == (Outcome.OK, "")
@@ -87,7 +87,10 @@ async def test_a_good_server(template: Path, tmp_path: Path, caplog: pytest.LogC
     }  # fmt: skip
     assert {name: reading.metrics[name] for name in expected} == expected
     assert 1 <= reading.metrics["connections_used"] <= 3
-    assert reading.metrics["size_bytes"] >= 2 * 65_536
+    size = reading.metrics["size_bytes"]
+    assert size >= 2 * 65_536
+    assert reading.metrics["tablespace_used_pct"] == pytest.approx(size / 1e5)
+    assert reading.metrics["free_bytes"] == 1e7 - size
     assert 0 < reading.metrics["select_ms"] < reading.metrics["round_trip_ms"]
     assert reading.metrics["login_ms"] > 0
     assert left == 0
