@@ -142,7 +142,7 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
     }
     assert lacking == {
         "network.rate": "not_measured", "network.rtt": "not_measured", "network.loss": "not_measured",
-        "network.rtt-under-load": "not_measured",
+        "network.rtt-under-load": "not_measured", "application.roles": "not_measured",
         "hardware.cabling": "not_attested", "operations.test-mail": "not_attested",
         "operations.rollback-drill": "not_attested", "operations.on-call": "not_attested",
     }  # fmt: skip
