@@ -26,6 +26,7 @@ BUILT_IN: dict[str, str] = {
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",
     "odbc": "probes.database.odbc",
+    "oracle": "probes.database.oracle",
     "postgresql": "probes.database.postgresql",
     "sql": "probes.database.sql",
     "certificate": "probes.software.certificate",

@@ -28,6 +28,7 @@ from probes.database._odbc_refusal import gone, no_driver, refusal
 from probes.database._odbc_string import Dialect, Wanted, connection_string
 from probes.database._odbc_threads import OdbcThreads, Worker
 from probes.database._sql import MOST_ROWS, Findings, Table
+from probes.database._sql_query import only_query
 from probes.database._sql_refusal import Refusal
 from probes.errors import MissingDriver, ProberFault, ProtocolViolated, TimedOut
 
@@ -45,6 +46,8 @@ SETTINGS: dict[Dialect, tuple[str, ...]] = {
     "sqlite": ("pragma query_only = 1",),
 }  # fmt: skip
 """What a session does first; what an engine refuses of it (MySQL, MariaDB: the other's limit) is left."""
+READ_ONLY: tuple[Dialect, ...] = ("postgresql", "mysql", "sqlite")
+"""Engines whose sessions are kept from writing by themselves."""
 AFTER: dict[Dialect, str] = {"sqlite": "pragma query_only = 1"}
 """What has a session read only again, once a transaction that may write is over."""
 BEGIN: dict[Dialect, str] = {
@@ -78,6 +81,8 @@ class OdbcSession:
 
     async def rows(self, query: str, limit: int | None = None) -> Table:
         """Return the rows, in a transaction that is rolled back."""
+        if self.kind.dialect not in READ_ONLY:
+            query = only_query(query)
         most = MOST_ROWS if limit is None else limit
         return await self._do(lambda: self._rows(query, most))
 
