@@ -19,11 +19,11 @@ from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio.connection import Connection
 
 from probes._clean import cleaned
-from probes._dial import dial
 from probes._resolve import Address
 from probes.api import Context
 from probes.database._redis_reply import refusal, unreadable
 from probes.database._sql import Findings
+from probes.database._streams import streams
 from probes.errors import Ending, ProtocolViolated, TlsFailed, from_oserror
 
 MOST_READ = 4 * 1024 * 1024
@@ -168,10 +168,7 @@ async def linked(
 
     Raises `Ending`, and OSError as the kernel has it.
     """
-    sock, connect_ms = await dial(address, port, context)
-    findings.passed("connect", connect_ms)
-    reader, writer = await _streams(sock, tls, context, findings)
-    try:
+    async with streams(address, port, tls, context, findings) as (reader, writer):
         stream, secrets = _Bounded(reader), (account.password,)
         connection = _Connection(
             (stream, writer), username=account.user, password=account.password or None, db=account.database,
@@ -186,31 +183,3 @@ async def linked(
             yield link
         finally:
             await connection.disconnect(nowait=True)
-    finally:
-        writer.transport.abort()
-
-
-async def _streams(
-    sock: Any, tls: tuple[ssl.SSLContext | None, str], context: Context, findings: Findings
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    settings, name = tls
-    started = time.perf_counter()
-    try:
-        if settings is None:
-            return await asyncio.open_connection(sock=sock)
-        context.phase = "tls"
-        streams = await asyncio.open_connection(sock=sock, ssl=settings, server_hostname=name)
-        findings.passed("tls", (time.perf_counter() - started) * 1000)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, ssl.SSLError):
-            raise tls_failed(error) from None
-        raise
-    return streams
-
-
-def tls_failed(error: ssl.SSLError) -> TlsFailed:
-    """Return the ending of a handshake that failed."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsFailed(f"certificate: {error.verify_message}")
-    return TlsFailed((error.reason or "the server ended the connection").replace("_", " ").lower())
