@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from probes.database._sql import NOTHING, Answer, Question, Table
-from probes.database._sql_parameters import Setting, compare
+from probes.database._sql import Answer, Question, Table
+from probes.database._sql_answers import backup, invalid, manifest, oldest, size, waiting
+from probes.database._sql_parameters import Setting
 
-MOST_NAMES = 20
 ABOUT = """
 select (select value from nls_database_parameters where parameter = 'NLS_CHARACTERSET') as encoding,
        (select value from nls_database_parameters where parameter = 'NLS_NCHAR_CHARACTERSET') as national,
@@ -30,7 +30,7 @@ from v$database d"""
 LAG = """
 select d.database_role as role, s.name as name, s.value as value
 from v$database d left join v$dataguard_stats s on s.name in ('apply lag', 'transport lag')"""
-OLDEST = "select count(*) as open_, (sysdate - min(start_date)) * 86400 as age from v$transaction"
+OLDEST = "select (sysdate - min(start_date)) * 86400 as age from v$transaction"
 WAITING = "select count(*) as waiting from v$session where blocking_session is not null"
 SIZE = "select sum(bytes) as bytes from dba_data_files"
 TABLESPACES = """
@@ -79,9 +79,7 @@ def questions(asked: Asked) -> Iterator[Question]:
     yield Question("recovery_area_used_pct", RECOVERY, recovery, "v_$recovery_file_dest")
     yield Question("size_bytes", SIZE, size, "dba_data_files")
     if asked.parameters:
-        names = ", ".join("'" + name.lower().replace("'", "''") + "'" for name in asked.parameters)
-        query = PARAMETERS.format(names=names)
-        yield Question("parameters", query, lambda table: parameters(table, asked.parameters), "v_$parameter")
+        yield manifest(PARAMETERS, asked.parameters, "v_$parameter")
     if asked.backup_age is None:
         yield Question("backup_age_s", BACKUP, backup, "v_$rman_backup_job_details")
     yield Question("invalid_objects", INVALID, invalid, "dba_objects, dba_indexes, dba_users")
@@ -147,23 +145,6 @@ def _seconds(value: object) -> float | None:
         return None
 
 
-def oldest(table: Table) -> Answer:
-    """Read the answer to `OLDEST`: 0 where no transaction is open."""
-    row = table.first()
-    age = float(row["age"]) if row["open_"] else 0.0
-    return Answer({"oldest_transaction_s": max(0.0, age)})
-
-
-def waiting(table: Table) -> Answer:
-    """Read the answer to `WAITING`."""
-    return Answer({"locks_waiting": float(table.first()["waiting"])})
-
-
-def size(table: Table) -> Answer:
-    """Read the answer to `SIZE`."""
-    return Answer({"size_bytes": float(table.first()["bytes"])})
-
-
 def tablespaces(table: Table) -> Answer:
     """Read the answer to `TABLESPACES`: shares are of what files may grow to, as far as disks let them."""
     rows = table.records()
@@ -184,28 +165,3 @@ def recovery(table: Table) -> Answer:
         return Answer(not_told=("recovery_area_used_pct: there is no recovery area",))
     used = float(row["used"]) - float(row["reclaimable"])
     return Answer({"recovery_area_used_pct": 100 * used / float(row["most"])})
-
-
-def backup(table: Table) -> Answer:
-    """Read the answer to `BACKUP`."""
-    age = table.first().get("age")
-    if age is None:
-        return Answer(not_told=("backup_age_s: RMAN's job list holds no complete backup of the database",))
-    return Answer({"backup_age_s": max(0.0, float(age))})
-
-
-def invalid(table: Table) -> Answer:
-    """Read the answer to `INVALID`."""
-    names = [str(row["name"]) for row in table.records()]
-    shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
-    return Answer({"invalid_objects": float(len(names))}, {"invalid_names": shown or NOTHING})
-
-
-def parameters(table: Table, wanted: Mapping[str, Setting]) -> Answer:
-    """Read the answer to `PARAMETERS`, and compare it with the manifest."""
-    found = {
-        str(row["name"]): tuple(str(text) for text in (row["value"], row["shown"]) if text is not None)
-        for row in table.records()
-    }
-    compared = compare(wanted, {name: spelt or ("",) for name, spelt in found.items()})
-    return Answer(compared.metrics(), compared.facts())

@@ -1,19 +1,24 @@
 """Any database by an ODBC driver of the monitor: SQL Server, Dameng, DB2, and what else has one.
 
 What every engine can be asked is asked of the driver (SQLGetInfo), and by the check's own queries.
+SQL Server, Dameng and Db2 are asked more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
+from probes.database import _odbc_dameng, _odbc_db2, _odbc_mssql
 from probes.database._odbc import SMALLEST, OdbcSession, open_session
 from probes.database._odbc_params import DriverParams
+from probes.database._odbc_string import Dialect
 from probes.database._sql import (
     Findings,
+    Question,
     SurveyParams,
     ask,
     asked_for,
@@ -22,6 +27,13 @@ from probes.database._sql import (
     within_session,
 )
 from probes.database._sql_defs import KINDS, facts, metrics
+
+QUESTIONS: dict[Dialect, Callable[[SurveyParams], Iterable[Question]]] = {
+    "mssql": _odbc_mssql.questions,
+    "dameng": _odbc_dameng.questions,
+    "db2": _odbc_db2.questions,
+}
+"""What engines without a probe of their own are asked."""
 
 
 class OdbcParams(SurveyParams, DriverParams):
@@ -40,9 +52,10 @@ async def probe_odbc(target: Target, params: OdbcParams, context: Context) -> Re
         await select_one(session, findings, context, SMALLEST.get(params.spoken, "select 1"))
         if params.round_trip is not None:
             await round_trip(session, params.round_trip.table, findings, context)
-        if params.parameters:
+        if params.parameters and params.spoken not in QUESTIONS:
             findings.not_told.append("parameters: not known how to ask this engine for them")
-        await ask(session, asked_for(params), findings, params, context)
+        more = QUESTIONS[params.spoken](params) if params.spoken in QUESTIONS else ()
+        await ask(session, (*more, *asked_for(params)), findings, params, context)
 
     return await within_session(open_session, ask_all, target, params, context)
 
@@ -55,11 +68,25 @@ PROBE = ProbeSpec(
     run=probe_odbc,
     metrics=(
         MetricDef("login_ms", "ms", "lower", 0.001, "All from connecting, with TLS, to logged in."),
-        *(metric for metric in metrics() if metric.name in ("select_ms", "round_trip_ms", "backup_age_s")),
+        *(
+            metric
+            for metric in metrics(
+                "connections_used", "connections_max", "connections_used_pct", "size_bytes",
+                "tablespace_used_pct", "free_bytes", "replica_lag_s", "replicas", "oldest_transaction_s",
+                "locks_waiting", "invalid_objects",
+            )
+            if metric.name not in ("connect_ms", "tls_ms", "login_ms")
+        ),
     ),
-    facts=(*facts(), FactDef("driver", help="The driver and its version.")),
+    facts=(
+        *facts("encoding", "collation", "timezone", "role", "invalid_names"),
+        FactDef("driver", help="The driver and its version."),
+        FactDef("edition", help="Edition of SQL Server."),
+        FactDef("open_mode", help="read write or read only; with Dameng its status and mode."),
+        FactDef("fullest", help="The fullest tablespace (file group) and its share."),
+    ),
     phases=("resolve", "login", "query"),
     kinds=KINDS,
     default_every=60.0,
     default_timeout=15.0,
-)
+)  # fmt: skip

@@ -23,6 +23,7 @@ from probes.database import _oracle_questions as ask
 from probes.database._oracle import OracleSession
 from probes.database._oracle_refusal import WORDS, codes, gone, refusal
 from probes.database._sql import UNREADABLE, Answer, Table
+from probes.database._sql_answers import backup, invalid, manifest, oldest, size, waiting
 from probes.database._sql_parameters import Setting
 from probes.database._sql_query import only_query
 from probes.database._sql_refusal import WORDS as KNOWN
@@ -302,12 +303,10 @@ def test_lags() -> None:
 
 
 def test_transactions_space_and_backups() -> None:
-    assert ask.oldest(_table("open_ age", (Decimal(0), None))).metrics == {"oldest_transaction_s": 0}
-    assert ask.oldest(_table("open_ age", (Decimal(2), Decimal("90.5")))).metrics == {
-        "oldest_transaction_s": 90.5
-    }
-    assert ask.waiting(_table("waiting", (Decimal(3),))).metrics == {"locks_waiting": 3}
-    assert ask.size(_table("bytes", (Decimal(1000),))).metrics == {"size_bytes": 1000}
+    assert oldest(_table("age", (None,))).metrics == {"oldest_transaction_s": 0}
+    assert oldest(_table("age", (Decimal("90.5"),))).metrics == {"oldest_transaction_s": 90.5}
+    assert waiting(_table("waiting", (Decimal(3),))).metrics == {"locks_waiting": 3}
+    assert size(_table("bytes", (Decimal(1000),))).metrics == {"size_bytes": 1000}
     spaces = _table(
         "name pct free", ("USERS", Decimal("87.5"), Decimal(100)), ("SYSTEM", Decimal(3), Decimal(9))
     )
@@ -317,20 +316,20 @@ def test_transactions_space_and_backups() -> None:
     area = ask.recovery(_table("most used reclaimable", (Decimal(100), Decimal(80), Decimal(30))))
     assert area.metrics == {"recovery_area_used_pct": 50}
     assert ask.recovery(_table("most used reclaimable", (Decimal(0), Decimal(0), Decimal(0)))).not_told
-    assert ask.backup(_table("age", (Decimal(3600),))).metrics == {"backup_age_s": 3600}
-    assert not ask.backup(_table("age", (None,))).metrics
+    assert backup(_table("age", (Decimal(3600),))).metrics == {"backup_age_s": 3600}
+    assert not backup(_table("age", (None,))).metrics
 
 
 def test_invalid_objects_and_parameters() -> None:
-    assert ask.invalid(_table("name")).facts == {"invalid_names": "none"}
-    many = ask.invalid(_table("name", *((f"A.P{number} (procedure)",) for number in range(25))))
+    assert invalid(_table("name")).facts == {"invalid_names": "none"}
+    many = invalid(_table("name", *((f"A.P{number} (procedure)",) for number in range(25))))
     assert many.metrics == {"invalid_objects": 25}
     assert many.facts["invalid_names"].endswith("A.P19 (procedure), ...")
     shown = _table("name value shown", ("processes", "500", "500"), ("sga_target", "1073741824", "1G"))
     wanted: dict[str, Setting] = {"PROCESSES": 500, "sga_target": "1 GB", "cursor_sharing": "EXACT"}
-    found = ask.parameters(shown, wanted)
+    found = manifest(ask.PARAMETERS, wanted).read(shown)
     assert found.facts["parameters"] == "cursor_sharing is not shown"
-    assert ask.parameters(shown, {"processes": 300}).metrics == {"parameters_differing": 1}
+    assert manifest(ask.PARAMETERS, {"processes": 300}).read(shown).metrics == {"parameters_differing": 1}
 
 
 VALUES = (
