@@ -1,4 +1,4 @@
-"""What docs/databases.md says of `odbc` and `oracle`: checks are taken, each grant is one that is asked for."""
+"""What docs/databases.md says of `odbc` and `oracle`: checks are taken, each grant is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/middleware.md says of object stores and search: checks are taken, the policy is the tested one."""
+"""What docs/middleware.md says of object stores and search: checks are taken, the policy is tested."""
 
 from __future__ import annotations
 
