@@ -120,7 +120,7 @@ class App:
             self.alerting.incidents, heard=self._heard, notice=self.noticing, drift=self.drifting,
             slack=MOST_HELD_S,
         )  # fmt: skip
-        self.situation = here = Situation(self.units, self.watch.state)
+        self.situation = here = Situation(self.units, self.watch.state, leaning=self.noticing.leaning)
         correlator = Correlator(
             here, here.measures_link, self.place.settings.timing(), here.silent, here.askable,
             lambda check: bool(self.noticing.usual(check)),

@@ -189,6 +189,11 @@ class Noticing:
         found = (each.adopted(check) for each in self._series.get(check, ()))
         return tuple(each for each in found if each is not None)
 
+    def leaning(self, check: str) -> bool:
+        """Tell whether a loss of a check may be about to alarm: whether it has one is not decided yet."""
+        detectors = (each.detector for each in self._series.get(check, ()))
+        return any(isinstance(each, LossDetector) and each.leaning for each in detectors)
+
     @property
     def count(self) -> int:
         """How many series are watched."""

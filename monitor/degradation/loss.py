@@ -27,6 +27,7 @@ MEMORY_S = 86400.0
 LONGEST_STEP_S = 600.0
 POOLED_S = 55.0
 """A minute, less what a schedule may be early."""
+LEANS = 3.0
 WARM_SAMPLES = 30
 ADOPT_S = 86400.0
 MOST_SENT = 1_000_000
@@ -123,6 +124,14 @@ class LossDetector:
     def level(self) -> float | None:
         """What it is now: since an alarm the mean of the last hour."""
         return self._during if self._samples else None
+
+    @property
+    def leaning(self) -> bool:
+        """Whether it may be about to alarm: the sum a third of the way, or more lost lately than is usual."""
+        if self.alarm or self._samples <= WARM_SAMPLES:
+            return False
+        lately = sum(self._recent) / len(self._recent) if self._recent else 0.0
+        return self._score > self._limit / LEANS or lately > self._rates()[0]
 
     @property
     def adopted(self) -> Adoption | None:

@@ -35,6 +35,10 @@ from probes.api import Outcome
 
 HOUR_S = 3600.0
 _EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
+PATIENCE_S = 180.0
+"""How much longer a link that got worse is held back while what lies above it leans towards the same."""
+_LEAN_ASK_S = 10.0
+"""How long after one is asked again that leans."""
 _RESIDUE_S = 90.0
 _SET_BACK_S = 5.0
 """A clock that goes back by more was set: what is waited for goes back with it."""
@@ -229,7 +233,7 @@ class Correlator:
         """Take into incidents that have just opened what is firm already, so that they name it at once."""
         for check, trouble in list(self._waiting.items())[:_GATHERED]:
             if not trouble.after and not trouble.root:
-                finding = self._find(trouble, final=False)
+                finding = self._find(trouble, now, final=False)
                 group = self.groups.get(finding.root)
                 if group is not None and finding.how in (How.ANCESTOR, How.INFERRED):
                     del self._waiting[check]
@@ -243,13 +247,13 @@ class Correlator:
             return
         ready = self._ready(trouble)
         late = now >= ready + min(_LATE_S, self.timing.hold)
-        finding = self._find(trouble, final=late)
+        finding = self._find(trouble, now, final=late)
         kept = self.groups.get(trouble.root) if late and not trouble.after else None
         if finding.how is How.UNDECIDED and kept is not None:
             finding = Finding(kept.root, kept.how)
-        if finding.how is How.UNDECIDED and not late:
+        if finding.how is How.UNDECIDED and (finding.leaning or not late):
             for each in finding.asks:
-                self.asks.ask(each, now)
+                self.asks.ask(each, now + (_LEAN_ASK_S if finding.leaning else 0.0))
         elif now >= ready and (finding.root in self.groups or self._opened < _OPENED_AT_ONCE):
             self._waiting.pop(check, None)
             self._assign(trouble, finding, now)
@@ -276,13 +280,17 @@ class Correlator:
             self.asks.ask(state.check, now)
         return enough
 
-    def _find(self, trouble: Trouble, *, final: bool) -> Finding:
+    def _find(self, trouble: Trouble, now: float, *, final: bool) -> Finding:
         state, bad = trouble.belief, self._bad(trouble.belief)
         if not bad:
             unit = state.check.partition("/")[0]
             gone = state.kind == SILENT and self._silent(unit)
             return Finding(unit if gone else state.check, How.SELF)
-        return self._finders.get(since_of(trouble), bad).root(state.check, final=final)
+        finder = self._finders.get(since_of(trouble), bad, patient=self._patient(trouble, now))
+        return finder.root(state.check, final=final)
+
+    def _patient(self, trouble: Trouble, now: float) -> bool:
+        return now < trouble.noted + self.timing.hold + PATIENCE_S
 
     def _bad(self, state: CheckState) -> frozenset[State]:
         """Return in which states what lies above would explain this one; none where nothing can."""
@@ -351,7 +359,7 @@ class Correlator:
         damped = len(times) >= self.timing.openings
         self.groups[finding.root] = Group(finding.root, finding.how, {member.check}, 1, damped=damped)
         state = trouble.belief
-        rule = Recorder(self._view).record(state, finding, self.timing.hold)
+        rule = Recorder(self._view).record(state, finding, self.timing.hold, self._patient(trouble, now))
         cause = State.UNKNOWN if finding.how is How.UNDECIDED else plain(state.state)
         kind = finding.how.value if finding.how in (How.UNDECIDED, How.INFERRED) else state.kind
         self._now.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from monitor.incidents.silence import Watched, silent_units
 from monitor.incidents.topology import Belief, Needs
+from monitor.job import Job
 from monitor.process.turns import Turn
 from monitor.state import CheckState
 from monitor.units import Units
@@ -18,11 +19,15 @@ NOTHING = Needs()
 
 @dataclass(slots=True)
 class Situation:
-    """Answers from the running units and states; `state` gives the belief of a check."""
+    """Answers from the running units and states; `state` gives the belief of a check.
+
+    `leaning(check)` tells a check of a link that may be about to be found worse.
+    """
 
     units: Units
     state: Callable[[str], CheckState | None]
     clock: Callable[[], float] = time.time
+    leaning: Callable[[str], bool] = lambda _: False
     _behind: dict[str, list[str]] = field(default_factory=dict)
 
     async def refresh(self) -> None:
@@ -43,13 +48,15 @@ class Situation:
         for job in known.by_asset.get(asset, ()) if known else ():
             state = self.state(job.id)
             if state is not None and not job.spec.loads_link:
-                reach = job.spec.name in LINK_PROBES
-                found.append(
-                    Belief(
-                        job.id, state.state, state.phase, state.kind, state.since, state.measured_at, reach
-                    )
-                )
+                found.append(self._belief(job, state))
         return found
+
+    def _belief(self, job: Job, state: CheckState) -> Belief:
+        reach = job.spec.name in LINK_PROBES
+        return Belief(
+            job.id, state.state, state.phase, state.kind, state.since, state.measured_at, reach,
+            reach and self.leaning(job.id),
+        )  # fmt: skip
 
     def needs(self, node: str) -> Needs:
         """Return what an asset depends on; of a unit, any of its channels, or the unit above."""

@@ -5,6 +5,8 @@
     what it needs is not measured itself, or     that asset or unit, inferred: where at least 3 of those
     answers while those behind it don't          behind it, 60 % of the freshly probed ones, fail
     what it needs was not probed since           undecided: ask, and wait
+    of a link that got worse: what it needs      undecided, for a bounded time: loss is found by chance, and
+    leans towards the same                       below the cause maybe sooner than at it
     nothing of that                              the check itself
 
 Freshness rule: what lies above is cleared only by a run that started after the first failed one of the check
@@ -23,6 +25,8 @@ from monitor.state import Phase, State
 DEAD = frozenset({"unreachable", "timeout"})
 """Kinds of failure that say that nothing at the address answers."""
 LEAST_BEHIND, SHARE_BEHIND = 3, 0.6
+MOST_ASKED = 5
+"""Of those behind something that isn't measured."""
 FAILING = frozenset({State.DOWN, State.SHADOWED})
 DEGRADED = FAILING | {State.DEGRADED}
 _SERVING = frozenset({State.OK, State.DEGRADED})
@@ -41,6 +45,8 @@ class Belief:
     """Start of its last measurement."""
     reach: bool
     """Whether it is a check by which the asset is seen to answer at all."""
+    leaning: bool = False
+    """Whether it may be about to be found worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,15 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The root of a trouble: a check, `unit/asset` or `unit`; `asks` are the checks that would decide."""
+    """The root of a trouble: a check, `unit/asset` or `unit`; `asks` are the checks that would decide.
+
+    `leaning`: undecided since something leans towards the same; that is worth a longer wait.
+    """
 
     root: str
     how: How
     asks: tuple[str, ...] = ()
+    leaning: bool = False
 
 
 CLEAR = Finding("", How.SELF)
@@ -91,9 +101,15 @@ CLEAR = Finding("", How.SELF)
 class Finder:
     """Finds roots at one moment, and remembers what it found out."""
 
-    def __init__(self, view: View, since: float, bad: frozenset[State] = FAILING) -> None:
-        """`since` is the start of the first failed run in question; `bad` are the states of a failure."""
+    def __init__(
+        self, view: View, since: float, bad: frozenset[State] = FAILING, *, patient: bool = False
+    ) -> None:
+        """`since` is the start of the first failed run in question; `bad` are the states of a failure.
+
+        `patient`: what leans towards being worse is not clear.
+        """
         self._view, self._since, self._bad = view, since, bad
+        self._patient = patient and bad is not FAILING
         self._above: dict[str, Finding] = {}
         self._nodes: dict[str, Finding] = {}
 
@@ -101,14 +117,14 @@ class Finder:
         """Return the root of the trouble of `check`.
 
         `final`: there is no more time to ask. What answers is then not cut off; anything else that could not
-        be decided stays `UNDECIDED`, with the check itself as its root.
+        be decided stays `UNDECIDED`, with the check itself as its root. What leans is waited for even so.
         """
         asset = check.rpartition("/")[0]
         above, own = self.above(asset), self._own(asset, check)
         if above.how in (How.ANCESTOR, How.INFERRED):
             return above
         open_ = [each for each in (above, own) if each.how is How.UNDECIDED]
-        if open_ and not final:
+        if open_ and (not final or any(each.leaning for each in open_)):
             return _merged(open_)
         if open_ and not any(self._clears(each) for each in self._view.beliefs(asset)):
             return Finding(check, How.UNDECIDED)
@@ -152,7 +168,7 @@ class Finder:
         if inferred is not CLEAR:
             return inferred
         if not beliefs:
-            return above
+            return self._leant_upon(node) if above is CLEAR else above
         return own
 
     def _status(self, node: str, beliefs: Sequence[Belief]) -> Finding:
@@ -160,11 +176,14 @@ class Finder:
         if failing(beliefs, self._bad):
             return Finding(node, How.ANCESTOR)
         first = [each for each in beliefs if each.reach] or list(beliefs)
-        if not first or any(self._clears(each) for each in beliefs):
+        leaning = self._patient and any(each.leaning for each in beliefs)
+        if not first or (not leaning and any(self._clears(each) for each in beliefs)):
             return CLEAR
-        return Finding(node, How.UNDECIDED, tuple(each.check for each in first))
+        return Finding(node, How.UNDECIDED, tuple(each.check for each in first), leaning)
 
     def _clears(self, belief: Belief) -> bool:
+        if self._patient and belief.leaning:
+            return False
         steady = belief.state in _SERVING and belief.state not in self._bad
         return steady and belief.phase is not Phase.SUSPECT and belief.measured_at > self._since
 
@@ -193,6 +212,19 @@ class Finder:
             return Finding(node, How.INFERRED)
         return CLEAR
 
+    def _leant_upon(self, node: str) -> Finding:
+        """Return whether those behind something that isn't measured may turn out to be worse together."""
+        if not self._patient:
+            return CLEAR
+        behind = [self._view.beliefs(asset) for asset in self._view.behind(node)]
+        failed = sum(failing(beliefs, self._bad) for beliefs in behind)
+        leaning = [each.check for beliefs in behind for each in beliefs if each.leaning]
+        clear = sum(any(self._clears(each) for each in beliefs) for beliefs in behind)
+        together = failed + len(leaning)
+        if leaning and together >= LEAST_BEHIND and together >= SHARE_BEHIND * (together + clear):
+            return Finding(node, How.UNDECIDED, tuple(leaning[:MOST_ASKED]), leaning=True)
+        return CLEAR
+
 
 class Finders:
     """The finders of one moment, shared by troubles that began about the same time.
@@ -203,7 +235,7 @@ class Finders:
     def __init__(self, view: View, width: float, begun: Iterable[float]) -> None:
         self._view, self._width = view, width
         self._latest: dict[float, float] = {}
-        self._made: dict[tuple[float, frozenset[State]], Finder] = {}
+        self._made: dict[tuple[float, frozenset[State], bool], Finder] = {}
         for since in begun:
             span = self._span(since)
             self._latest[span] = max(since, self._latest.get(span, since))
@@ -211,12 +243,12 @@ class Finders:
     def _span(self, since: float) -> float:
         return since // self._width if self._width else since
 
-    def get(self, since: float, bad: frozenset[State]) -> Finder:
+    def get(self, since: float, bad: frozenset[State], *, patient: bool = False) -> Finder:
         """Return the finder for a trouble that began at a time."""
         latest = max(since, self._latest.get(self._span(since), since))
-        key = (latest, bad)
+        key = (latest, bad, patient)
         if key not in self._made:
-            self._made[key] = Finder(self._view, latest, bad)
+            self._made[key] = Finder(self._view, latest, bad, patient=patient)
         return self._made[key]
 
 
@@ -236,4 +268,5 @@ def failing(beliefs: Sequence[Belief], bad: frozenset[State] = FAILING) -> bool:
 
 def _merged(findings: Iterable[Finding]) -> Finding:
     found = list(findings)
-    return Finding(found[0].root, How.UNDECIDED, tuple(check for each in found for check in each.asks))
+    asks = tuple(check for each in found for check in each.asks)
+    return Finding(found[0].root, How.UNDECIDED, asks, any(each.leaning for each in found))

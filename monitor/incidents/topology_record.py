@@ -34,13 +34,13 @@ class Recorder:
         """Return, and keep, what depends on a node."""
         return self._behind.setdefault(node, tuple(self._view.behind(node)))
 
-    def record(self, state: CheckState, finding: Finding, hold: float) -> str:
+    def record(self, state: CheckState, finding: Finding, hold: float, patient: bool = False) -> str:
         """Return as JSON what `finding` follows from; what is too large to keep says so."""
         bad = DEGRADED if state.state is State.DEGRADED else FAILING
-        Finder(self, state.since, bad).root(state.check, final=True)
+        Finder(self, state.since, bad, patient=patient).root(state.check, final=True)
         whole = {
             "check": state.check, "state": state.state, "kind": state.kind, "since": state.since,
-            "root": finding.root, "how": finding.how, "hold_s": hold,
+            "root": finding.root, "how": finding.how, "hold_s": hold, "patient": patient,
             "needs": {node: asdict(needs) for node, needs in self._needs.items()},
             "behind": {node: list(below) for node, below in self._behind.items()},
             "beliefs": {node: [asdict(each) for each in found] for node, found in self._beliefs.items()},
@@ -80,4 +80,5 @@ def replay(rule: str) -> Finding:
     """Decide again from what was recorded. Raises KeyError where it was too large to be kept."""
     found = json.loads(rule)
     bad = DEGRADED if found["state"] == State.DEGRADED else FAILING
-    return Finder(Recorded(found), found["since"], bad).root(found["check"], final=True)
+    patient = found.get("patient", False)
+    return Finder(Recorded(found), found["since"], bad, patient=patient).root(found["check"], final=True)

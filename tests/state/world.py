@@ -137,7 +137,7 @@ class World:
         units = self._units()
         self.noticing = Noticing(DetectorStore(self.database))
         self.watch = Watch(self.store, heard=self._heard, notice=self.noticing, clock=lambda: self.now)
-        situation = Situation(units, self.watch.state, lambda: self.now)
+        situation = Situation(units, self.watch.state, lambda: self.now, self.noticing.leaning)
         self.correlator = Correlator(
             situation, situation.measures_link, self.timing, situation.silent,
             usual=lambda check: bool(self.noticing.usual(check)),
