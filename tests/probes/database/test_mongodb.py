@@ -333,7 +333,9 @@ def test_parameters_that_do_not_fit(wrong: dict[str, Any]) -> None:
 NAMES = ["members", "state", "health", "optimeDate", "self", "connections", "current", "available", "mem"]
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9))
 JSON = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner)
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=15,
 )
 
 
