@@ -127,7 +127,8 @@ async def test_a_filter_that_is_none(server: Slapd) -> None:
 async def test_tls_from_the_start_and_after_starttls(
     server: Slapd, authority: Authority, tmp_path: Path
 ) -> None:
-    stranger, ca = Authority(tmp_path), {"ca": str(authority.file)}
+    stranger = Authority(tmp_path)
+    ca: dict[str, Any] = {"ca": str(authority.file)}
     direct = await _probe(server.secure, **MONITOR, tls="on", **ca, login=True)
     started = await _probe(server.port, **MONITOR, starttls=True, **ca, login=True)
     unknown = await _probe(server.port, **MONITOR, starttls=True, ca=str(stranger.file))
