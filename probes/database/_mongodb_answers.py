@@ -150,10 +150,10 @@ def _shown(member: Mapping[str, Any], lag: float | None) -> str:
 
 def read_window(first: Mapping[str, Any], last: Mapping[str, Any]) -> Answer:
     """Return the time that the oplog spans, from its first and last entries' `ts` (BSON timestamps)."""
-    times = [getattr(entry.get("ts"), "time", None) for entry in (first, last)]
-    if not all(isinstance(each, int) for each in times):
+    since, until = (getattr(entry.get("ts"), "time", None) for entry in (first, last))
+    if not isinstance(since, int) or not isinstance(until, int):
         return Answer(not_told=("oplog_window_s: the oplog is empty",))
-    return Answer({"oplog_window_s": float(max(0, times[1] - times[0]))})
+    return Answer({"oplog_window_s": float(max(0, until - since))})
 
 
 def read_size(stats: Mapping[str, Any]) -> Answer:

@@ -11,7 +11,10 @@ from pathlib import Path
 from tests.servers.ports import free_port, until_listening
 from tests.servers.process import program, running
 
-QUIET = ("--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", "::1")
+QUIET = (
+    "--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", "::1",
+    "--shutdown-on-sigterm", "nosave", "now", "force",
+)  # fmt: skip
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from tests.servers.hostile import closes, endless, garbage, resets, says, silent
 from tests.servers.ports import closed_port
 from tests.servers.redis import redis_server, say, until
 
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
 MARKER = "marker-Pa55w0rd"
 HOST = "127.0.0.1"
 ACL = f"muster on >{MARKER} ~muster:* resetchannels -@all +ping +info +config|get +set +get +del"
@@ -39,7 +40,7 @@ async def _online(primary: int) -> bool:
 @asynccontextmanager
 async def _pair(directory: Path) -> AsyncIterator[tuple[int, int]]:
     async with (
-        redis_server(directory / "primary", "--repl-diskless-sync-delay", "0") as primary,
+        redis_server(directory / "primary", *AT_ONCE) as primary,
         redis_server(directory / "replica", "--replicaof", f"{HOST} {primary}") as replica,
     ):
         await until(partial(_linked, replica))
@@ -161,7 +162,7 @@ async def test_a_primary_and_its_replica(tmp_path: Path) -> None:
 
 async def test_a_replica_without_its_primary(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        primary = await stack.enter_async_context(redis_server(tmp_path / "primary"))
+        primary = await stack.enter_async_context(redis_server(tmp_path / "primary", *AT_ONCE))
         async with redis_server(
             tmp_path / "replica", "--replicaof", f"{HOST} {primary}", "--replica-serve-stale-data", "no"
         ) as replica:
