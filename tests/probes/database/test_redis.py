@@ -192,8 +192,8 @@ async def test_connections_are_used_up(tmp_path: Path, password: str | None) -> 
         AsyncExitStack() as held,
         shared_here(secrets={"p": MARKER}) as shared,
     ):
-        for _ in range(5):
-            _, writer = await asyncio.open_connection(HOST, port)
+        streams = [await asyncio.open_connection(HOST, port) for _ in range(5)]
+        for _, writer in streams:
             held.callback(writer.close)
         reading = await run_once("redis", HOST, shared=shared, port=port, password=password)
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
