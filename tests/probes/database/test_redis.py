@@ -187,15 +187,20 @@ async def test_memory_is_used_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("password", [None, "secret:p"])
 async def test_connections_are_used_up(tmp_path: Path, password: str | None) -> None:
+    streams = []
+
+    async def full() -> bool:
+        streams.append(await asyncio.open_connection(HOST, port))
+        return "max number of clients" in await say(port, "PING")
+
     async with (
         redis_server(tmp_path, "--maxclients", "2") as port,
-        AsyncExitStack() as held,
         shared_here(secrets={"p": MARKER}) as shared,
     ):
-        streams = [await asyncio.open_connection(HOST, port) for _ in range(5)]
-        for _, writer in streams:
-            held.callback(writer.close)
+        await until(full)
         reading = await run_once("redis", HOST, shared=shared, port=port, password=password)
+        for _, writer in streams:
+            writer.close()
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
     assert reading.detail.startswith("too_many_connections: ")
 
