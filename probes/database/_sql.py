@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from probes._certificates import TlsParams
 from probes._clean import cleaned
 from probes.api import Context, Params, Reading, Seconds, Secret, Target, clip
 from probes.database._sql_parameters import Setting
 from probes.database._sql_refusal import OLD_OR_FORBIDDEN, Refusal
 from probes.errors import Ending, ExpectationFailed, TimedOut, from_oserror
-from probes.network._certificates import TlsParams
 
 MOST_ROWS = 10_000
 """Rows of a query without a limit that are kept."""

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from probes._exposition import Labels, Sample, Selector, selector
 from probes.api import Params, Shared
-from probes.host._exposition import Labels, Sample, Selector, selector
 
 LONGEST_SPAN_S = 900.0
 SHORTEST_SPAN_S = 0.8

@@ -20,6 +20,7 @@ import aiohttp
 from pydantic import Field, field_validator, model_validator
 from yarl import URL
 
+from probes._exposition import Malformed, Sample, Scan, Selector
 from probes._resolve import Address, resolve
 from probes.api import (
     Context,
@@ -44,7 +45,6 @@ from probes.errors import (
     from_oserror,
 )
 from probes.host import _snapshot
-from probes.host._exposition import Malformed, Sample, Scan, Selector
 from probes.host._mapping import FactMap, LastSamples, MetricMap, Scrape, fact, fresh, metric, selectors_of
 from probes.host._presets import PRESETS
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from probes import _http_body as content
+from probes._patterns import SEARCH_S, SHORT, SHORT_SEARCH_S, pattern
 from probes.api import clip
 from probes.errors import Inconclusive, ProtocolViolated
 from probes.middleware._web import Answer
-from probes.network import _http_body as content
-from probes.network._patterns import SEARCH_S, SHORT, SHORT_SEARCH_S, pattern
 
 MAX_NAME = 100
 MAX_ROWS = 10_000

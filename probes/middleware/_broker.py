@@ -17,6 +17,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from probes._clean import cleaned
+from probes._sockets import Poller, connect, own_deadline
+from probes._tls_stream import start_tls
 from probes.api import FactDef, MetricDef, Outcome, Reading, Secret, Shared, Target
 from probes.errors import Ending, ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
 from probes.middleware._service import (
@@ -33,8 +35,6 @@ from probes.middleware._service import (
     address_of,
     bare,
 )
-from probes.network._sockets import Poller, connect, own_deadline
-from probes.network._tls_stream import start_tls
 
 MAX_READ = 8 * 1024 * 1024
 """Bytes that one run takes from a broker, in all."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from probes._exposition import Sample, Selector, selector
 from probes.api import clip
 from probes.errors import Ending, ExpectationFailed, OwnLoginFailed, PermissionMissing
-from probes.host._exposition import Sample, Selector, selector
 
 DENIED, EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED = 7, 8, 14, 16
 LOGIN_TEXTS = (

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from probes import _http_body as content
 from probes._clean import cleaned
 from probes.api import Bytes, Context, Secret
 from probes.errors import ProtocolViolated
@@ -17,7 +18,6 @@ from probes.middleware._s3_answers import Refusal, Thing, clock, listed, refusal
 from probes.middleware._s3_sign import Key, path_of, query_of, signed
 from probes.middleware._service import Port, ServiceParams
 from probes.middleware._web import Answer, Web
-from probes.network import _http_body as content
 
 MAX_ANSWER = 4 * 1024 * 1024
 PAGE = 1000

@@ -1,6 +1,6 @@
 """What the probes of a TCP service share: how one is reached, and what a run has learnt until it ends.
 
-Connect times are the kernel's (`probes.network._sockets`). A connection is tried once, and is closed when the
+Connect times are the kernel's (`probes._sockets`). A connection is tried once, and is closed when the
 run ends, also where that is by its deadline.
 """
 
@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from probes._certificates import TlsParams
 from probes._resolve import Address, resolve
+from probes._sockets import Poller, Stream, connect, own_deadline
+from probes._starttls import ask_for_tls
+from probes._tls_stream import start_tls
 from probes.api import Context, FactDef, MetricDef, Reading, Target, clip
 from probes.errors import Ending, ProtocolViolated, from_oserror
-from probes.network._certificates import TlsParams
-from probes.network._sockets import Poller, Stream, connect, own_deadline
-from probes.network._starttls import ask_for_tls
-from probes.network._tls_stream import start_tls
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PIECE = 65_536

@@ -13,13 +13,13 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from probes import _http_body as content
 from probes._clean import cleaned
+from probes._http import Response, request
 from probes._resolve import Address
 from probes.api import Context, Secret, Target
 from probes.errors import ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
 from probes.middleware._service import Notes, Port, ServiceParams, Talk, bare, talking
-from probes.network import _http_body as content
-from probes.network._http import Response, request
 
 LIMIT = 1_048_576
 """Longest body read, in bytes, where the caller does not say."""

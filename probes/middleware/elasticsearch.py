@@ -18,6 +18,7 @@ from urllib.parse import quote
 from pydantic import Field, model_validator
 
 from probes._clean import cleaned
+from probes._clock import monitor_clock
 from probes._resolve import Address
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.errors import (
@@ -42,7 +43,6 @@ from probes.middleware._service import (
     address_of,
 )
 from probes.middleware._web import Web, WebParams
-from probes.network._clock import monitor_clock
 
 MAX_ANSWER = 4 * 1024 * 1024
 STATS = (

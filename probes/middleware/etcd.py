@@ -15,9 +15,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from probes._clean import cleaned
+from probes._exposition import Malformed, Scan
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
-from probes.host._exposition import Malformed, Scan
 from probes.middleware import _etcd as said_by
 from probes.middleware._counters import LastCounters, Sample, deltas
 from probes.middleware._service import (

@@ -14,6 +14,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from probes import _http_body as content
 from probes._resolve import Address
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import Ending, ExpectationFailed, ProtocolViolated
@@ -30,7 +31,6 @@ from probes.middleware._service import (
     address_of,
 )
 from probes.middleware._web import Web
-from probes.network import _http_body as content
 
 MAX_PAGES = 20
 OWN = re.compile(r"muster-[0-9a-f]{16}")

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from probes.network._clock import ClockState
+from probes._clock import ClockState
 from probes.network._icmp_burst import distribution
 from probes.network._reflect_bodies import CLOCK_STEPPED, CLOCK_SYNCHRONISED
 from probes.network._reflect_echo import EchoSent

@@ -8,14 +8,14 @@ import ssl
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urljoin, urlsplit
 
+from probes._certificates import Certificate, now, peer
+from probes._http import Response, request
+from probes._http_params import HttpParams
 from probes._resolve import Address, resolve
+from probes._sockets import Connection, Poller, Stream, connect, own_deadline
+from probes._tls_stream import TlsStream, start_tls
 from probes.api import Context, Target, clip
 from probes.errors import Ending, ExpectationFailed, Inconclusive, OwnLoginFailed, ProtocolViolated
-from probes.network._certificates import Certificate, now, peer
-from probes.network._http import Response, request
-from probes.network._http_params import HttpParams
-from probes.network._sockets import Connection, Poller, Stream, connect, own_deadline
-from probes.network._tls_stream import TlsStream, start_tls
 
 FIRST = 4096
 """Bytes asked for in the first call, so that the time of arrival is that of the first byte."""

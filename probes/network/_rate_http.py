@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from probes._http import Response, request
 from probes._resolve import Address
+from probes._sockets import Chunk, Connection, Poller, connect
 from probes.errors import ExpectationFailed
-from probes.network._http import Response, request
 from probes.network._rate_leave import Leave
 from probes.network._rate_transfer import SEGMENT_SHARE, download
-from probes.network._sockets import Chunk, Connection, Poller, connect
 from probes.network._tcp_rate import EarlyStop, Settled
 
 PORT = 80

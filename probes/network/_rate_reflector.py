@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from probes._resolve import Address
+from probes._sockets import Poller
 from probes.errors import ProtocolViolated, TimedOut
 from probes.network import _reflect_train as reflect
 from probes.network._rate_course import Lane, Send, follow
@@ -27,7 +28,6 @@ from probes.network._rate_transfer import SEGMENT_SHARE, download, transfer_byte
 from probes.network._reflect_bodies import FILL, SEND, SINK
 from probes.network._reflect_session import Session, open_session
 from probes.network._reflect_stream import tcp_stream
-from probes.network._sockets import Poller
 from probes.network._tcp_rate import EarlyStop, Gauge, Settled
 from probes.network._train_plan import Order
 

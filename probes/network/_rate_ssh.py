@@ -17,6 +17,7 @@ import termios
 import time
 from dataclasses import dataclass, field
 
+from probes._sockets import CONTROL_ROOM, RTT_AT, TCP_NOTSENT_LOWAT, U32
 from probes._ssh import Own, SshParams, SshPool
 from probes._ssh_session import Flow, Output, Session
 from probes.api import Context, Target, clip
@@ -25,7 +26,6 @@ from probes.network._kernel_clock import NANO, SO_TIMESTAMPNS, KernelClock, stam
 from probes.network._rate_leave import Leave
 from probes.network._rate_params import Direction
 from probes.network._rate_transfer import SEGMENT_SHARE, STALL_S, UNSENT
-from probes.network._sockets import CONTROL_ROOM, RTT_AT, TCP_NOTSENT_LOWAT, U32
 from probes.network._tcp_rate import EarlyStop, Settled
 
 COMMANDS: dict[Direction, str] = {"up": "head -c {} /dev/zero", "down": "cat >/dev/null"}

@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from probes._sockets import Chunk
 from probes.errors import ProtocolViolated
 from probes.network._rate_course import Lane
 from probes.network._rate_leave import Leave
 from probes.network._rate_params import ThroughputParams
 from probes.network._reflect_bodies import Count
 from probes.network._reflect_stream import TcpStream
-from probes.network._sockets import Chunk
 from probes.network._tcp_rate import MSS, EarlyStop, Settled
 from probes.network._train_plan import ABOVE, BELOW, Verdict, sustained_bps
 

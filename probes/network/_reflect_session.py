@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from probes._resolve import Address
+from probes._sockets import Poller
 from probes.errors import ProtocolViolated, TimedOut
 from probes.network import _reflect_bodies as bodies
 from probes.network._reflect_echo import Echoes, EchoSent
@@ -28,7 +29,6 @@ from probes.network._reflect_socket import Datagrams
 from probes.network._reflect_talk import Talk
 from probes.network._reflect_train import Arriving, Train, checked
 from probes.network._reflect_wire import ECHO_SIZE, Kind, sealed
-from probes.network._sockets import Poller
 from probes.network._train_pace import Paced, send_paced
 
 Hurt = Callable[[], str]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from probes._resolve import Address
+from probes._sockets import Poller
 from probes.network import _tx_stamps
 from probes.network._kernel_clock import SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes.network._reflect_wire import MAX_SIZE
-from probes.network._sockets import Poller
 
 SO_SNDBUFFORCE, SO_RCVBUFFORCE, SO_RXQ_OVFL = 32, 33, 40
 """asm-generic/socket.h; SO_RXQ_OVFL comes as a control message: datagrams the full queue lost so far."""

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from probes._resolve import Address
+from probes._sockets import Chunk, Connection, Poller, connect
 from probes.errors import OwnLoginFailed, ProtocolViolated
 from probes.network._reflect_bodies import (
     NONCE_SIZE,
@@ -34,7 +35,6 @@ from probes.network._reflect_bodies import (
 from probes.network._reflect_keys import SessionKeys, session_keys
 from probes.network._reflect_open import WRONG_KEY, refusal
 from probes.network._reflect_wire import MAX_SIZE, Frame, Kind, opened, plain, sealed, unsigned
-from probes.network._sockets import Chunk, Connection, Poller, connect
 
 LENGTH = struct.Struct("!H")
 READ = 262_144

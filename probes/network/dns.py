@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from probes._resolve import Address, resolve
+from probes._sockets import Connection, Poller, connect, own_deadline
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target, clip
 from probes.errors import ExpectationFailed, ProtocolViolated
 from probes.network._dns_message import Answer, Question, canonical, decode, question
-from probes.network._sockets import Connection, Poller, connect, own_deadline
 from probes.network._udp import Udp
 
 LONG = 4096

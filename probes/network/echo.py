@@ -16,10 +16,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from probes._clock import clock_state
 from probes._resolve import Address, resolve
+from probes._sockets import Poller, own_deadline
 from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Seconds, Target
 from probes.errors import Ending, Inconclusive, ProberFault, ProtocolViolated, TimedOut, from_oserror
-from probes.network._clock import clock_state
 from probes.network._echo_figures import Ways, one_way, reordered_down, reordered_up, round_trips
 from probes.network._loss import loss_events
 from probes.network._reflect_bodies import MAX_PACKETS, Reported
@@ -27,7 +28,6 @@ from probes.network._reflect_echo import EchoSent
 from probes.network._reflect_params import ReflectParams, key_for
 from probes.network._reflect_session import Session, open_session
 from probes.network._reflect_wire import ECHO_SIZE, MAX_SIZE
-from probes.network._sockets import Poller, own_deadline
 
 MOST_OF_TIMEOUT = 0.7
 """Share of the timeout that sending may take; the rest is for the handshake, waiting and the account."""

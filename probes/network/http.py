@@ -11,12 +11,12 @@ import binascii
 
 from pydantic import JsonValue
 
+from probes import _http_body as content
+from probes._http_params import FACTS, METRICS, HttpParams, statuses
+from probes._patterns import found
 from probes.api import Context, ProbeSpec, Reading, Target
 from probes.errors import Ending, ExpectationFailed, Inconclusive, ProtocolViolated, from_oserror
-from probes.network import _http_body as content
-from probes.network._http_params import FACTS, METRICS, HttpParams, statuses
 from probes.network._http_visit import Hop, Visit, next_hop
-from probes.network._patterns import found
 
 
 async def probe_http(target: Target, params: HttpParams, context: Context) -> Reading:

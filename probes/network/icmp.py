@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from probes._resolve import resolve
+from probes._sockets import own_deadline
 from probes.api import Bytes, Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import (
     Ending,
@@ -23,7 +24,6 @@ from probes.errors import (
 )
 from probes.network._icmp import IcmpEngine
 from probes.network._icmp_burst import UNTIMED, Burst, Control
-from probes.network._sockets import own_deadline
 
 MOST_OF_TIMEOUT = 0.8
 """Share of the timeout that sending may take; the rest is for waiting."""

@@ -14,12 +14,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from probes._clock import monitor_clock
 from probes._resolve import resolve
+from probes._sockets import Poller, own_deadline
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import ExpectationFailed, ProtocolViolated
-from probes.network._clock import monitor_clock
 from probes.network._ntp_packet import Packet, decode, from_unix_ns, offset_and_delay, request
-from probes.network._sockets import Poller, own_deadline
 from probes.network._udp import KINDS, Udp
 
 

@@ -16,12 +16,12 @@ from typing import Annotated
 from pydantic import Field
 
 from probes._resolve import Address, resolve
+from probes._sockets import own_deadline
 from probes.api import Bytes, Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import Ending, Inconclusive, TimedOut, Unreachable
 from probes.network._path_mtu import TTL, PathMtu, path_mtu
 from probes.network._path_view import Way, mark_changed_at, steepest, way_of
 from probes.network._path_walk import Sent, Walk
-from probes.network._sockets import own_deadline
 
 MOST_HOPS = 30
 PACKET_BYTES = 84

@@ -7,11 +7,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from probes._patterns import Pattern, found
 from probes._resolve import Address, resolve
+from probes._sockets import Chunk, Connection, Poller, connect, own_deadline
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import Ending, ExpectationFailed, Inconclusive, ProtocolViolated, TimedOut, from_oserror
-from probes.network._patterns import Pattern, found
-from probes.network._sockets import Chunk, Connection, Poller, connect, own_deadline
 
 MAX_BANNER = 4096
 """Bytes of a banner that are read and searched, however much the server sends."""
@@ -46,7 +46,7 @@ class TcpParams(Params):
 
 
 async def probe_tcp(target: Target, params: TcpParams, context: Context) -> Reading:
-    """Connect once; read a banner where asked for. Times are the kernel's (`probes.network._sockets`)."""
+    """Connect once; read a banner where asked for. Times are the kernel's (`probes._sockets`)."""
     address, resolve_ms = await resolve(target, context)
     run = _Run(context, address, resolve_ms)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from probes._resolve import Address, resolve
+from probes._sockets import Poller, own_deadline
 from probes.api import Context, ProbeSpec, Reading, Target
 from probes.errors import Ending, Inconclusive, ProberFault, TimedOut, from_oserror
 from probes.network._rate_course import Lane, follow
@@ -25,7 +26,6 @@ from probes.network._rate_reflector import Where, measure_lanes
 from probes.network._rate_ssh import measure_ssh
 from probes.network._rate_transfer import transfer_bytes, weighed
 from probes.network._reflect_params import ReflectParams, key_for
-from probes.network._sockets import Poller, own_deadline
 from probes.network._tcp_rate import Settled
 from probes.network._train_plan import Verdict
 

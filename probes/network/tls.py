@@ -11,13 +11,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from probes._certificates import TlsParams, now, peer
 from probes._resolve import Address, resolve
+from probes._sockets import Poller, connect, own_deadline
+from probes._starttls import Protocol, ask_for_tls
+from probes._tls_stream import CertificateRefused, TlsStream, start_tls
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import Ending, from_oserror
-from probes.network._certificates import TlsParams, now, peer
-from probes.network._sockets import Poller, connect, own_deadline
-from probes.network._starttls import Protocol, ask_for_tls
-from probes.network._tls_stream import CertificateRefused, TlsStream, start_tls
 
 
 class TlsProbeParams(TlsParams):

@@ -14,9 +14,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from probes._patterns import SEARCH_S, pattern
 from probes.api import clip
 from probes.errors import Inconclusive
-from probes.network._patterns import SEARCH_S, pattern
 
 MAX_LISTED = 50
 MAX_LINE = 4096

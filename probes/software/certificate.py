@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import Field
 
+from probes._certificates import UNREADABLE, Certificate, describe, now
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed
-from probes.network._certificates import UNREADABLE, Certificate, describe, now
 from probes.software._host import KINDS, PHASES, TIMEOUT_S, SudoParams, told
 from probes.software._script import Ask
 from probes.software._text import AbsolutePath, sections

@@ -12,9 +12,9 @@ import re
 from pydantic import Field, field_validator, model_validator
 
 from probes import _allowed
+from probes._patterns import Pattern, pattern
 from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
 from probes.errors import Inconclusive, ProberFault
-from probes.network._patterns import Pattern, pattern
 from probes.software._gather import Answer
 from probes.software._host import EVERY_S, KINDS, PHASES, SudoParams, asked
 from probes.software._script import Ask

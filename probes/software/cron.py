@@ -10,9 +10,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from probes._patterns import Pattern
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
 from probes.errors import Inconclusive
-from probes.network._patterns import Pattern
 from probes.software._host import KINDS, PHASES, TIMEOUT_S, SudoParams, told
 from probes.software._script import Ask
 from probes.software._text import (

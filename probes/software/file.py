@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
+from probes._patterns import Pattern
 from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
 from probes.errors import ProtocolViolated
-from probes.network._patterns import Pattern
 from probes.software._host import EVERY_S, KINDS, PHASES, TIMEOUT_S, SudoParams, asked, understood
 from probes.software._script import Ask
 from probes.software._text import AbsolutePath, matching, pairs, whole

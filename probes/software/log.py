@@ -11,9 +11,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from probes._patterns import Pattern
 from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Seconds, Target, clip
 from probes.errors import ExpectationFailed, ProtocolViolated
-from probes.network._patterns import Pattern
 from probes.software._host import EVERY_S, KINDS, PHASES, TIMEOUT_S, SudoParams, asked, understood
 from probes.software._log_times import Clock, Line, stamped
 from probes.software._script import Ask

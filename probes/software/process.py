@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
+from probes._patterns import Pattern
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
-from probes.network._patterns import Pattern
 from probes.software._host import EVERY_S, KINDS, PHASES, TIMEOUT_S, HostParams, told
 from probes.software._script import Ask
 from probes.software._text import ProcessName, UserName, lines_of, listed, matching, sections, whole

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from probes.host._exposition import MAX_LINE, Malformed, Scan, parse_sample, selector
+from probes._exposition import MAX_LINE, Malformed, Scan, parse_sample, selector
 
 NAME = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,20}", fullmatch=True)
 LABEL = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True).filter(lambda n: n != "__name__")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from probes.host._exposition import Sample, Scan, selector
+from probes._exposition import Sample, Scan, selector
 from probes.host._mapping import (
     FactMap,
     LastSamples,

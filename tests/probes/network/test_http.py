@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
+from probes._http_params import HttpParams, statuses
 from probes.api import Context, Outcome, Reading
-from probes.network._http_params import HttpParams, statuses
 from probes.network.http import PROBE
 from tests.probes.network.busy import busy_loop
 from tests.probing import run_once, shared_here

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes import _http_body as content
+from probes._http import MAX_HEAD, Response, request
+from probes._patterns import found
 from probes.errors import Inconclusive, ProtocolViolated
-from probes.network import _http_body as content
-from probes.network._http import MAX_HEAD, Response, request
-from probes.network._patterns import found
 from tests.servers.hostile import OK
 
 HEADS = [

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes._clock import monitor_clock
 from probes.api import Outcome
-from probes.network._clock import monitor_clock
 from probes.network._ntp_packet import (
     PACKET,
     Packet,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from probes._sockets import U32
 from probes.api import Context, Outcome, ProbeSettings, Reading
 from probes.network import throughput as _probe  # noqa: F401 - imported before the loop runs
 from probes.network._rate_params import ThroughputParams
 from probes.network._rate_ssh import INFO_SIZE, NOTSENT_AT, RCV_SSTHRESH_AT, Looks
-from probes.network._sockets import U32
 from tests.probes.network.test_throughput import Allowed
 from tests.probing import run_once, shared_here
 from tests.servers.link import Link, ip_rate, link, needs_link

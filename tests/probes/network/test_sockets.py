@@ -19,10 +19,10 @@ import pytest_asyncio
 import uvloop
 
 from probes._resolve import Address, numeric
+from probes._sockets import Connection, Poller, connect
 from probes._tls import client_context
+from probes._tls_stream import start_tls
 from probes.errors import ProberFault, TimedOut, TlsFailed, from_oserror
-from probes.network._sockets import Connection, Poller, connect
-from probes.network._tls_stream import start_tls
 from tests.probes.network.busy import busy_loop, greeter
 from tests.probing import shared_here
 from tests.servers.certificates import Authority

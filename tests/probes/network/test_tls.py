@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes._certificates import describe
+from probes._starttls import _TALKS, _Talk
 from probes.api import Outcome, Reading
 from probes.errors import ExpectationFailed, ProtocolViolated
-from probes.network._certificates import describe
-from probes.network._starttls import _TALKS, _Talk
 from tests.probing import run_once
 from tests.servers.certificates import Authority, Pair
 from tests.servers.hostile import Handler, closes, garbage, resets, says, tcp_server
