@@ -123,7 +123,7 @@ class App:
         self.situation = here = Situation(self.units, self.watch.state, leaning=self.noticing.leaning)
         correlator = Correlator(
             here, here.measures_link, self.place.settings.timing(), here.silent, here.askable,
-            lambda check: bool(self.noticing.usual(check)),
+            self.noticing.adopted_at,
         )
         self.duty = Duty(
             correlator, self.alerting.incidents, self.watch, self._ask, self.outbox.noticed, self.store.pin,

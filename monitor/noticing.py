@@ -189,6 +189,10 @@ class Noticing:
         found = (each.adopted(check) for each in self._series.get(check, ()))
         return tuple(each for each in found if each is not None)
 
+    def adopted_at(self, check: str) -> float:
+        """Return when a worse level of a check became the usual one that it is now; 0 for never."""
+        return max((each.at for each in self.usual(check)), default=0.0)
+
     def leaning(self, check: str) -> bool:
         """Tell whether a loss of a check may be about to alarm: whether it has one is not decided yet."""
         detectors = (each.detector for each in self._series.get(check, ()))

@@ -10,8 +10,7 @@ long, so that what flaps on is no more news, and its end is told once.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from monitor.incidents.asks import Asks
@@ -22,21 +21,27 @@ from monitor.incidents.incident import (
     Join,
     Leave,
     Member,
-    Open,
     Recover,
     Residue,
     Shut,
 )
+from monitor.incidents.openings import Openings, opening
 from monitor.incidents.topology import DEGRADED, FAILING, Finders, Finding, How, View
-from monitor.incidents.topology_record import Recorder
-from monitor.incidents.troubles import Group, Timing, Trouble, is_hidden, member_of, ours, plain, since_of
+from monitor.incidents.troubles import (
+    HOUR_S,
+    Group,
+    Timing,
+    Trouble,
+    is_hidden,
+    member_of,
+    ours,
+    since_of,
+    spoke,
+)
 from monitor.state import SILENT, CheckState, Phase, State, Transition
 from probes.api import Outcome
 
-HOUR_S = 3600.0
-_EARLY_S, _LATE_S, _FIRM_S = 8.0, 5.0, 3.0
-PATIENCE_S = 180.0
-"""How much longer a link that got worse is held back while what lies above it leans towards the same."""
+_EARLY_S = 8.0
 _LEAN_ASK_S = 10.0
 """How long after one is asked again that leans."""
 _RESIDUE_S = 90.0
@@ -55,8 +60,8 @@ class Correlator:
     """Keeps the troubles and decides.
 
     `link(check)` tells a check that measures a link, `silent(unit)` a unit of which no check is attempted,
-    `askable(check)` a check that may be run out of turn, `usual(check)` one that is OK only since its worse
-    level has become the usual one.
+    `askable(check)` a check that may be run out of turn, `usual(check)` when the worse level of
+    one became the usual one, 0 for never.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class Correlator:
         timing: Timing | None = None,
         silent: Callable[[str], bool] = lambda _: False,
         askable: Callable[[str], bool] = lambda _: True,
-        usual: Callable[[str], bool] = lambda _: False,
+        usual: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
         self._view, self._link, self.timing, self._silent = view, link, timing or Timing(), silent
         self._askable, self._usual = askable, usual
@@ -74,7 +79,7 @@ class Correlator:
         self._troubles: dict[str, Trouble] = {}
         self._waiting: dict[str, Trouble] = {}
         self.groups: dict[str, Group] = {}
-        self._openings: dict[str, deque[float]] = {}
+        self._openings = Openings()
         self.asks = Asks(view)
         self._now: list[Decision] = []
         self._last, self._opened = 0.0, 0
@@ -91,8 +96,7 @@ class Correlator:
     ) -> None:
         """Take up what was believed before a restart: nothing is sent before a fresh result and the hold.
 
-        `incidents` are those of the last hour, oldest first; `known` tells whether a root is still in the
-        inventory.
+        `incidents` are those of the last hour, oldest first; `known` tells a root that there is still.
         """
         for incident in incidents:
             self._opened_before(incident, now, known)
@@ -104,14 +108,16 @@ class Correlator:
     def _opened_before(self, incident: Incident, now: float, known: Callable[[str], bool]) -> None:
         root = incident.root
         if incident.opened_at > now - HOUR_S:
-            self._openings.setdefault(root, deque(maxlen=32)).append(incident.opened_at)
+            self._openings.note(root, incident.opened_at)
         if incident.closed_at is not None:
             return
         if known(root):
             calm = now + self.timing.hold + ROUND_S
             if incident.recovered_at is not None:
                 calm = max(incident.recovered_at, calm - self.timing.stable)
-            self.groups[root] = Group(root, How.ANCESTOR, recovered=calm, damped=incident.damped)
+            self.groups[root] = Group(
+                root, How.ANCESTOR, recovered=calm, damped=incident.damped, opened=incident.opened_at
+            )
         else:
             self._now.append(Shut(root, now, REMOVED))
 
@@ -119,7 +125,8 @@ class Correlator:
         """Take a change of state or phase into account."""
         check = state.check
         if transition.kind == REMOVED:
-            self._removed(check, now)
+            self._suspects.pop(check, None)
+            self._drop(check, now, removed=True)
         elif state.state is State.OK:
             self._served(state, now)
         elif state.state is State.SHADOWED:
@@ -158,10 +165,6 @@ class Correlator:
         else:
             trouble.firm = now
 
-    def _removed(self, check: str, now: float) -> None:
-        self._suspects.pop(check, None)
-        self._drop(check, now, removed=True)
-
     def _drop(self, check: str, now: float, *, removed: bool = False) -> None:
         trouble = self._troubles.pop(check, None)
         self._waiting.pop(check, None)
@@ -170,7 +173,7 @@ class Correlator:
         if group is None or check not in group.members:
             return
         group.members.discard(check)
-        group.usual = group.usual or self._usual(check)
+        group.usual = group.usual or self._usual(check) >= group.opened > 0
         self._now.append(Leave(group.root, check, now))
         if removed and not group.members:
             self._shut(group, now, REMOVED)
@@ -180,9 +183,9 @@ class Correlator:
     def _watch_recovery(self, group: Group, now: float) -> None:
         """Note that an incident has no troubles any more, or that its root serves while members don't."""
         if not group.members:
-            group.recovered, group.recovering = now, 0.0
+            group.recovered, group.recovering, group.usual = now, 0.0, False
             self._now.append(Recover(group.root, now))
-        elif not group.recovering and self._root_serves(group):
+        elif not group.recovering and group.serves():
             group.recovering = now
             for number, check in enumerate(sorted(group.members)):
                 trouble = self._troubles[check]
@@ -190,63 +193,69 @@ class Correlator:
                 self.asks.ask(check, now + number % 10)
                 self._waiting[check] = trouble
 
-    def _root_serves(self, group: Group) -> bool:
-        if group.usual:
-            return False
-        if group.how is How.INFERRED:
-            return len(group.members) < 0.6 * group.most
-        root = group.root
-        return root.count("/") == 1 and not any(each.rpartition("/")[0] == root for each in group.members)
-
     def decide(self, now: float) -> list[Decision]:
         """Return what is to be done now, in order."""
+        for _ in self.steps(now):
+            pass
+        return self.decided()
+
+    def decided(self) -> list[Decision]:
+        """Return what is to be done since this was last asked, in order."""
+        decisions, self._now = self._now, []
+        return decisions
+
+    def steps(self, now: float) -> Iterator[None]:
+        """Decide in steps of a few milliseconds at most; `heard` may be told of changes in between."""
         if now < self._last - _SET_BACK_S:
             self._shift(now - self._last)
         self._last, self._opened = now, 0
-        due = self._due(now)
-        self._finders = Finders(self._view, self.timing.hold / 9, map(since_of, due))
+        self._finders = self._finders_of(due := self._due(now))
         for trouble in due:
-            self._place(trouble, now)
+            if self._waiting.get(trouble.belief.check) is trouble:
+                self._place(trouble, now)
+                yield
         if self._opened:
-            self._gather(now)
+            yield from self._gather(now)
             self._look_again()
         for group in list(self.groups.values()):
-            self._conclude(group, now)
-        decisions, self._now = self._now, []
-        return decisions
+            if self.groups.get(group.root) is group:
+                self._conclude(group, now)
+                yield
+
+    def _finders_of(self, troubles: Sequence[Trouble]) -> Finders:
+        return Finders(self._view, self.timing.hold / 9, map(since_of, troubles))
 
     def _due(self, now: float) -> list[Trouble]:
         found = []
         for trouble in self._waiting.values():
-            if self._ready(trouble) - _EARLY_S <= now:
+            if self.timing.ready(trouble) - _EARLY_S <= now:
                 found.append(trouble)
                 if len(found) >= _AT_ONCE:
                     break
         return found
 
-    def _ready(self, trouble: Trouble) -> float:
-        if trouble.after:
-            return max(trouble.after, trouble.firm)
-        return max(trouble.noted + self.timing.hold, trouble.firm + min(_FIRM_S, self.timing.hold))
-
-    def _gather(self, now: float) -> None:
+    def _gather(self, now: float) -> Iterator[None]:
         """Take into incidents that have just opened what is firm already, so that they name it at once."""
-        for check, trouble in list(self._waiting.items())[:_GATHERED]:
-            if not trouble.after and not trouble.root:
+        firm = [each for each in self._waiting.values() if not each.after and not each.root][:_GATHERED]
+        self._finders = self._finders_of(firm)
+        for trouble in firm:
+            check = trouble.belief.check
+            if self._waiting.get(check) is trouble:
                 finding = self._find(trouble, now, final=False)
                 group = self.groups.get(finding.root)
                 if group is not None and finding.how in (How.ANCESTOR, How.INFERRED):
                     del self._waiting[check]
                     self._assign(trouble, finding, now)
+                yield
 
     def _place(self, trouble: Trouble, now: float) -> None:
         """Find the root of a trouble and put it into that incident, when it is time."""
         check = trouble.belief.check
-        if not self._spoke(trouble, now):
-            self._waiting[check] = self._waiting.pop(check)  # behind those that can be judged
+        if not spoke(trouble, now, askable=self._askable(check)):
+            self.asks.ask(check, now)
+            self._wait(check)
             return
-        ready = self._ready(trouble)
-        late = now >= ready + min(_LATE_S, self.timing.hold)
+        ready, late = self.timing.ready(trouble), self.timing.late(trouble, now)
         finding = self._find(trouble, now, final=late)
         kept = self.groups.get(trouble.root) if late and not trouble.after else None
         if finding.how is How.UNDECIDED and kept is not None:
@@ -254,31 +263,14 @@ class Correlator:
         if finding.how is How.UNDECIDED and (finding.leaning or not late):
             for each in finding.asks:
                 self.asks.ask(each, now + (_LEAN_ASK_S if finding.leaning else 0.0))
+            self._wait(check)
         elif now >= ready and (finding.root in self.groups or self._opened < _OPENED_AT_ONCE):
             self._waiting.pop(check, None)
             self._assign(trouble, finding, now)
 
-    def _spoke(self, trouble: Trouble, now: float) -> bool:
-        """Whether the check has shown enough of its own to be judged."""
-        state = trouble.belief
-        if trouble.after:
-            enough = state.reach <= trouble.reach - 2 or state.fit <= trouble.fit - 2
-            if state.state is State.UNKNOWN or not self._askable(state.check):
-                enough = True
-            if enough and trouble.firm < trouble.after:
-                trouble.firm = now
-        else:
-            recent = (
-                not self._askable(state.check)
-                or state.attempted_at >= trouble.noted
-                or trouble.firm > trouble.noted
-            )
-            enough = (recent or state.kind == SILENT) and not (
-                state.phase is Phase.PENDING and state.reach > 0
-            )
-        if not enough:
-            self.asks.ask(state.check, now)
-        return enough
+    def _wait(self, check: str) -> None:
+        """Put a trouble behind those that can be judged."""
+        self._waiting[check] = self._waiting.pop(check)
 
     def _find(self, trouble: Trouble, now: float, *, final: bool) -> Finding:
         state, bad = trouble.belief, self._bad(trouble.belief)
@@ -286,11 +278,8 @@ class Correlator:
             unit = state.check.partition("/")[0]
             gone = state.kind == SILENT and self._silent(unit)
             return Finding(unit if gone else state.check, How.SELF)
-        finder = self._finders.get(since_of(trouble), bad, patient=self._patient(trouble, now))
+        finder = self._finders.get(since_of(trouble), bad, patient=self.timing.patient(trouble, now))
         return finder.root(state.check, final=final)
-
-    def _patient(self, trouble: Trouble, now: float) -> bool:
-        return now < trouble.noted + self.timing.hold + PATIENCE_S
 
     def _bad(self, state: CheckState) -> frozenset[State]:
         """Return in which states what lies above would explain this one; none where nothing can."""
@@ -331,7 +320,7 @@ class Correlator:
             group.members.add(check)
             group.most = max(group.most, len(group.members))
             self._now.append(Join(finding.root, (member,), now))
-        if not self._root_serves(group):
+        if not group.serves():
             group.recovering = 0.0
 
     def _member(self, trouble: Trouble, now: float) -> Member:
@@ -343,8 +332,7 @@ class Correlator:
 
     def _shade(self, trouble: Trouble, finding: Finding) -> None:
         """Call a check SHADOWED where something else is the cause, and no longer where it is not."""
-        state = trouble.belief
-        hidden = is_hidden(trouble, finding, self._view)
+        state, hidden = trouble.belief, is_hidden(trouble, finding, self._view)
         if state.state is State.DOWN and hidden:
             self.shadows[state.check] = finding.how if finding.how is How.UNDECIDED else finding.root
         elif state.state is State.SHADOWED and not hidden:
@@ -352,19 +340,11 @@ class Correlator:
 
     def _open(self, trouble: Trouble, finding: Finding, now: float, follows: str) -> None:
         member = self._member(trouble, now)
-        times = self._openings.setdefault(finding.root, deque(maxlen=32))
-        while times and times[0] < now - HOUR_S:
-            times.popleft()
-        times.append(now)
-        damped = len(times) >= self.timing.openings
-        self.groups[finding.root] = Group(finding.root, finding.how, {member.check}, 1, damped=damped)
-        state = trouble.belief
-        rule = Recorder(self._view).record(state, finding, self.timing.hold, self._patient(trouble, now))
-        cause = State.UNKNOWN if finding.how is How.UNDECIDED else plain(state.state)
-        kind = finding.how.value if finding.how in (How.UNDECIDED, How.INFERRED) else state.kind
-        self._now.append(
-            Open(finding.root, cause, kind, state.detail, state.since, rule, member, now, damped, follows)
+        damped = self._openings.note(finding.root, now) >= self.timing.openings
+        self.groups[finding.root] = Group(
+            finding.root, finding.how, {member.check}, 1, damped=damped, opened=now
         )
+        self._now.append(opening(self._view, trouble, finding, member, now, self.timing, damped, follows))
         self._opened += 1
 
     def _look_again(self) -> None:
@@ -385,7 +365,7 @@ class Correlator:
             group.recovered, group.recovering = now, 0.0
             self._now.append(Recover(group.root, now))
         stable = self.timing.stable * (_DAMPED if group.damped else 1)
-        over = group.recovered and not group.members and now >= group.recovered + stable
+        over = 0 < group.recovered <= now - stable and not group.members
         if over and not self._comes_back(group.root):
             self._shut(group, now, "")
 
@@ -405,13 +385,10 @@ class Correlator:
 
     def _shift(self, seconds: float) -> None:
         """Move what is waited for with the clock that was set back."""
-        for trouble in self._troubles.values():
-            trouble.noted, trouble.firm = trouble.noted + seconds, trouble.firm + seconds
-            trouble.after += seconds if trouble.after else 0.0
+        moved: tuple[Trouble | Group, ...] = (*self._troubles.values(), *self.groups.values())
+        for each in moved:
+            each.shift(seconds)
         self._suspects = {check: at + seconds for check, at in self._suspects.items()}
-        for group in self.groups.values():
-            group.recovered += seconds if group.recovered else 0.0
-            group.recovering += seconds if group.recovering else 0.0
         self.asks.shift(seconds)
 
     def lost(self, root: str, now: float) -> None:

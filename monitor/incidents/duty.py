@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from monitor.incidents.correlator import HOUR_S, Correlator
+from monitor.incidents.correlator import Correlator
 from monitor.incidents.incident import ISOLATED, Adopted, Committed, Decision, Incident, Open, Recover, Shut
+from monitor.incidents.troubles import HOUR_S
+from monitor.process.turns import Turn
 from monitor.state import CheckState, State, Transition
 from monitor.watch import Watch
 from probes.api import Reading
@@ -106,8 +108,10 @@ class Duty:
 
     async def tick(self) -> None:
         """Decide, record, tell and ask once. Raises what the store raises; nothing decided is lost by it."""
-        now = self.clock()
-        self._gather(self.correlator.decide(now))
+        now, turn = self.clock(), Turn()
+        for _ in self.correlator.steps(now):
+            await turn.end()
+        self._gather(self.correlator.decided())
         await self._shade()
         if self._waiting:
             taken = await self._true(list(self._waiting))

@@ -226,14 +226,30 @@ class Finder:
         return CLEAR
 
 
+class Moment:
+    """A view as it is at one moment: what is believed of an asset is asked for once."""
+
+    def __init__(self, view: View) -> None:
+        self._beliefs: dict[str, Sequence[Belief]] = {}
+        self._view, self.needs, self.behind = view, view.needs, view.behind
+
+    def beliefs(self, asset: str) -> Sequence[Belief]:
+        """Return what is believed of an asset's checks."""
+        found = self._beliefs.get(asset)
+        if found is None:
+            found = self._beliefs[asset] = self._view.beliefs(asset)
+        return found
+
+
 class Finders:
     """The finders of one moment, shared by troubles that began about the same time.
 
     Those of one span of `width` seconds share the latest of their beginnings: it is as strict for each.
+    Each of these is to be among `begun`, else it has a finder of its own.
     """
 
     def __init__(self, view: View, width: float, begun: Iterable[float]) -> None:
-        self._view, self._width = view, width
+        self._view, self._width = Moment(view), width
         self._latest: dict[float, float] = {}
         self._made: dict[tuple[float, frozenset[State], bool], Finder] = {}
         for since in begun:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any
 
 from monitor.incidents.topology import DEGRADED, FAILING, Belief, Finder, Finding, Needs, View
 from monitor.state import CheckState, Phase, State
 
 MOST_BYTES = 400_000
+
+
+_FIELDS = tuple(each.name for each in fields(Belief))
+_values = attrgetter(*_FIELDS)
+
+
+def _belief(belief: Belief) -> dict[str, Any]:
+    """Do what `dataclasses.asdict` does at a tenth of its cost: there may be thousands."""
+    return dict(zip(_FIELDS, _values(belief), strict=True))
 
 
 class Recorder:
@@ -43,7 +53,7 @@ class Recorder:
             "root": finding.root, "how": finding.how, "hold_s": hold, "patient": patient,
             "needs": {node: asdict(needs) for node, needs in self._needs.items()},
             "behind": {node: list(below) for node, below in self._behind.items()},
-            "beliefs": {node: [asdict(each) for each in found] for node, found in self._beliefs.items()},
+            "beliefs": {node: [_belief(each) for each in found] for node, found in self._beliefs.items()},
         }  # fmt: skip
         text = json.dumps(whole, ensure_ascii=False)
         if len(text) > MOST_BYTES:

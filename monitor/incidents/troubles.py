@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.incidents.incident import Member
-from monitor.incidents.topology import FAILING, Finding, How, View
-from monitor.state import CheckState, State
+from monitor.incidents.topology import FAILING, SHARE_BEHIND, Finding, How, View
+from monitor.state import SILENT, CheckState, Phase, State
 from probes.errors import NOT_RUN_REASONS
+
+HOUR_S = 3600.0
+_LATE_S, _FIRM_S = 5.0, 3.0
+PATIENCE_S = 180.0
+"""How much longer a link that got worse is held back while what lies above it leans towards the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,20 @@ class Timing:
     hold: float = 45.0
     stable: float = 300.0
     openings: int = 3
+
+    def ready(self, trouble: Trouble) -> float:
+        """Return from when on a trouble goes into an incident."""
+        if trouble.after:
+            return max(trouble.after, trouble.firm)
+        return max(trouble.noted + self.hold, trouble.firm + min(_FIRM_S, self.hold))
+
+    def late(self, trouble: Trouble, now: float) -> bool:
+        """Tell whether there is no more time to ask what its cause is."""
+        return now >= self.ready(trouble) + min(_LATE_S, self.hold)
+
+    def patient(self, trouble: Trouble, now: float) -> bool:
+        """Tell whether what leans may still be waited for."""
+        return now < trouble.noted + self.hold + PATIENCE_S
 
 
 @dataclass(slots=True)
@@ -43,6 +62,11 @@ class Trouble:
         """Return `unit/asset`."""
         return self.belief.check.rpartition("/")[0]
 
+    def shift(self, seconds: float) -> None:
+        """Move its times with a clock that was set back."""
+        self.noted, self.firm = self.noted + seconds, self.firm + seconds
+        self.after += seconds if self.after else 0.0
+
 
 @dataclass(slots=True)
 class Group:
@@ -57,10 +81,39 @@ class Group:
     """Since when its root serves again, while some members don't; 0 otherwise."""
     recovered: float = 0.0
     """Since when it has no members."""
+    opened: float = 0.0
     residue: list[str] = field(default_factory=list)
     damped: bool = False
     usual: bool = False
     """Whether a member left since its worse level became the usual one: the root serves no better for it."""
+
+    def serves(self) -> bool:
+        """Tell whether its root serves again, while some of its members don't."""
+        if self.usual:
+            return False
+        if self.how is How.INFERRED:
+            return len(self.members) < SHARE_BEHIND * self.most
+        root = self.root
+        return root.count("/") == 1 and not any(each.rpartition("/")[0] == root for each in self.members)
+
+    def shift(self, seconds: float) -> None:
+        """Move its times with a clock that was set back."""
+        self.recovered += seconds if self.recovered else 0.0
+        self.recovering += seconds if self.recovering else 0.0
+
+
+def spoke(trouble: Trouble, now: float, *, askable: bool) -> bool:
+    """Tell whether the check has shown enough to be judged; after a recovery it is firm by that."""
+    state = trouble.belief
+    if not trouble.after:
+        recent = not askable or state.attempted_at >= trouble.noted or trouble.firm > trouble.noted
+        return (recent or state.kind == SILENT) and not (state.phase is Phase.PENDING and state.reach > 0)
+    enough = state.reach <= trouble.reach - 2 or state.fit <= trouble.fit - 2
+    if not enough and askable and state.state is not State.UNKNOWN:
+        return False
+    if trouble.firm < trouble.after:
+        trouble.firm = now
+    return True
 
 
 def member_of(trouble: Trouble, now: float) -> Member:

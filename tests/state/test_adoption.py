@@ -19,11 +19,12 @@ from monitor.degradation.packing import seal, unseal
 from monitor.incidents.document import document
 from monitor.incidents.incident import ADOPTED, RECOVERED, Event, Incident, Notice
 from monitor.job import Required
+from monitor.noticing import Noticing
 from monitor.readiness.expectation import parse
 from monitor.state import State
 from monitor.store.incident_views import whole
 from probes import registry
-from tests.state.world import START, Levels, Place, World, hub
+from tests.state.world import START, Levels, Place, World, during, hub
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -216,6 +217,18 @@ async def test_an_adoption_is_known_after_a_restart(tmp_path: Path) -> None:
     await lived.until(27 * HOUR)
     assert [each.ending for each in await lived.incidents()] == [ADOPTED]
     await lived.world.stop()
+
+
+async def test_an_adoption_of_long_ago_does_not_hide_that_a_hub_serves_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Noticing, "adopted_at", lambda _, check: START - DAY)
+    faults = during(("hub/core", 300, 1020), ("s1/uplink", 500, 4000))
+    world = World(tmp_path / "s", hub(3), faults)
+    await world.start()
+    await world.until(2400)
+    assert [list(mail.left) for mail in world.of(Notice.RESIDUAL)] == [["s1/uplink"]]
+    await world.stop()
 
 
 @pytest.mark.parametrize(

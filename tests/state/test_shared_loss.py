@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from monitor.degradation import LossDetector
-from monitor.incidents.correlator import PATIENCE_S
 from monitor.incidents.incident import Notice
 from monitor.incidents.topology_record import replay
+from monitor.incidents.troubles import PATIENCE_S
 from monitor.noticing import Noticing
 from monitor.state import DEGRADATION
 from tests.state.world import START, Levels, Place, World, during, hub
@@ -107,12 +107,10 @@ async def test_an_outage_waits_for_nobody_that_leans(tmp_path: Path, monkeypatch
 
 
 def test_a_loss_leans_from_the_first_packet_lost_above_what_is_usual() -> None:
-    detector = LossDetector(10)
-    for minute in range(100):
-        detector.update(0.0, 60.0 * minute)
-    assert not detector.leaning
-    detector.update(0.1, 6000.0)
-    assert detector.leaning
-    for minute in range(101, 140):
-        detector.update(0.0, 60.0 * minute)
-    assert not detector.leaning
+    detector, leaning = LossDetector(10), []
+    for minute in range(140):
+        detector.update(0.1 if minute == 100 else 0.0, 60.0 * minute)
+        leaning.append(detector.leaning)
+    assert not any(leaning[:100])
+    assert leaning[100]
+    assert not leaning[-1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -250,3 +252,29 @@ async def test_random_single_faults_keep_the_marks(tmp_path: Path) -> None:
     assert [mail.root for mail in world.of(Notice.OPENED)] == roots
     assert [mail.root for mail in world.of(Notice.CLOSED)] == roots
     assert max(m.at - s[1] for m, s in zip(world.of(Notice.OPENED), spans, strict=True)) <= 120
+
+
+@pytest.mark.alone
+async def test_no_step_of_a_tick_holds_the_loop_however_many_fail(tmp_path: Path) -> None:
+    """1,000 halls behind a core that isn't measured: it was one step of 1.6 s when the first one opened."""
+    world = World(tmp_path / "s", hub(1000)[1:], during(("hub/core", 300, 420)))
+    await world.start()
+    steps, took = world.correlator.steps, []
+
+    def timed(now: float) -> Iterator[None]:
+        going = steps(now)
+        while True:
+            begin = time.perf_counter()
+            over = next(going, ...) is ...
+            took.append(time.perf_counter() - begin)
+            if over:
+                return
+            yield
+
+    world.correlator.steps = timed  # type: ignore[method-assign]
+    await world.until(500)
+    await world.stop()
+    assert len(world.of(Notice.OPENED)) == 1
+    assert len(took) > 1000
+    assert max(took) < 0.05
+    assert sum(sorted(took)[-1000:]) < 0.5, "nor is it much in all"

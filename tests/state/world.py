@@ -140,7 +140,7 @@ class World:
         situation = Situation(units, self.watch.state, lambda: self.now, self.noticing.leaning)
         self.correlator = Correlator(
             situation, situation.measures_link, self.timing, situation.silent,
-            usual=lambda check: bool(self.noticing.usual(check)),
+            usual=self.noticing.adopted_at,
         )  # fmt: skip
         self.duty = Duty(
             self.correlator, self.store, self.watch, self._ask, lambda *_: None, self._pin,
