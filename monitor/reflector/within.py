@@ -11,8 +11,8 @@ from monitor.reflector.budget import Peers
 from monitor.reflector.exchange import Answer, Departure, Heard
 from monitor.reflector.limits import Limits
 from monitor.reflector.session import Peer, Records, Reflected, Sessions, TrainRecord
+from probes._clock import ClockState, clock_state
 from probes.network import _reflect_bodies as bodies
-from probes.network._clock import ClockState, clock_state
 from probes.network._reflect_bodies import Reason, WireError, about, unpack
 from probes.network._reflect_socket import UDP_IP4, UDP_IP6
 from probes.network._reflect_window import Fresh

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from probes._resolve import Address, numeric
+from probes._sockets import Poller
 from probes.network._reflect_session import Session, open_session
-from probes.network._sockets import Poller
 from tests.probing import shared_here
 from tests.servers.liar import KEY
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.reflector.budget import Bucket, Peers
 from monitor.reflector.cookies import SLOT_S, Cookies
 from monitor.reflector.session import Records
-from probes.network._clock import ClockState
+from probes._clock import ClockState
 from probes.network._echo_figures import Ways, one_way, reordered_down
 from probes.network._reflect_bodies import CLOCK_SYNCHRONISED, Echoed
 from probes.network._reflect_echo import EchoSent

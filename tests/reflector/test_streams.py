@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from monitor.reflector.limits import MEGA, Limits
+from probes._sockets import Poller
 from probes.errors import NotRun, OwnLoginFailed
 from probes.network import _reflect_bodies as bodies
 from probes.network._reflect_bodies import SEND, SINK
 from probes.network._reflect_stream import tcp_stream
-from probes.network._sockets import Poller
 from tests.probing import shared_here
 from tests.reflector.asking import HERE, soon
 from tests.servers.liar import KEY, port_of, reflector_here
