@@ -88,7 +88,7 @@ class AmqpWire:
         await self._channel(channel)
         await self._say(channel, commands.Queue.Declare(queue=queue, passive=True))
         found = await self._awaited(commands.Queue.DeclareOk, channel)
-        return found.message_count, found.consumer_count
+        return found.message_count or 0, found.consumer_count or 0
 
     async def listen(self, queue: str, channel: int) -> None:
         """Make a queue that only this connection has and that goes with it, and consume from it."""
@@ -141,10 +141,10 @@ class AmqpWire:
         channel, came = await self._read()
         if isinstance(came, commands.Connection.Close):
             await self._say(0, commands.Connection.CloseOk())
-            raise refusal(came.reply_code, came.reply_text, logging_in=logging_in)
+            raise refusal(came.reply_code or 0, came.reply_text, logging_in=logging_in)
         if isinstance(came, commands.Channel.Close):
             await self._say(channel, commands.Channel.CloseOk())
-            raise refusal(came.reply_code, came.reply_text, logging_in=False)
+            raise refusal(came.reply_code or 0, came.reply_text, logging_in=False)
         if isinstance(came, commands.Connection.Blocked):
             raise blocked(came.reason)
         return channel, came

@@ -148,7 +148,8 @@ class KafkaWire:
     async def group(self, group: str) -> tuple[str, int]:
         """Return the state of a group and its members."""
         answer = await self.ask(DescribeGroupsRequest([group]))
-        (told,) = answer["groups"][:1] or ({"error_code": 69, "state": "", "members": ()},)
+        unknown: dict[str, Any] = {"error_code": 69, "state": "", "members": ()}
+        (told,) = answer["groups"][:1] or (unknown,)
         judged(told["error_code"], f"group {group!r}")
         return told["state"] or "", len(told["members"] or ())
 
