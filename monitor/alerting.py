@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from monitor.alerts import digest_texts
 from monitor.alerts.delivery import Delivery, limits
 from monitor.alerts.digest import Digest
 from monitor.alerts.digester import Digester
@@ -38,7 +39,7 @@ class Alerting:
         around = Surroundings(units, self._judged_items, settings.web.public_url, self._other_items)
         notices = Notices(settings.mail, units.card, self._address, self.policy, around)
         valves = limits(settings.notify)
-        letters = OutboxTable(store.state, limits=valves)
+        letters = OutboxTable(store.state, limits=valves, summarise=digest_texts.summary)
         self.outbox = Outbox(letters)
         self.incidents = IncidentStore(
             store.state, notices, settings.mail.notify, self._due, self._next_at, limits=valves

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from monitor.alerts.message import Message
 from monitor.incidents.incident import Adopted, Decision, Event, Join, Member, Open, Recover, Shut
 from monitor.incidents.topology import Belief, Finding, How, Needs
 from monitor.incidents.topology_record import Recorder
+from monitor.messages.message import Message
 from monitor.state import CheckState, State
 from monitor.store.database import Database
 from monitor.store.engine import Store

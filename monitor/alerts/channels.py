@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.alerts import _answers
-from monitor.alerts.message import Message, TransportError
+from monitor.messages.message import Message, TransportError
 from probes.api import SecretRef, clip
 from probes.errors import Ending
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.alerts.channels import AppriseChannel, Threads
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.notify_settings import Channel, NotifySettings
 from monitor.alerts.people import MAIL
-from monitor.alerts.storm import Limits
 from monitor.alerts.webhook import Webhook
+from monitor.messages.message import Message, TransportError
+from monitor.messages.storm import Limits
 from probes.api import SecretRef
 
 

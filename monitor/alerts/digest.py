@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from monitor.alerts.digest_texts import lines, text
-from monitor.alerts.message import Message, message_id
 from monitor.alerts.people import Card, Recipient
 from monitor.alerts.policy import Policy
-from monitor.alerts.storm import DIGEST
 from monitor.alerts.texts import SIGNS, cause
 from monitor.incidents.incident import ADOPTED, Incident
+from monitor.messages.message import Message, message_id
+from monitor.messages.storm import DIGEST
 from probes.api import clip
 
 THREAD = "digest"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-MOST_LINES = 200
+from monitor.messages.storm import MOST_LISTED
+
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "summary.subject": "Muster: {count} messages in one",
@@ -38,8 +39,8 @@ def text(language: str, key: str, **values: object) -> str:
 
 
 def lines(language: str, entries: Sequence[str], count: int) -> list[str]:
-    """Return entries as a list, at most `MOST_LINES`, and how many there are besides."""
-    listed = [f"- {entry}" for entry in entries[:MOST_LINES]]
+    """Return entries as a list, at most `MOST_LISTED`, and how many there are besides."""
+    listed = [f"- {entry}" for entry in entries[:MOST_LISTED]]
     return listed if count <= len(listed) else [*listed, text(language, "more", count=count - len(listed))]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.alerts.digest import THREAD, Digest, begin, hour_of
-from monitor.alerts.message import Message, Queued
 from monitor.incidents.incident import Incident
+from monitor.messages.message import Message, Queued
 
 MOST_INCIDENTS = 10_000
 

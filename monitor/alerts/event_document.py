@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.alerts.message import Message
 from monitor.alerts.people import Card
 from monitor.incidents.incident import ADOPTED, REMOVED, Event, Incident, Member
+from monitor.messages.message import Message
 
 SCHEMA: Literal["muster.event/1"] = "muster.event/1"
 

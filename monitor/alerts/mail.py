@@ -27,8 +27,8 @@ from aiosmtplib import (
 )
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.mime import render
+from monitor.messages.message import Message, TransportError
 from monitor.tls import client_context
 from probes.api import SecretRef, clip
 from probes.errors import Ending

@@ -9,8 +9,8 @@ from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 
 from monitor.alerts.mail_settings import address
-from monitor.alerts.message import Message, TransportError, content_id
 from monitor.alerts.page import without_picture
+from monitor.messages.message import Message, TransportError, content_id
 from probes.api import clip
 
 

@@ -9,12 +9,12 @@ from monitor.alerts.account import Known, account, moment, moment_of, plain
 from monitor.alerts.affected import Sketch
 from monitor.alerts.event_document import describe
 from monitor.alerts.mail_settings import Language, MailSettings
-from monitor.alerts.message import Message, content_id, message_id
 from monitor.alerts.page import page
 from monitor.alerts.people import MAIL, Card, Gone, Recipient
 from monitor.alerts.policy import Policy
 from monitor.alerts.texts import text
 from monitor.incidents.incident import Event, Notice
+from monitor.messages.message import Message, content_id, message_id
 from probes.api import clip
 
 MAX_RECIPIENTS = 50

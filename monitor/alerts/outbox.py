@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.alerts.message import Claimed, Message, Queued, TransportError
+from monitor.messages.message import Claimed, Message, Queued, TransportError
 from probes.api import clip
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from pathlib import Path
 import aiohttp
 
 from monitor.alerts.event_document import document
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.notify_settings import web_address
+from monitor.messages.message import Message, TransportError
 from monitor.tls import client_context
 from probes.api import SecretRef
 from probes.errors import Ending

@@ -13,9 +13,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.alerts.message import Letter, Trouble
 from monitor.cli.acting import act, reading, refuse
 from monitor.cli.common import ConfigOption, Form, StateDirOption, out
+from monitor.messages.message import Letter, Trouble
 from monitor.place import place
 from monitor.store import outbox
 from monitor.store.database import Database

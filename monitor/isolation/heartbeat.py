@@ -16,8 +16,8 @@ import aiohttp
 import structlog
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message, message_id
 from monitor.isolation.heartbeat_settings import HeartbeatSettings, https
+from monitor.messages.message import Message, message_id
 from monitor.tls import client_context
 from probes.api import SecretRef
 from probes.errors import Ending

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HOUR_S = 3600.0
+MOST_LISTED = 200
+"""Subjects that a summary lists."""
 PROBLEMS = ("opened", "worse", "escalated", "reminder", "residual")
 """Notices that a storm consists of; the end of an incident is none of them."""
 _EVENTS = frozenset({*PROBLEMS, "closed"})

@@ -1,18 +1,22 @@
-"""Messages that give way to a summary, within the transaction that queues them: `monitor.alerts.storm`.
+"""Messages that give way to a summary, within the transaction that queues them: `monitor.messages.storm`.
 
 A summary is a row of the outbox that is due a little later. What is folded into it keeps its own row, which
-says who was told of what. Its text is written when it is first claimed, and from then on stays the same.
+says who was told of what. Its text is written when it is first claimed, and from then on stays the same; who
+has the words (`monitor.alerts`) passes them in.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from monitor.alerts import digest_texts, storm
-from monitor.alerts.message import Message, message_id
+from monitor.messages import storm
+from monitor.messages.message import Message, message_id
+
+Summarise = Callable[[str, Sequence[str], int], tuple[str, str]]
+"""Gives subject and body of a summary, by language, the first subjects in it, and how many there are."""
 
 _WAITING = "notice = 'summary' AND status = 'queued' AND attempts = 0"
 _PROBLEMS = ", ".join(f"'{notice}'" for notice in storm.PROBLEMS)
@@ -110,16 +114,21 @@ def mark(connection: sqlite3.Connection, message: Message, threads: Sequence[str
         insert(connection, replace(message, key=key, thread=thread, body=""), now, folded_into=told)
 
 
-def write_summary(connection: sqlite3.Connection, id_: int, payload: str) -> str:
+def bare(language: str, subjects: Sequence[str], count: int) -> tuple[str, str]:  # noqa: ARG001
+    """Return a summary without a word of its own: the subjects, and how many there are."""
+    return str(count), "\n".join([*subjects, ""])
+
+
+def write_summary(connection: sqlite3.Connection, id_: int, payload: str, summarise: Summarise) -> str:
     """Write the text of a summary that is claimed for the first time; return the new payload."""
     message = Message(**json.loads(payload))
     where = "FROM outbox WHERE folded_into = ?"
     count: int = connection.execute(f"SELECT count(*) {where}", (id_,)).fetchone()[0]
     subjects = connection.execute(
         f"SELECT json_extract(payload, '$.subject') {where} ORDER BY id LIMIT ?",
-        (id_, digest_texts.MOST_LINES),
+        (id_, storm.MOST_LISTED),
     ).fetchall()
-    subject, body = digest_texts.summary(message.language, [row[0] for row in subjects], count)
+    subject, body = summarise(message.language, [row[0] for row in subjects], count)
     written = json.dumps(asdict(replace(message, subject=subject, body=body)), ensure_ascii=False)
     connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (written, id_))
     return written

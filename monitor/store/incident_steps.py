@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.alerts.message import Message
-from monitor.alerts.storm import Limits
 from monitor.incidents.incident import (
     ABSORBED,
     ADOPTED,
@@ -35,6 +33,8 @@ from monitor.incidents.incident import (
     worth,
 )
 from monitor.incidents.troubles import plain
+from monitor.messages.message import Message
+from monitor.messages.storm import Limits
 from monitor.state import Phase, State, Transition
 from monitor.store import incident_rows as rows
 from monitor.store import outbox

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.alerts.storm import Limits
 from monitor.incidents.incident import (
     NOTIFY,
     Change,
@@ -15,6 +14,7 @@ from monitor.incidents.incident import (
     Decision,
     Incident,
 )
+from monitor.messages.storm import Limits
 from monitor.state import CheckState, State
 from monitor.store import incident_rows as rows
 from monitor.store import outbox, states

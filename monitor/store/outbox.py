@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 
-from monitor.alerts.message import Claimed, Letter, Message, Queued, Trouble
-from monitor.alerts.storm import DIGEST, SUMMARY, Limits
+from monitor.messages.message import Claimed, Letter, Message, Queued, Trouble
+from monitor.messages.storm import DIGEST, SUMMARY, Limits
 from monitor.store import folding
 from monitor.store.database import Database
+from monitor.store.folding import Summarise, bare
 
 STATUSES = ("queued", "sending", "sent", "dead", "folded")
 LIFETIME_S = 3 * 86400.0
@@ -96,10 +97,18 @@ def recipients(connection: sqlite3.Connection, thread: str) -> tuple[str, ...]:
 class OutboxTable:
     """The table behind `monitor.alerts.outbox.Outbox`."""
 
-    def __init__(self, database: Database, limit: int = LIMIT, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        limit: int = LIMIT,
+        limits: Limits | None = None,
+        summarise: Summarise = bare,
+    ) -> None:
+        """`summarise` has the words of summaries, which are made where there are `limits`."""
         self._database = database
         self._limit = limit
         self._limits = limits
+        self._summarise = summarise
 
     async def enqueue(self, messages: Sequence[Message], now: float) -> Queued:
         """Queue messages in a transaction of their own."""
@@ -144,7 +153,7 @@ class OutboxTable:
 
     async def claim(self, now: float, lease: float, limit: int) -> list[Claimed]:
         """Take messages that are due for `lease` seconds: one a recipient, so that a channel has `limit`."""
-        return await self._database.write(lambda c: _claim(c, now, lease, limit))
+        return await self._database.write(lambda c: _claim(c, now, lease, limit, self._summarise))
 
     async def next_due(self, after: float = -1.0) -> float | None:
         """Return when a message is next due, or its lease ends, after a time; None where nothing waits."""
@@ -213,19 +222,21 @@ def _prune(connection: sqlite3.Connection, sent_before: float, dead_before: floa
     ).rowcount
 
 
-def _claim(connection: sqlite3.Connection, now: float, lease: float, limit: int) -> list[Claimed]:
+def _claim(
+    connection: sqlite3.Connection, now: float, lease: float, limit: int, summarise: Summarise
+) -> list[Claimed]:
     found = connection.execute(_CLAIM, {"now": now, "most": limit}).fetchall()
     connection.executemany(
         "UPDATE outbox SET status = 'sending', attempts = attempts + 1, lease_until = ? WHERE id = ?",
         [(now + lease, row["id"]) for row in found],
     )
-    return [_claimed(connection, row) for row in found]
+    return [_claimed(connection, row, summarise) for row in found]
 
 
-def _claimed(connection: sqlite3.Connection, row: sqlite3.Row) -> Claimed:
+def _claimed(connection: sqlite3.Connection, row: sqlite3.Row, summarise: Summarise) -> Claimed:
     payload = row["payload"]
     if row["notice"] == SUMMARY and row["attempts"] == 0:
-        payload = folding.write_summary(connection, row["id"], payload)
+        payload = folding.write_summary(connection, row["id"], payload, summarise)
     return Claimed(row["id"], row["attempts"] + 1, Message(**json.loads(payload)))
 
 

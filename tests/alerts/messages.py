@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message
+from monitor.messages.message import Message
 from monitor.store.database import Database
 from monitor.store.outbox import OutboxTable
 from probes.api import SecretRef

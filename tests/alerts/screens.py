@@ -21,10 +21,10 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 from monitor.alerts.mail_settings import Language, MailSettings
-from monitor.alerts.message import Message
 from monitor.alerts.mime import render
 from monitor.alerts.notices import Notices
 from monitor.alerts.picture import Painter, Read
+from monitor.messages.message import Message
 from tests.alerts import samples
 
 SHOWN = ("outage", "degradation", "escalation", "recovery")

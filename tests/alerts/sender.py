@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from monitor.alerts import digest_texts
 from monitor.alerts.mail import Mailer
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notices import Notices
 from monitor.alerts.outbox import Outbox, Retry
-from monitor.alerts.storm import Limits
 from monitor.incidents.incident import Decision, Member, Open, Shut
+from monitor.messages.storm import Limits
 from monitor.state import State
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
@@ -58,7 +59,7 @@ async def main(directory: Path, port: int, count: int, limits: Limits | None) ->
     settings = MailSettings(
         host="127.0.0.1", port=port, security="none", sender="muster@example.org", to=("li@example.org",)
     )
-    table = OutboxTable(database, limits=limits)
+    table = OutboxTable(database, summarise=digest_texts.summary, limits=limits)
     outbox = Outbox(table, Retry(first=0.05, cap=0.2))
     store = IncidentStore(database, Notices(settings, lambda unit: None, lambda check: ""), limits=limits)
     sending = asyncio.create_task(outbox.run(Mailer(settings, no_secret).deliver))

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from monitor.alerts._answers import refusal
 from monitor.alerts.channels import AppriseChannel, Threads, fit
 from monitor.alerts.delivery import Delivery, limits
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.notify_settings import NotifySettings
+from monitor.messages.message import Message, TransportError
 from probes.api import SecretRef
 from tests.alerts.messages import message
 from tests.servers.receiver import Receiver, receiver

@@ -9,13 +9,13 @@ import pytest
 
 from monitor.alerts.advice_texts import ADVICE, OTHER
 from monitor.alerts.mail_settings import Language, MailSettings
-from monitor.alerts.message import Message, content_id
 from monitor.alerts.mime import render
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.people import Recipient
 from monitor.alerts.policy import Policy
 from monitor.alerts.texts import text
 from monitor.incidents.incident import Event, Notice
+from monitor.messages.message import Message, content_id
 from monitor.state import DRIFTS
 from probes.errors import ERROR_KINDS, FAILURE_KINDS
 from tests.alerts import samples

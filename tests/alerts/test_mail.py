@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from monitor.alerts.mail import Mailer
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.mime import render
 from monitor.alerts.outbox import Outbox, Retry
+from monitor.messages.message import Message, TransportError
 from monitor.process.log import configure
 from monitor.store.outbox import OutboxTable
 from probes.api import SecretRef

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.outbox import Outbox, Retry
+from monitor.messages.message import Message, TransportError
 from monitor.store.outbox import OutboxTable
 from tests.alerts.messages import message
 from tests.alerts.messages import table as opened

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from monitor.alerts.account import Known, Step
 from monitor.alerts.mail_settings import Language
-from monitor.alerts.message import Message, content_id
 from monitor.alerts.mime import render
 from monitor.alerts.notices import Context
 from monitor.alerts.page import MARKS, without_picture
 from monitor.incidents.incident import Member, Notice
+from monitor.messages.message import Message, content_id
 from monitor.state import State
 from tests.alerts import samples
 from tests.alerts.samples import EVENTS

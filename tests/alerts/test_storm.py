@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 
 from monitor.alerts import digest_texts
 from monitor.alerts.mail import Mailer
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.outbox import Outbox, Retry
-from monitor.alerts.storm import Limits, Traffic, folds
+from monitor.messages.message import Message, TransportError
+from monitor.messages.storm import MOST_LISTED, Limits, Traffic, folds
 from monitor.store.database import Database
 from monitor.store.outbox import OutboxTable, recipients
 from tests.alerts.messages import message, secret, settings
 from tests.servers.smtp import smtp_server
 
 LI, WU = "li@example.org", "wu@example.org"
+SUMMARY = digest_texts.summary
 CALM = Limits(per_recipient=1000, storm=5)
 FEW = Limits(per_recipient=3, storm=1000)
 NOW = 1_800_000_000.0
@@ -55,7 +56,7 @@ async def drained(table: OutboxTable, now: float) -> list[Message]:
 async def test_beyond_the_limit_problems_go_into_one_summary_and_ends_are_told_singly(
     database: Database,
 ) -> None:
-    table = OutboxTable(database, limits=CALM)
+    table = OutboxTable(database, summarise=SUMMARY, limits=CALM)
     for number in range(20):
         await table.enqueue([told(number, "opened")], NOW + number)
     singly = await drained(table, NOW + 20)
@@ -69,14 +70,14 @@ async def test_beyond_the_limit_problems_go_into_one_summary_and_ends_are_told_s
 
 
 async def test_whoever_is_told_by_a_summary_is_told_of_the_end(database: Database) -> None:
-    table = OutboxTable(database, limits=CALM)
+    table = OutboxTable(database, summarise=SUMMARY, limits=CALM)
     await table.enqueue([told(n, "opened", to) for n in range(10) for to in (LI, WU)], NOW)
     found = await database.read(lambda c: recipients(c, "incident:9:1.000"))
     assert set(found) == {LI, WU}
 
 
 async def test_nobody_was_told_by_a_summary_that_could_not_be_sent(database: Database) -> None:
-    table = OutboxTable(database, limits=replace(CALM, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(CALM, storm=1))
     await table.enqueue([told(1, "opened"), told(2, "opened")], NOW)
     await drained(table, NOW)
     [summary] = await table.claim(NOW + 60, 60, 1)
@@ -91,7 +92,7 @@ async def test_nobody_was_told_by_a_summary_that_could_not_be_sent(database: Dat
 async def test_what_ends_while_its_beginning_is_gathered_goes_into_the_same_summary(
     database: Database,
 ) -> None:
-    table = OutboxTable(database, limits=replace(CALM, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(CALM, storm=1))
     await table.enqueue([told(1, "opened"), told(2, "opened")], NOW)
     await drained(table, NOW)
     await table.enqueue([told(2, "closed")], NOW + 30)
@@ -101,7 +102,7 @@ async def test_what_ends_while_its_beginning_is_gathered_goes_into_the_same_summ
 
 
 async def test_an_end_never_overtakes_a_summary_that_waits_for_its_server(database: Database) -> None:
-    table = OutboxTable(database, limits=replace(CALM, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(CALM, storm=1))
     await table.enqueue([told(1, "opened"), told(2, "opened")], NOW)
     await drained(table, NOW)
     [summary] = await table.claim(NOW + 60, 60, 1)
@@ -114,7 +115,7 @@ async def test_an_end_never_overtakes_a_summary_that_waits_for_its_server(databa
 
 
 async def test_a_recipient_gets_so_many_an_hour_and_the_others_notice_nothing(database: Database) -> None:
-    table = OutboxTable(database, limits=replace(FEW, by_channel={"phone": 1}))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(FEW, by_channel={"phone": 1}))
     batch = [told(n, "closed", LI) for n in range(6)] + [told(n, "closed", WU) for n in range(2)]
     batch += [told(n, "opened", "phone", channel="phone") for n in range(3)]
     await table.enqueue(batch, NOW)
@@ -128,7 +129,7 @@ async def test_a_recipient_gets_so_many_an_hour_and_the_others_notice_nothing(da
 
 
 async def test_summaries_keep_a_distance(database: Database) -> None:
-    table = OutboxTable(database, limits=replace(CALM, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(CALM, storm=1))
     sent: list[float] = []
     for minute in range(60):
         at = NOW + 60 * minute
@@ -141,10 +142,12 @@ async def test_summaries_keep_a_distance(database: Database) -> None:
 
 async def test_a_storm_survives_a_restart(tmp_path: Path) -> None:
     first = await asyncio.to_thread(Database, tmp_path / "state.db")
-    await OutboxTable(first, limits=CALM).enqueue([told(n, "opened") for n in range(8)], NOW)
+    await OutboxTable(first, summarise=SUMMARY, limits=CALM).enqueue(
+        [told(n, "opened") for n in range(8)], NOW
+    )
     await asyncio.to_thread(first.close)
     second = await asyncio.to_thread(Database, tmp_path / "state.db")
-    table = OutboxTable(second, limits=CALM)
+    table = OutboxTable(second, summarise=SUMMARY, limits=CALM)
     await table.enqueue([told(n, "opened") for n in range(12)], NOW + 10)
     assert await table.counts() == {"queued": 6, "sending": 0, "sent": 0, "dead": 0, "folded": 7}
     await drained(table, NOW + 10)
@@ -154,12 +157,12 @@ async def test_a_storm_survives_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_long_list_is_cut_and_says_so(database: Database) -> None:
-    table = OutboxTable(database, limits=replace(CALM, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=replace(CALM, storm=1))
     await table.enqueue([told(n, "opened", language="zh") for n in range(302)], NOW)
     await drained(table, NOW)
     [summary] = await drained(table, NOW + 60)
     assert summary.subject == "Muster：301 条消息汇总"
-    assert summary.body.count("\n- ") == digest_texts.MOST_LINES
+    assert summary.body.count("\n- ") == MOST_LISTED
     assert "另有 101 条" in summary.body
 
 
@@ -168,7 +171,7 @@ def test_both_languages_say_the_same_things() -> None:
 
 
 async def test_what_no_incident_causes_is_never_folded(database: Database) -> None:
-    table = OutboxTable(database, limits=Limits(per_recipient=1, storm=1))
+    table = OutboxTable(database, summarise=SUMMARY, limits=Limits(per_recipient=1, storm=1))
     await table.enqueue([told(n, "") for n in range(5)] + [told(9, "digest")], NOW)
     assert len(await drained(table, NOW)) == 6
 
@@ -204,7 +207,7 @@ def test_every_message_is_told_exactly_once_singly_or_in_a_summary(
 ) -> None:
     limits = Limits(hourly, storm, window)
     database = Database(tmp_path_factory.mktemp("storm") / "state.db")
-    table = OutboxTable(database, limits=limits)
+    table = OutboxTable(database, summarise=SUMMARY, limits=limits)
 
     async def live() -> list[Message]:
         now, out = NOW, list[Message]()
@@ -244,7 +247,7 @@ def test_the_decision(notice: str, problems: int, to_recipient: int, gathering: 
 
 async def test_real_mail_in_a_storm_with_a_server_that_comes_and_goes(database: Database) -> None:
     limits = Limits(per_recipient=1000, storm=4, storm_window=600, summary_after=0.3, summary_every=0.3)
-    table = OutboxTable(database, limits=limits)
+    table = OutboxTable(database, summarise=SUMMARY, limits=limits)
     async with smtp_server() as server:
         server.mailbox.answers.extend(["450 greylisted, come again"] * 3)
         outbox = Outbox(table, Retry(first=0.05, cap=0.1))

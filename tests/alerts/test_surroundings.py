@@ -13,11 +13,11 @@ import pytest
 from monitor.alerts.account import Known, Step
 from monitor.alerts.affected import Bound, Sketch, bounds_of, chosen
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message
 from monitor.alerts.notices import Context, Notices
 from monitor.alerts.surroundings import Surroundings
 from monitor.incidents.incident import Event, Join, Leave, Member, Notice, Open, Shut
 from monitor.job import Job
+from monitor.messages.message import Message
 from monitor.readiness.expectation import parse
 from monitor.state import State
 from monitor.store.database import Database

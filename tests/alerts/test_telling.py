@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from monitor.alerts import digest_texts
 from monitor.alerts.digest import Digest
 from monitor.alerts.digester import Digester
-from monitor.alerts.message import Message
 from monitor.alerts.notices import Notices
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Gone
 from monitor.alerts.policy import Policy, never
-from monitor.alerts.storm import Limits
 from monitor.incidents.incident import Incident, Join, Member, Notice, Open, Shut
+from monitor.messages.message import Message
+from monitor.messages.storm import Limits
 from monitor.state import State
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore
@@ -41,7 +42,7 @@ class Office:
         self.store = IncidentStore(
             self.database, notices, MAIL.notify, self._due, self._next_at, limits=self.limits
         )
-        self.table = OutboxTable(self.database, limits=self.limits)
+        self.table = OutboxTable(self.database, summarise=digest_texts.summary, limits=self.limits)
 
     def _due(self, incident: Incident, now: float) -> tuple[Notice, int] | None:
         step = self.policy.due(incident, now, self.card(incident.unit))

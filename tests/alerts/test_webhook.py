@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from monitor.alerts import schema
 from monitor.alerts.event_document import EventDocument, describe, document
-from monitor.alerts.message import Message, TransportError
 from monitor.alerts.webhook import HEADER, REPLAY_S, Webhook, signature, verify
 from monitor.incidents.incident import Member, Notice
+from monitor.messages.message import Message, TransportError
 from monitor.state import State
 from probes.api import SecretRef
 from tests.alerts.life import BEGIN, CARD, event, incident

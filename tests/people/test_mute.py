@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message
 from monitor.alerts.policy import Policy
 from monitor.incidents.incident import Event, Incident, Notice, Shut
+from monitor.messages.message import Message
 from monitor.people.maintenance import Maintenance, Maintenances, Mode, Tree
 from monitor.store.database import Database
 from monitor.store.incidents import IncidentStore

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from monitor.alerts.mail_settings import MailSettings
-from monitor.alerts.message import Message
 from monitor.isolation.heartbeat import Heartbeat
 from monitor.isolation.heartbeat_settings import HeartbeatSettings
+from monitor.messages.message import Message
 from monitor.process.health import OVERDUE_S, Rounds
 from monitor.schedule import Schedule
 from probes.api import SecretRef

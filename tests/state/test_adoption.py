@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from monitor.alerts.mail_settings import Language, MailSettings
-from monitor.alerts.message import Message
 from monitor.alerts.notices import Notices
 from monitor.child.wire import UnitCard
 from monitor.degradation import Detector, LossDetector
@@ -19,6 +18,7 @@ from monitor.degradation.packing import seal, unseal
 from monitor.incidents.document import document
 from monitor.incidents.incident import ADOPTED, RECOVERED, Event, Incident, Notice
 from monitor.job import Required
+from monitor.messages.message import Message
 from monitor.noticing import Noticing
 from monitor.readiness.expectation import parse
 from monitor.state import State

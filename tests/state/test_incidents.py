@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from monitor.alerts.message import Message
 from monitor.incidents.incident import (
     NOTIFY,
     REMOVED,
@@ -28,6 +27,7 @@ from monitor.incidents.incident import (
     Severity,
     Shut,
 )
+from monitor.messages.message import Message
 from monitor.state import CheckState, Phase, State, to_row
 from monitor.store import incident_rows as rows
 from monitor.store import states

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor.alerts.message import Message
 from monitor.child.wire import UnitCard
 from monitor.incidents.correlator import Correlator
 from monitor.incidents.duty import Duty
@@ -22,6 +21,7 @@ from monitor.incidents.situation import Situation
 from monitor.incidents.topology import Needs
 from monitor.incidents.troubles import Timing
 from monitor.job import Job, Line, Route
+from monitor.messages.message import Message
 from monitor.noticing import Noticing
 from monitor.state import CheckState, Transition
 from monitor.store.database import Database
