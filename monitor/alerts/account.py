@@ -13,6 +13,7 @@ from monitor.alerts.texts import SIGNS, TEXTS, cause, lasted, text
 from monitor.incidents.incident import (
     ADOPTED,
     BY_HAND,
+    INFERRED,
     ISOLATED,
     REMOVED,
     UNDECIDED,
@@ -28,8 +29,6 @@ from probes.api import clip
 
 NAME, DETAIL = 60, 500
 MOST_SHOWN, MOST_STEPS = 12, 3
-INFERRED = "inferred"
-"""Kind of an incident whose root was not seen to fail itself (`monitor.incidents.topology`)."""
 
 
 @dataclass(frozen=True, slots=True)

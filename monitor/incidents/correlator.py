@@ -161,7 +161,7 @@ class Correlator:
             self._waiting[state.check] = trouble
             self.asks.about(state.check, now)
         elif trouble.root:
-            self._now.append(Join(trouble.root, (self._member(trouble, now),), now))
+            self._now.append(Join(trouble.root, (self._member(trouble, now),), now, state.detail))
         else:
             trouble.firm = now
 
@@ -319,7 +319,7 @@ class Correlator:
         if check not in group.members or trouble.told is not member.state:
             group.members.add(check)
             group.most = max(group.most, len(group.members))
-            self._now.append(Join(finding.root, (member,), now))
+            self._now.append(Join(finding.root, (member,), now, trouble.belief.detail))
         if not group.serves():
             group.recovering = 0.0
 

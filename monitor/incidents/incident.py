@@ -170,11 +170,12 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Take checks into the incident of a root, or note their new states."""
+    """Take checks into the incident of a root, or note their new states; `detail` is of the first."""
 
     root: str
     members: tuple[Member, ...]
     at: float
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +284,8 @@ DRIFT_SEVERITIES = dict(
 """Of what runs, but not as released: as grave as the component."""
 NOTIFY = frozenset({State.DOWN, State.DEGRADED})
 """The states that are worth a message, unless the settings say otherwise."""
+INFERRED = "inferred"
+"""Kind of an incident whose root was not seen to fail itself (`topology`)."""
 UNDECIDED = "undecided"
 """Kind of an incident whose cause could not be told from that of what lies above it."""
 _RANK = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.SHADOWED: 3, State.DOWN: 3}

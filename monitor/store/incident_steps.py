@@ -12,6 +12,7 @@ from monitor.incidents.incident import (
     ABSORBED,
     ADOPTED,
     BY_HAND,
+    INFERRED,
     MOST_MEMBERS,
     RECOVERED,
     UNDECIDED,
@@ -173,9 +174,10 @@ class Step:
         if incident.kind == UNDECIDED or (state is incident.state and incident.recovered_at is None):
             return True
         worst = worse(incident.worst, state)
+        kind, detail = _cause(incident, decision, worst)
         changed = rows.update(
-            self.connection, incident, state=state, worst=worst, recovered_at=None,
-            severity=severity(worst, incident.kind),
+            self.connection, incident, state=state, worst=worst, recovered_at=None, kind=kind,
+            detail=detail, severity=severity(worst, kind),
         )  # fmt: skip
         if changed is None:
             return False
@@ -321,6 +323,17 @@ def _opened(connection: sqlite3.Connection, decision: Open) -> Incident:
         decision.at, previous=before[0].id if before else None, rule=decision.rule, damped=decision.damped,
         severity=severity(decision.state, decision.kind),
     )  # fmt: skip
+
+
+def _cause(incident: Incident, decision: Join, worst: State) -> tuple[str, str]:
+    """Return kind and detail of an incident after a change: those of its root itself where that got worse."""
+    member = decision.members[0]
+    own = f"{member.check}/".startswith(f"{incident.root}/") and incident.kind != INFERRED
+    return (
+        (member.kind, decision.detail)
+        if own and worst is not incident.worst
+        else (incident.kind, incident.detail)
+    )
 
 
 def _moved(incident: Incident, kind: str, now: float, evidence: float | None) -> Transition:

@@ -54,6 +54,10 @@ SLOW = replace(
     detail="rtt_ms 96.3 ms, usually 38.1 (jump)", began_at=AT - 420,
     severity=Severity.WARNING,
 )  # fmt: skip
+DEAD = replace(
+    SLOW, kind="timeout", detail="no echo came back", state=State.DOWN, worst=State.DOWN,
+    severity=Severity.CRITICAL,
+)  # fmt: skip
 BELOW = replace(DOWN, id=31, root="gz", kind="inferred", detail="")
 HALLS = ("conghua", "haizhu", "huadu", "liwan", "nansha", "panyu", "tianhe", "yuexiu", "zengcheng")
 BEHIND = tuple(
@@ -110,7 +114,7 @@ EVENTS: dict[str, tuple[Event, Context]] = {
             Known("10.1.2.1", "rtt_ms <= 58.3 ms", (ROUND_TRIP,), URL), replace(SKETCH, began=SLOW.began_at)
         ),
     ),
-    "worse": (event(Notice.WORSE, replace(SLOW, state=State.DOWN, worst=State.DOWN), at=AT + 300), OUTAGE),
+    "worse": (event(Notice.WORSE, DEAD, at=AT + 300), OUTAGE),
     "residue": (
         event(
             Notice.RESIDUAL, DOWN, at=AT + 1200, members=MEMBERS[2:3],

@@ -28,8 +28,8 @@ SUBJECTS: dict[str, tuple[str, str]] = {
         "◐ 劣化：天河营业厅，uplink/icmp，明显差于平时",
     ),
     "worse": (
-        "✖ now DOWN: Tianhe service hall, uplink/icmp, worse than usual",
-        "✖ 已恶化为中断：天河营业厅，uplink/icmp，明显差于平时",
+        "✖ now DOWN: Tianhe service hall, uplink/icmp, no answer in time",
+        "✖ 已恶化为中断：天河营业厅，uplink/icmp，超时无应答",
     ),
     "residue": (
         "◐ partly back: Tianhe service hall, uplink serves again, 2 are still failing",

@@ -90,6 +90,21 @@ async def test_one_incident_from_opening_to_closing(store: IncidentStore) -> Non
     assert await keys(store) == ["1:opened:DEGRADED", "1:worse:DOWN", "1:closed:DOWN"]
 
 
+async def test_what_got_worse_says_by_what(store: IncidentStore) -> None:
+    slow = replace(opening(DEGRADED), kind="degradation", detail="rtt_ms 96 ms, usually 38 (jump)")
+    await store.apply([slow], 100)
+    dead = replace(member(DOWN, at=200), kind="timeout")
+    await store.apply([Join(CHECK, (dead,), 200, "no answer within 5 s")], 200)
+    [now] = await store.open()
+    assert (now.worst, now.kind, now.detail) == (DOWN, "timeout", "no answer within 5 s")
+    behind = replace(member(DEGRADED, "u/a/d", 300), kind="expectation")
+    await store.apply([Join(CHECK, (behind,), 300, "x")], 300)
+    [now] = await store.open()
+    assert (now.kind, now.detail) == ("timeout", "no answer within 5 s"), (
+        "what lies behind it is not its cause"
+    )
+
+
 async def test_members_join_leave_and_come_back(store: IncidentStore) -> None:
     other = member(SHADOWED, "u/b/c", 110)
     await store.apply([opening(), Join(CHECK, (other,), 110), Leave(CHECK, "u/b/c", 120)], 120)
