@@ -10,7 +10,7 @@ from inventory import units
 from inventory.effective import OWN, Bound
 from inventory.layers import Recipe
 from inventory.problems import Path_, Place, did_you_mean
-from monitor.readiness.calendars import BUILT_IN, Calendar
+from monitor.calendars.calendar import BUILT_IN, Calendar
 from monitor.readiness.expectation import Condition, parse
 from probes.api import FactDef, MetricDef, ProbeSpec
 

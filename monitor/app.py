@@ -19,6 +19,7 @@ from inventory.problems import ConfigError
 from inventory.secrets import Secrets
 from monitor.alerting import Alerting
 from monitor.assessor import Assessor
+from monitor.calendars.calendar import Calendar
 from monitor.child.clerk import Clerk
 from monitor.control.requests import Requests
 from monitor.control.socket import ControlServer
@@ -41,7 +42,6 @@ from monitor.process.closing import close_all
 from monitor.process.health import Health, LoopWatch
 from monitor.process.lock import StateLock
 from monitor.process.systemd import notify, watchdog_interval
-from monitor.readiness.calendars import Calendar
 from monitor.readiness.checklists import load_calendars
 from monitor.reload import Reloader
 from monitor.runner import Runner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from probes.api import Params, ProbeSpec, Target
 
 if TYPE_CHECKING:
-    from monitor.discipline.windows import Window
+    from monitor.calendars.windows import Window
     from monitor.readiness.expectation import Condition
     from monitor.releases.pledges import Pledge
 

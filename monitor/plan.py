@@ -23,10 +23,10 @@ from inventory.problems import ConfigError, Path_, Place, Problem, did_you_mean
 from inventory.profiles import Profile
 from inventory.source import Locator
 from monitor._expect import NOTHING, Conditions, Expectation, Expected
+from monitor.calendars.calendar import BUILT_IN, Calendar
+from monitor.calendars.windows import Window
 from monitor.discipline.links import Lines
-from monitor.discipline.windows import Window
 from monitor.job import Job
-from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.conditions import Condition
 from probes import registry as built_in
 from probes.api import Params, ProbeSpec, Target, clip

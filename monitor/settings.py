@@ -24,8 +24,8 @@ from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
+from monitor.calendars.windows import Window
 from monitor.discipline.rules import Rules
-from monitor.discipline.windows import Window
 from monitor.incidents.troubles import Timing
 from monitor.isolation.heartbeat_settings import HeartbeatSettings
 from monitor.isolation.witness_settings import WitnessSettings

@@ -10,6 +10,7 @@ from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
 from inventory.profiles import Profile
 from monitor import plan as planning
+from monitor.calendars.calendar import BUILT_IN
 from monitor.capacity import demand
 from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
@@ -19,7 +20,6 @@ from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
 from monitor.readiness.applied import Asked
-from monitor.readiness.calendars import BUILT_IN
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import Asset, by_asset
 from monitor.readiness.judging import Judge

@@ -15,7 +15,7 @@ from inventory.problems import did_you_mean
 from monitor.alerts.mail_settings import Language
 from monitor.alerts.oncall import Rotation
 from monitor.alerts.targets import ONCALL, TIERS, ChannelName, Target
-from monitor.discipline.windows import Window
+from monitor.calendars.windows import Window
 from monitor.incidents.incident import Severity
 from monitor.readiness.checklist import Category
 from probes.api import Seconds, Secret

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from inventory._fields import Timezone
 from monitor.alerts.targets import Person
-from monitor.discipline.windows import DAYS
+from monitor.calendars.windows import DAYS
 
 _HANDOVER = re.compile(r"(?:([a-z]{3}) +)?([01]\d|2[0-3]):([0-5]\d)")
 WRITE = 'write "mon 09:00" for a weekly handover, "09:00" for a daily one'

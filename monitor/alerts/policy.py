@@ -25,7 +25,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.people import Card, Recipient
 from monitor.alerts.routing import Above, Kinds, Routing, itself, local, no_kind
-from monitor.discipline.windows import DAY_MIN, Window
+from monitor.calendars.windows import DAY_MIN, Window
 from monitor.incidents.incident import Event, Incident, Notice, worth
 
 LOOK_AGAIN_S = 60.0

@@ -11,7 +11,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import Escalation, NotifySettings, Route
 from monitor.alerts.people import MAIL, Card, Recipient
 from monitor.alerts.targets import ONCALL, TIERS
-from monitor.discipline.windows import Window, any_holds
+from monitor.calendars.windows import Window, any_holds
 from monitor.incidents.incident import ISOLATED, Incident, Severity
 from monitor.readiness.checklist import CATEGORY_OF
 

@@ -9,13 +9,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from monitor.calendars.calendar import Calendar
 from monitor.cli.common import CONFIG_ERROR, fail
 from monitor.control.peer import ourselves
 from monitor.control.socket import NoDaemon, ask
 from monitor.people.requests import Refused
 from monitor.place import Place
 from monitor.process.lock import StateLock
-from monitor.readiness.calendars import Calendar
 from monitor.readiness.checklists import load_calendars
 from monitor.store.database import Database
 from monitor.workspace import Workspace, open_workspace

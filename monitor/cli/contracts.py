@@ -15,6 +15,7 @@ from rich.text import Text
 
 from inventory import units
 from inventory.problems import did_you_mean
+from monitor.calendars.calendar import ALWAYS
 from monitor.capacity.contracts import ALLOWANCE, Channel, Holds, Provider, Side, providers
 from monitor.cli.common import (
     CONFIG_ERROR,
@@ -30,7 +31,6 @@ from monitor.cli.common import (
 )
 from monitor.place import Place, place
 from monitor.readiness import checklists
-from monitor.readiness.calendars import ALWAYS
 from monitor.readiness.conditions import Statistic
 from monitor.readiness.expectation import ExpectationError, parse
 from monitor.readiness.layered import Layered

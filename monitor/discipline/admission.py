@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from monitor.calendars.windows import Window, any_holds
 from monitor.discipline.rules import Rules
-from monitor.discipline.windows import Window, any_holds
 from probes.errors import NotRun
 
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from monitor.calendars.windows import wait
 from monitor.discipline import admission, budget
 from monitor.discipline.admission import Sight
 from monitor.discipline.budget import Amount, Exhausted, Ledger, Reservation
@@ -25,7 +26,6 @@ from monitor.discipline.grant import Grant
 from monitor.discipline.rules import Rules
 from monitor.discipline.turnstile import Ticket, Turnstile
 from monitor.discipline.vitals import USE_METRICS, Vitals
-from monitor.discipline.windows import wait
 from monitor.job import Job, Line, Route
 from monitor.state import State
 from monitor.store.api import Latest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.discipline.windows import Window
+from monitor.calendars.windows import Window
 from monitor.job import Line
 
 DAY_S = 86_400.0

@@ -20,9 +20,9 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from monitor.discipline.windows import DAY_MIN, Window
+from monitor.calendars.calendar import BUILT_IN, Calendar
+from monitor.calendars.windows import DAY_MIN, Window
 from monitor.incidents.incident import ISOLATED
-from monitor.readiness.calendars import BUILT_IN, Calendar
 
 DAY_S = 86400.0
 MINUTE_S = 60.0
@@ -54,7 +54,7 @@ class Maintenance:
     """One-off: when it begins; else since when it recurs."""
     ends_at: float | None = None
     windows: tuple[str, ...] = ()
-    """When it recurs, as `monitor.discipline.windows` writes it; none: it is one-off."""
+    """When it recurs, as `monitor.calendars.windows` writes it; none: it is one-off."""
     calendar: str = ""
     zone: str = ""
     """Time zone of the windows."""

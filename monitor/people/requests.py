@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from monitor.calendars.calendar import Calendar
+from monitor.calendars.windows import Window
 from monitor.control.socket import Handler
-from monitor.discipline.windows import Window
 from monitor.incidents.document import announced, head
 from monitor.incidents.incident import Incident
 from monitor.people.maintenance import AHEAD_S, Maintenance, Maintenances, Mode, Tree, spans
-from monitor.readiness.calendars import Calendar
 from monitor.store import incident_views, maintenance, people
 from monitor.store.database import Database
 from monitor.store.people import Act, Moved

@@ -11,9 +11,9 @@ from inventory.load import files
 from inventory.models import DEFAULT_GATE
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean
 from inventory.source import Document, read, validate
+from monitor.calendars.calendar import ALWAYS, ALWAYS_OPEN, Calendar, CalendarFile
 from monitor.readiness import overlay
 from monitor.readiness.applied import stronger
-from monitor.readiness.calendars import ALWAYS, ALWAYS_OPEN, Calendar, CalendarFile
 from monitor.readiness.checklist import Checklist, ChecklistFile, Item, ItemFile, SoakFile
 from monitor.readiness.conditions import Condition
 from monitor.readiness.digest import digest

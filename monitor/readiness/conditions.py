@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from monitor.calendars.calendar import ALWAYS_OPEN, WEEK_S, Calendar
 from monitor.readiness import regexes, versions
-from monitor.readiness.calendars import ALWAYS_OPEN, WEEK_S, Calendar
 from monitor.readiness.figures import Figure, exact
 
 Value = float | str | None

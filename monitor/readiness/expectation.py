@@ -23,8 +23,8 @@ from typing import Any
 
 from inventory import units
 from inventory.problems import did_you_mean
+from monitor.calendars.calendar import ALWAYS, BUILT_IN, Calendar
 from monitor.readiness import requirement, versions
-from monitor.readiness.calendars import ALWAYS, BUILT_IN, Calendar
 from monitor.readiness.conditions import (
     All,
     AnyOf,

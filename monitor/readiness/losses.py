@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.calendars.calendar import DAY_S
 from monitor.job import Job
-from monitor.readiness.calendars import DAY_S
 from monitor.readiness.conditions import Truth
 from monitor.readiness.finding import EXPECTATION, INCONCLUSIVE, NOT_MEASURED, Finding
 from monitor.readiness.sampling import Floats

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from inventory import units
+from monitor.calendars.calendar import DAY_S
 from monitor.capacity.need import Need
-from monitor.readiness.calendars import DAY_S
 from monitor.readiness.conditions import Requirement, Statistic
 from probes.api import FactDef, MetricDef
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.calendars.calendar import Calendar, Clock
 from monitor.job import Job
 from monitor.readiness import statistics
-from monitor.readiness.calendars import Calendar, Clock
 from monitor.readiness.conditions import Statistic
 from monitor.readiness.figures import Figure
 from monitor.readiness.finding import bound, number

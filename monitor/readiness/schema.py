@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from monitor.readiness.calendars import CalendarFile
+from monitor.calendars.calendar import CalendarFile
 from monitor.readiness.checklist import ChecklistFile
 from monitor.readiness.document import CheckDocument
 from monitor.readiness.waivers import WaiverFile

@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.readiness.calendars import ALWAYS_OPEN, Calendar
+from monitor.calendars.calendar import ALWAYS_OPEN, Calendar
 
 LEAST_GAP_S = 1800.0
 

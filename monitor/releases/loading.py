@@ -11,8 +11,8 @@ from inventory.load import files
 from inventory.models import Kind
 from inventory.problems import ConfigError, Path_, Problem, did_you_mean
 from inventory.source import Document, read, validate
+from monitor.calendars.calendar import BUILT_IN, Calendar
 from monitor.readiness import versions
-from monitor.readiness.calendars import BUILT_IN, Calendar
 from monitor.readiness.checklist import CATEGORY_OF, Category, Item
 from monitor.readiness.checklists import DAY_S, RAW_DAYS, Registry, too_long
 from monitor.readiness.conditions import CompareVersion, Condition

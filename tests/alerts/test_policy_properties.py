@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.alerts.oncall import Rotation
 from monitor.alerts.policy import Policy, quiet_end
-from monitor.discipline.windows import Window, any_holds
+from monitor.calendars.windows import Window, any_holds
 from monitor.incidents.incident import Notice, Severity
 from monitor.state import State
 from tests.alerts.life import BEGIN, HOUR, MAIL, Life, incident

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from monitor.calendars.windows import Window
 from monitor.discipline import admission
 from monitor.discipline.admission import Sight
 from monitor.discipline.rules import Rules
-from monitor.discipline.windows import Window
 from monitor.job import Job, Line, Route
 from monitor.state import State
 from monitor.store.api import Latest

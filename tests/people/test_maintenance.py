@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.discipline.windows import Window
+from monitor.calendars.calendar import ALWAYS_OPEN, Calendar
+from monitor.calendars.windows import Window
 from monitor.incidents.incident import ISOLATED
 from monitor.people.maintenance import Maintenance, Maintenances, Mode, Span, Tree, instant, spans
-from monitor.readiness.calendars import ALWAYS_OPEN, Calendar
 from monitor.store import maintenance as kept
 from monitor.store.database import Database
 from monitor.store.people import Moved

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.readiness.calendars import ALWAYS_OPEN, Calendar, CalendarFile
+from monitor.calendars.calendar import ALWAYS_OPEN, Calendar, CalendarFile
 from monitor.readiness.soak import Mark, Soak, Soaked, evaluate
 
 NOW = 1_795_000_000.0

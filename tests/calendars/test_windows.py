@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from inventory.problems import ConfigError
 from monitor import plan
+from monitor.calendars.windows import DAYS, Window, any_holds, wait
 from monitor.child.wire import Packer, card
-from monitor.discipline.windows import DAYS, Window, any_holds, wait
 from monitor.units import Units
 
 MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the wall has no zone

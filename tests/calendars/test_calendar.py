@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.readiness.calendars import ALWAYS_OPEN, Calendar, CalendarFile
+from monitor.calendars.calendar import ALWAYS_OPEN, Calendar, CalendarFile
 
 OFFICE = Calendar.of(
     CalendarFile.model_validate(
