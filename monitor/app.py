@@ -122,7 +122,11 @@ class App:
         )  # fmt: skip
         self.situation = here = Situation(self.units, self.watch.state, leaning=self.noticing.leaning)
         correlator = Correlator(
-            here, here.measures_link, self.place.settings.timing(), here.silent, here.askable,
+            here,
+            here.measures_link,
+            self.place.settings.timing(),
+            here.silent,
+            here.askable,
             self.noticing.adopted_at,
         )
         self.duty = Duty(
