@@ -1,7 +1,7 @@
 """Asking by pysnmp: pure Python, slow, and able to do all that RFC 3414 and 3415 ask of a client.
 
 One SNMP engine per account and loop, since an engine knows a user name once; its port stays open between
-runs. What it keeps of a target is dropped after each run.
+runs. It keeps a small entry of each target.
 """
 
 from __future__ import annotations
@@ -106,8 +106,7 @@ class Pysnmp:
         return ask
 
     async def aclose(self) -> None:
-        """Have the engine forget the target."""
-        self._library.LCD.unconfigure(self._engine)
+        """Nothing to close: the engine's port stays open for further runs."""
 
     @staticmethod
     def _must_increase(oid: str, value: Value | None, last: str) -> None:
