@@ -98,7 +98,8 @@ class Gufo:
         return ask
 
     def _bulks(self, base: str) -> Next:
-        iterator, asked, last, over = None, 0, base, False
+        iterator: Any = None
+        asked, last, over = 0, base, False
 
         async def ask(repetitions: int) -> Pairs | None:
             nonlocal iterator, asked, last, over

@@ -89,7 +89,7 @@ class Pysnmp:
             nonlocal last, over
             if over:
                 return None
-            command, first = self._library.next_cmd, ()
+            command, first = self._library.next_cmd, tuple[int, ...]()
             if self._params.version != "1":
                 command, first = self._library.bulk_cmd, (0, repetitions)
             found: Pairs = []

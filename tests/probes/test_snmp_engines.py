@@ -30,10 +30,12 @@ V3 = {
 
 async def asked(port: int, engine: str, **given: Any) -> tuple[dict[str, Any], int]:
     params = SnmpParams.model_validate({"port": port, "engine": engine, "timeout": 0.5, **given})
-    async with shared_here(secrets=SECRETS) as shared:
-        async with snmp(Target("127.0.0.1"), params, Context(shared, 10.0)) as agent:
-            values = await agent.get(["1.3.6.1.2.1.1.6.0", "1.3.6.1.2.1.1.99.0"])
-            return values, len(await agent.walk("1.3.6.1.2.1.2.2.1.2"))
+    async with (
+        shared_here(secrets=SECRETS) as shared,
+        snmp(Target("127.0.0.1"), params, Context(shared, 10.0)) as agent,
+    ):
+        values = await agent.get(["1.3.6.1.2.1.1.6.0", "1.3.6.1.2.1.1.99.0"])
+        return values, len(await agent.walk("1.3.6.1.2.1.2.2.1.2"))
 
 
 @pytest.mark.may_block
