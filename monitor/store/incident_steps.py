@@ -278,15 +278,8 @@ class Step:
         event = Event(notice, incident, moved, told, members, total, self.now, left, threads, units, usual)
         composed = self._compose(event)
         messages = [each for each in composed if each.recipient not in handed]
-        queued = outbox.enqueue(
-            self.connection, messages, self.now, self.store.outbox_limit, self.store.limits
-        )
-        self.done.queued += queued.queued
-        self.done.dropped += queued.dropped
-        if messages:
-            dropped = f", {queued.dropped} dropped" if queued.dropped else ""
-            self._history(incident, f"told:{notice}", self.now, f"{queued.queued} queued{dropped}")
-        knows = queued.queued or (composed and not messages)
+        queued = self._queue(incident, notice, messages)
+        knows = queued or (composed and not messages)
         if not knows or incident.closed_at is not None:
             return incident
         news = notice in (Notice.OPENED, Notice.WORSE)
@@ -295,6 +288,19 @@ class Step:
             told_at=self.now if news else incident.told_at,
         )  # fmt: skip
         return changed or incident
+
+    def _queue(self, incident: Incident, notice: Notice, messages: Sequence[Message]) -> int:
+        """Queue messages, and note that in the history; return how many were taken."""
+        if not messages:
+            return 0
+        queued = outbox.enqueue(
+            self.connection, messages, self.now, self.store.outbox_limit, self.store.limits
+        )
+        self.done.queued += queued.queued
+        self.done.dropped += queued.dropped
+        dropped = f", {queued.dropped} dropped" if queued.dropped else ""
+        self._history(incident, f"told:{notice}", self.now, f"{queued.queued} queued{dropped}")
+        return queued.queued
 
     def _compose(self, event: Event) -> Sequence[Message]:
         """Write the messages; a fault there must not keep the incident from being recorded."""
