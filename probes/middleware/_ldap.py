@@ -35,8 +35,8 @@ _ENDINGS: dict[Code, tuple[type[Ending], str]] = {
     Code.INVALID_CREDENTIALS: (OwnLoginFailed, "wrong_password"),
     Code.INAPPROPRIATE_AUTHENTICATION: (OwnLoginFailed, "refused"),
     Code.UNWILLING_TO_PERFORM: (OwnLoginFailed, "refused"),
-    Code.CONFIDENTIALITY_REQUIRED: (OwnLoginFailed, "tls_required"),
-    Code.STRONG_AUTH_REQUIRED: (OwnLoginFailed, "tls_required"),
+    Code.CONFIDENTIALITY_REQUIRED: (ExpectationFailed, "tls_required"),
+    Code.STRONG_AUTH_REQUIRED: (ExpectationFailed, "tls_required"),
     Code.INSUFFICIENT_ACCESS_RIGHTS: (PermissionMissing, "missing_right"),
     Code.NO_SUCH_OBJECT: (ExpectationFailed, "no_such_object"),
     Code.REFERRAL: (ExpectationFailed, "referral"),
@@ -82,8 +82,8 @@ class Directory:
             if isinstance(message, sansldap.BindResponse):
                 if message.result.result_code is not Code.SUCCESS:
                     ending = self._refusal(message.result)
-                    is_login = isinstance(ending, OwnLoginFailed) and not ending.detail.startswith("tls_")
-                    raise LoginFailed(ending.detail) if purpose and is_login else ending
+                    is_login = purpose and isinstance(ending, OwnLoginFailed)
+                    raise LoginFailed(ending.detail) if is_login else ending
                 return
         raise ProtocolViolated("another answer than to bind")
 

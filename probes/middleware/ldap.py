@@ -98,8 +98,8 @@ async def probe_ldap(target: Target, params: LdapParams, context: Context) -> Re
     """Ask one directory server.
 
     Raises `OwnLoginFailed` or, with `login`, `LoginFailed` (wrong_password, refused), `PermissionMissing`
-    (missing_right), `ExpectationFailed` (no_such_object, referral, slow_query, unavailable, refused; StartTLS
-    not offered), `MissingDriver`, and what a connection comes to.
+    (missing_right), `ExpectationFailed` (tls_required, no_such_object, referral, slow_query, unavailable,
+    refused; StartTLS not offered), `MissingDriver`, and what a connection comes to.
     """
     notes = Notes(context)
     with notes.kept():
@@ -202,7 +202,7 @@ PROBE = ProbeSpec(
     phases=("resolve", "connect", "tls", "login", "query"),
     kinds=(
         "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # no_such_object, referral, slow_query, unavailable, refused
+        "expectation",  # tls_required, no_such_object, referral, slow_query, unavailable, refused
         "auth", "permission", "missing_driver", "inconclusive", "prober_error",
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from hypothesis import given
@@ -25,11 +26,16 @@ from tests.servers.hostile import HTTP, OK, closes, endless, garbage, says, sile
 from tests.servers.jolokia import jolokia
 
 MARKER = "marker-Pa55w0rd"
-READ_ONLY = """<?xml version="1.0" encoding="utf-8"?>
-<restrict><commands><command>read</command><command>version</command></commands>
+DOCUMENTED = """<restrict>
+  <commands><command>read</command><command>version</command></commands>
+  <allow>
+    <mbean><name>java.lang:type=Threading</name><operation>findDeadlockedThreads</operation></mbean>
+  </allow>
+</restrict>
+"""
+READ_ONLY = """<restrict><commands><command>read</command><command>version</command></commands>
 <deny><mbean><name>java.lang:type=OperatingSystem</name><attribute>*</attribute></mbean></deny></restrict>"""
-NOTHING = """<?xml version="1.0" encoding="utf-8"?>
-<restrict><commands><command>version</command></commands></restrict>"""
+NOTHING = """<restrict><commands><command>version</command></commands></restrict>"""
 MISSING = {"mbean": "java.lang:type=Nothing", "attribute": "A"}
 
 
@@ -134,6 +140,19 @@ async def test_who_may_ask(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         assert reading.detail.startswith("wrong_password: HTTP 401 for /jolokia/")
     assert (path.outcome, path.kind) == (Outcome.FAILED, "expectation")
     assert MARKER not in f"{good}{bad}{none}{context.trace}{caplog.text}"
+
+
+async def test_the_policy_of_the_documentation(tmp_path: Path) -> None:
+    async with jolokia(tmp_path, policy=DOCUMENTED) as port:
+        reading = await _collected(port, server="tomcat")
+        gc = {"type": "exec", "mbean": "java.lang:type=Memory", "operation": "gc"}
+        async with aiohttp.ClientSession(trust_env=False) as http:
+            answer = await http.post(f"http://127.0.0.1:{port}/jolokia/", json=gc)
+            refused = json.loads(await answer.text())
+    assert reading.outcome is Outcome.OK
+    assert "not_told" not in reading.facts
+    assert reading.metrics["threads_deadlocked"] == 0
+    assert refused["status"] == 403
 
 
 async def test_an_agent_that_lets_nothing_be_read(tmp_path: Path) -> None:
