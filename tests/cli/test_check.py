@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import socket
 import xml.etree.ElementTree as ET
@@ -105,9 +106,9 @@ async def test_conditional_is_4_and_the_waiver_s_use_is_kept(here: Installation)
 
     def kept() -> list[tuple[str, str]]:
         with closing(Database(here.directory / "state" / "state.db", read_only=True)) as database:
-            return [(use.waiver, use.actor.split(":")[0]) for use in database.read_now(audit.read)]
+            return [(use.waiver, use.actor) for use in database.read_now(audit.read)]
 
-    assert await asyncio.to_thread(kept) == [("w-1", "uid")]
+    assert await asyncio.to_thread(kept) == [("w-1", f"{getpass.getuser()} (unauthenticated)")]
 
 
 async def test_of_several_units_the_worst_counts(here: Installation) -> None:
