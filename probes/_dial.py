@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import time
@@ -38,3 +39,9 @@ def _handshake_ms(sock: socket.socket, passed_ms: float) -> float:
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
     repeated = U32.unpack_from(info, TOTAL_RETRANS_AT)[0]
     return passed_ms if repeated else float(U32.unpack_from(info, RTT_AT)[0]) / 1000
+
+
+def break_off(transport: asyncio.WriteTransport) -> None:
+    """Abort a connection, also one that has ended: over TLS Python 3.11.2 has an AttributeError for that."""
+    with contextlib.suppress(AttributeError):
+        transport.abort()

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from probes._clean import cleaned
-from probes._dial import dial
+from probes._dial import break_off, dial
 from probes._driver import loaded
 from probes._resolve import resolve
 from probes.api import Context, Target
@@ -133,7 +133,7 @@ class _Steps:
         def counted(size: int) -> None:
             self._left -= size
             if self._left < 0:
-                protocol.transport.abort()
+                break_off(protocol.transport)
             else:
                 updated(size)
 
@@ -189,7 +189,7 @@ class MysqlSession:
             return  # it is gone, which is what was wanted
         finally:
             if transport is not None:
-                transport.abort()
+                break_off(transport)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from probes._clean import cleaned
-from probes._dial import dial
+from probes._dial import break_off, dial
 from probes._driver import loaded
 from probes._resolve import resolve
 from probes.api import Context, Target
@@ -64,7 +64,7 @@ class _Listener:
         if not self.unsafe:
             self._take(data)
         elif self.transport is not None:
-            self.transport.abort()
+            break_off(self.transport)
 
     def _asks(self, data: bytes) -> bool:
         """Go through the messages up to AuthenticationOk; true for AuthenticationCleartextPassword."""
@@ -190,7 +190,7 @@ class PostgresSession:
             nonlocal left
             left -= len(data)
             if left < 0:
-                transport.abort()
+                break_off(transport)
             else:
                 take(data)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from probes._dial import dial
+from probes._dial import break_off, dial
 from probes._resolve import Address
 from probes.api import Context
 from probes.database._sql import Findings
@@ -49,7 +49,7 @@ async def streams(
     try:
         yield reader, writer
     finally:
-        writer.transport.abort()
+        break_off(writer.transport)
 
 
 def tls_failed(error: ssl.SSLError) -> TlsFailed:
