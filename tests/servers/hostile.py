@@ -30,9 +30,11 @@ async def tcp_server(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError, TimeoutError):
-            await handler(reader, writer)
-        writer.transport.abort()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError, TimeoutError):
+                await handler(reader, writer)
+        finally:
+            writer.transport.abort()
 
     server = await asyncio.start_server(handle, host, 0, ssl=tls)
     try:
