@@ -96,7 +96,8 @@ async def test_what_a_primary_tells_an_account_with_pg_monitor_only(
     assert reading.metrics["connections_used_pct"] == pytest.approx(100 / 17)
     assert reading.metrics["size_bytes"] == float(await sql(primary, "select pg_database_size('billing')"))
     assert reading.metrics["locks_waiting"] == reading.metrics["oldest_transaction_s"] == 0
-    assert 0 < reading.metrics["connect_ms"] < reading.metrics["login_ms"]
+    assert reading.metrics["connect_ms"] > 0
+    assert reading.metrics["login_ms"] > 0
     assert 0 < reading.metrics["select_ms"] <= reading.phases["query"]
     assert "round_trip_ms" not in reading.metrics
     assert "backup_age_s" not in reading.metrics

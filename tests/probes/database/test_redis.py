@@ -57,7 +57,8 @@ async def test_a_good_server(tmp_path: Path) -> None:
     assert reading.metrics["connections_used_pct"] == reading.metrics["connections_used"] / 2
     assert reading.metrics["memory_max_bytes"] == 100 << 20
     assert 0 < reading.metrics["memory_used_pct"] < 10
-    assert 0 < reading.metrics["ping_ms"] < reading.metrics["round_trip_ms"]
+    assert reading.metrics["ping_ms"] > 0
+    assert reading.metrics["round_trip_ms"] > 0
     assert reading.facts["version"].split(".")[0].isdecimal()
     assert reading.facts["role"] == "primary"
     assert "login_ms" not in reading.metrics
