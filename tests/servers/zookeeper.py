@@ -15,6 +15,7 @@ from tests.servers.ports import free_port
 from tests.servers.process import program, running
 
 JARS = ("zookeeper.jar", "slf4j-simple.jar", "servlet-api.jar")
+ANSWER_S = 3.0
 LIBRARY = Path("/usr/share/java")
 FRUGAL = ("-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 CONFIG = """
@@ -40,15 +41,21 @@ class ZooKeeper:
     process: asyncio.subprocess.Process
 
     async def ask(self, word: str) -> str:
-        """Return the answer to a four-letter word, or nothing."""
+        """Return the answer to a four-letter word, or nothing.
+
+        A server that has just begun to listen may never answer a connection made before it was ready.
+        """
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
             return ""
         writer.write(word.encode())
-        answer = await reader.read()
-        writer.close()
-        return answer.decode()
+        try:
+            return (await asyncio.wait_for(reader.read(), ANSWER_S)).decode()
+        except (TimeoutError, ConnectionError):
+            return ""
+        finally:
+            writer.close()
 
     async def until_serving(self, seconds: float = 40.0) -> None:
         """Wait until it has a place in the ensemble."""
