@@ -5,16 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 import time
 
 from probes._resolve import Address
+from probes._sockets import RTT_AT, TCP_INFO_SIZE, TOTAL_RETRANS_AT, U32
 from probes.api import Context
-
-TCP_INFO_SIZE = 104
-RTT_AT, TOTAL_RETRANS_AT = 68, 100
-"""Offsets of tcpi_rtt (microseconds) and tcpi_total_retrans in `struct tcp_info` (linux/tcp.h)."""
-U32 = struct.Struct("@I")
 
 
 async def dial(address: Address, port: int, context: Context) -> tuple[socket.socket, float]:
