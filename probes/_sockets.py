@@ -21,11 +21,11 @@ import struct
 import time
 from typing import NamedTuple, Protocol
 
+from probes._kernel_clock import NANO, SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes._resolve import Address
+from probes._wheel import Wheel
 from probes.api import Context, Shared
 from probes.errors import TimedOut
-from probes.network._kernel_clock import NANO, SO_TIMESTAMPNS, KernelClock, stamp_ns
-from probes.network._wheel import Wheel
 
 EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 BATCH = 1024

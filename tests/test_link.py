@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
+from probes._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 from tests.servers.link import DEVICE, Direction, Link, Shape, halls, ip_rate, link, needs_link
 from tests.servers.netns import Namespace
 

@@ -10,8 +10,8 @@ import time
 from monitor.reflector.core import Core
 from monitor.reflector.exchange import Answer, Departure, Heard
 from monitor.reflector.session import Peer
+from probes._kernel_clock import KernelClock
 from probes.network import _tx_stamps
-from probes.network._kernel_clock import KernelClock
 from probes.network._reflect_bodies import Data
 from probes.network._reflect_session import interval_ns
 from probes.network._reflect_socket import BATCH, CONTROL_ROOM, make_socket, told

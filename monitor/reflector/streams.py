@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from monitor.reflector.core import Core
 from monitor.reflector.endpoint import Busy
 from monitor.reflector.session import Peer
+from probes._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 from probes._sockets import CONTROL_ROOM, fill_queues
 from probes.network import _reflect_bodies as bodies
-from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 from probes.network._reflect_bodies import FILL, NONCE_SIZE, SEND, SINK, Reason, WireError, unpack
 from probes.network._reflect_keys import SessionKeys, session_keys
 from probes.network._reflect_stream import Frames, framed

@@ -17,14 +17,14 @@ import os
 import time
 from collections import deque
 
+from probes._kernel_clock import KernelClock
 from probes._resolve import Address
+from probes._wheel import Wheel
 from probes.api import Shared
 from probes.errors import NotRun
 from probes.network._icmp_burst import Burst, Control
 from probes.network._icmp_channel import Channel, Complaint, Reply
 from probes.network._icmp_packet import KEY_SIZE, request
-from probes.network._kernel_clock import KernelClock
-from probes.network._wheel import Wheel
 
 WHEEL_S = 0.005
 PUMP_S = 0.002

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from probes._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 from probes.errors import PermissionMissing
 from probes.network._icmp_burst import Control
 from probes.network._icmp_packet import (
@@ -27,7 +28,6 @@ from probes.network._icmp_packet import (
     parse_echo,
     parse_error,
 )
-from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 
 RECEIVE_BUFFER = 8 * 1024 * 1024
 SO_RCVBUFFORCE, SO_MEMINFO, MEMINFO_DROPS_AT, MEMINFO_SIZE = 33, 55, 32, 36

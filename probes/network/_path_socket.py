@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from probes._kernel_clock import stamp_ns
 from probes._resolve import Address
 from probes.network._icmp_channel import (
     CONTROL_ROOM,
@@ -33,7 +34,6 @@ from probes.network._icmp_packet import (
     KEY_SIZE,
     QUOTE_AT,
 )
-from probes.network._kernel_clock import stamp_ns
 from probes.network._path_packet import (
     IPV4_HEADER,
     Answer,

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probes._kernel_clock import KernelClock
 from probes._resolve import Address
-from probes.network._kernel_clock import KernelClock
 from probes.network._path_packet import Answer
 from probes.network._path_socket import PathChannel
 

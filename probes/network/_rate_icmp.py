@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from probes._kernel_clock import KernelClock
 from probes._resolve import Address
 from probes.network import _reflect_train as reflect
 from probes.network._icmp_burst import Control
 from probes.network._icmp_channel import Channel, Reply
 from probes.network._icmp_packet import KEY_SIZE, ones_sum, padding, request
-from probes.network._kernel_clock import KernelClock
 from probes.network._rate_leave import Leave
 from probes.network._train_pace import Paced, send_paced
 from probes.network._train_plan import Order

@@ -17,12 +17,12 @@ import termios
 import time
 from dataclasses import dataclass, field
 
+from probes._kernel_clock import NANO, SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes._sockets import CONTROL_ROOM, RTT_AT, TCP_NOTSENT_LOWAT, U32
 from probes._ssh import Own, SshParams, SshPool
 from probes._ssh_session import Flow, Output, Session
 from probes.api import Context, Target, clip
 from probes.errors import Ending, Inconclusive, ProtocolViolated, TimedOut
-from probes.network._kernel_clock import NANO, SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes.network._rate_leave import Leave
 from probes.network._rate_params import Direction
 from probes.network._rate_transfer import SEGMENT_SHARE, STALL_S, UNSENT

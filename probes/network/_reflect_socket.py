@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from probes._kernel_clock import SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes._resolve import Address
 from probes._sockets import Poller
 from probes.network import _tx_stamps
-from probes.network._kernel_clock import SO_TIMESTAMPNS, KernelClock, stamp_ns
 from probes.network._reflect_wire import MAX_SIZE
 
 SO_SNDBUFFORCE, SO_RCVBUFFORCE, SO_RXQ_OVFL = 32, 33, 40

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import struct
 
-from probes.network._kernel_clock import NANO, TIMESPEC
+from probes._kernel_clock import NANO, TIMESPEC
 
 SO_TIMESTAMPING = 37
 """asm-generic/socket.h; also the control messages' number."""

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from probes._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 from probes._resolve import Address
 from probes._sockets import CONTROL_ROOM, Poller
 from probes.errors import ProtocolViolated, TimedOut
-from probes.network._kernel_clock import SO_TIMESTAMPNS, stamp_ns
 
 MAX_DATAGRAM = 4096
 """Longest datagram read; what is longer arrives cut off, and so as garbage."""

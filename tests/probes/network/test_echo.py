@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from monitor.reflector.limits import Limits
+from probes._kernel_clock import KernelClock
 from probes.api import Outcome, Reading
 from probes.network import _reflect_socket
 from probes.network import echo as _echo_probe  # noqa: F401 - imported before the loop runs
-from probes.network._kernel_clock import KernelClock
 from probes.network._reflect_bodies import Echoed, Reported, unpack
 from probes.network._reflect_wire import Frame, Kind, header
 from tests.probing import SharedHere, run_once, shared_here

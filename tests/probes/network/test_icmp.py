@@ -15,13 +15,13 @@ import pytest
 import uvloop
 from pydantic import ValidationError
 
+from probes._kernel_clock import KernelClock
 from probes._resolve import Address
 from probes.api import Context, Outcome, ProbeSettings, Reading, Target
 from probes.errors import Inconclusive
 from probes.network import _icmp
 from probes.network._icmp import IcmpEngine
 from probes.network._icmp_channel import Channel
-from probes.network._kernel_clock import KernelClock
 from probes.network.icmp import PROBE, IcmpParams, probe_icmp
 from tests.probes.network.busy import busy_loop
 from tests.probes.network.networks import (

@@ -10,8 +10,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.network._kernel_clock import NANO, SO_TIMESTAMPNS, STEP_NS, KernelClock, stamp_ns
-from probes.network._wheel import Wheel
+from probes._kernel_clock import NANO, SO_TIMESTAMPNS, STEP_NS, KernelClock, stamp_ns
+from probes._wheel import Wheel
 
 
 class Clocks:
