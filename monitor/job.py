@@ -46,6 +46,11 @@ class Required:
     rtt_ms: float
     loss: float | None = None
     """Share of packets that may be lost, 0 to 1."""
+    impossible: bool = False
+    """Whether no channel at all would do: there is nothing to hold a series to, and none is good enough."""
+
+
+IMPOSSIBLE = Required(0.0, 0.0, 0.0, impossible=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Job:
     timeout: float
     retries: int = 0
     expect: Mapping[str, Condition] = field(default_factory=dict)
-    """The check's own expectations, by metric or fact: what makes an ok reading DEGRADED."""
+    """The check's own expectations, by metric or fact: the instant ones make an ok reading DEGRADED."""
     route: Route | None = None
     """For checks of channels, and for those that load a link."""
     windows: tuple[Window, ...] = ()

@@ -4,7 +4,7 @@ Without a word in the inventory: the latencies, losses and rates of channels, ra
 functions require. `degradation: {rtt_ms: off}` of a check leaves one out; `low`, `normal` or `high` says how
 readily it is noticed, and takes in series of other assets. A change that does not matter (below 10 % and
 10 ms, and within what is required) is no trouble. A level that lasts for a day becomes the usual one, but
-never one that misses what the functions or the check's own `expect` require.
+never one that misses what the functions or the check's own `expect` require, or of which that is not known.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from monitor.degradation import Detector, Explanation, LossDetector, RateDetecto
 from monitor.incidents.incident import Adopted
 from monitor.job import Job, Required
 from monitor.process.turns import Turn
-from monitor.readiness.conditions import Compare, Condition, Statistic
-from monitor.readiness.expectation import Truth
+from monitor.readiness.conditions import Compare, Condition, Requirement, Statistic, Truth, conjunction
 from probes.api import MetricDef, Outcome, Reading
 
 log = logging.getLogger(__name__)
@@ -54,15 +53,17 @@ class Series:
     detector: Detector | LossDetector | RateDetector
     required: float | None = None
     """The most that it may be, or the least of a rate; None where nothing says so."""
-    bounds: tuple[Compare, ...] = ()
+    expected: Condition | None = None
     """What the check itself expects of the metric."""
     settled: bool = True
-    """Whether it is known yet what is required."""
+    """Whether it is known what is required."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.detector, RateDetector):
+            self.detector.adopts = self._adopts
 
     def update(self, reading: Reading) -> bool:
         """Take a reading in; return whether the series is in alarm."""
-        if self.detector.alarm and not isinstance(self.detector, RateDetector):
-            self.detector.adopts = self.settled and not self._misses(self.detector.level)
         value = reading.metrics.get(self.metric.name) if reading.outcome.measured else None
         if isinstance(self.detector, LossDetector):
             sent = reading.metrics.get("sent")
@@ -70,12 +71,24 @@ class Series:
             return self.detector.update(share, reading.at, int(sent) if sent else None)
         return self.detector.update(value, reading.at)
 
-    def _misses(self, level: float | None) -> bool:
-        """Tell whether the level that it has now misses what is required."""
-        if level is None or (self.required is not None and level > self.required):
-            return True
+    def _adopts(self, level: float) -> bool | None:
+        """Tell whether a worse level may become the usual one (`monitor.degradation.explanation.Adopts`)."""
         value = level * self._scale
-        return any(each.judge(value) is Truth.FAIL for each in self.bounds)
+        found = [Truth.PASS if self.settled else Truth.UNKNOWN]
+        if self.required is not None:
+            found.append(Compare("<=", self.required).judge(level))
+        if self.expected is not None:
+            found.append(self.expected.decide(value, functools.partial(self._deferred, value)))
+        truth = conjunction(found)
+        return None if truth is Truth.UNKNOWN else truth is Truth.PASS
+
+    def _deferred(self, value: float, part: Condition) -> Truth:
+        """Hold a level against what is expected over a window, or by the capacity model."""
+        inner = part.inner if isinstance(part, Statistic) else part
+        if not isinstance(inner, Requirement):
+            return inner.judge(value)
+        bound = self.required
+        return Truth.UNKNOWN if bound is None else inner.bounded(bound * self._scale).judge(value)
 
     @property
     def _scale(self) -> float:
@@ -160,7 +173,7 @@ class Noticing:
         known = {each.metric.name: each for each in self._series.get(job.id, ())}
         for metric, sensitivity in watched(job):
             required = _least(metric, self._required.get(job.unit))
-            more = (required, _bounds(job, metric), job.unit in self._required or job.route is None)
+            more = (required, job.expect.get(metric.name), self._settled(job))
             old = known.get(metric.name)
             key = (job.id, metric.name)
             if old is not None and (old.required == required or metric.notice != "rate"):
@@ -171,6 +184,12 @@ class Noticing:
             elif required:
                 packed = self._loaded.get(key) or self._rates.pop(key, b"")
                 yield Series(metric, RateDetector.from_bytes(packed, required, sensitivity), *more)
+
+    def _settled(self, job: Job) -> bool:
+        """Tell whether it is known what a level may be: not where no channel at all would do."""
+        required = self._required.get(job.unit)
+        known = job.unit in self._required or job.route is None
+        return known and not (required is not None and required.impossible)
 
     def __call__(self, job: Job, reading: Reading) -> str:
         """Take a reading in; return what was noticed of its series up to it, empty where nothing is wrong."""
@@ -249,21 +268,13 @@ def watched(job: Job) -> Iterator[tuple[MetricDef, Sensitivity]]:
 
 def _least(metric: MetricDef, required: Required | None) -> float | None:
     """Return what is required of a metric: of a rate, in its direction; of a latency, the whole way."""
-    if required is None:
+    if required is None or required.impossible:
         return None
     if metric.notice == "loss":
         return required.loss
     if metric.notice == "latency":
         return required.rtt_ms
     return required.up_bps if "_up_" in metric.name else required.down_bps
-
-
-def _bounds(job: Job, metric: MetricDef) -> tuple[Compare, ...]:
-    """Return the bounds that a check's own expectation sets to a metric, also those over a window."""
-    condition: Condition | None = job.expect.get(metric.name)
-    parts = condition.parts() if condition is not None else ()
-    plain = (each.inner if isinstance(each, Statistic) else each for each in parts)
-    return tuple(each for each in plain if isinstance(each, Compare))
 
 
 def _made(job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes) -> Detector | LossDetector:

@@ -160,7 +160,7 @@ class _Builder:
         self._specs: dict[str, ProbeSpec | None] = {}
         self._shapes: dict[str, _Shape] = {}
         self._conditions = Conditions(self._report, calendars)
-        self._instant: dict[int, dict[str, Condition]] = {}
+        self._expects: dict[int, dict[str, Condition]] = {}
         self._jobs: dict[str, Job] = {}
         self._expectations: dict[str, Expected] = {}
         self._uncovered: list[tuple[str, str]] = []
@@ -199,15 +199,14 @@ class _Builder:
         key = f"{target.unit}/{target.asset}/{check}"
         if expected:
             self._expectations[key] = expected
-        if id(expected) not in self._instant:
-            now = {name: each.condition for name, each in expected.items() if each.condition.instant}
-            self._instant[id(expected)] = now
+        if id(expected) not in self._expects:
+            self._expects[id(expected)] = {name: each.condition for name, each in expected.items()}
         timing = (shape.every, shape.timeout, shape.retries)
         lines = self._lines
         route = lines.of(target.unit, target.asset, shape.spec.loads_link) if lines else None
         self._jobs[key] = Job(
             key, target.unit, target.asset, check, shape.spec, target, shape.params, *timing,
-            self._instant[id(expected)], route, shape.windows, shape.degradation,
+            self._expects[id(expected)], route, shape.windows, shape.degradation,
         )  # fmt: skip
 
     def _spec(self, recipe: Recipe) -> ProbeSpec | None:

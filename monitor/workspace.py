@@ -10,12 +10,13 @@ from inventory.models import Inventory
 from inventory.problems import ConfigError, Problem
 from inventory.profiles import Profile
 from monitor import plan as planning
-from monitor.calendars.calendar import BUILT_IN
+from monitor.calendars.calendar import BUILT_IN, Calendar
 from monitor.capacity import demand
 from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
+from monitor.capacity.functions import Functions
 from monitor.capacity.requirements import Requirements
-from monitor.job import Job, Required
+from monitor.job import IMPOSSIBLE, Job, Required
 from monitor.place import Place
 from monitor.plan import Plan
 from monitor.readiness import checklists, consistency, waivers
@@ -31,6 +32,7 @@ from monitor.releases import loading
 from monitor.releases.asked import Releases
 from monitor.releases.comparing import Comparing
 from monitor.releases.document import unit_document
+from monitor.releases.manifest import Release
 from monitor.releases.matrix import line_of
 from monitor.releases.pledges import Pledging
 from monitor.store.api import Evidence
@@ -56,10 +58,12 @@ class Workspace:
     """Units' digests by gate and unit, as far as they were needed."""
 
     def required(self, unit: str) -> Required | None:
-        """Return what a unit's functions require of its channels, None where there is nothing to hold to."""
+        """Return what a unit's functions require of its channels, None where it has no functions."""
         need = self.requirements.need(unit)
-        if need is None or need.impossible:
+        if need is None:
             return None
+        if need.impossible:
+            return IMPOSSIBLE
         up, down = need.up.required_bps, need.down.required_bps
         return Required(up, down, need.rtt_at(up, down).ms, need.loss_max)
 
@@ -98,45 +102,55 @@ class Workspace:
         return unit_document(line_of(unit, result, release, comparing))
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is read beside the inventory; None of what can't be used."""
+
+    calendars: Mapping[str, Calendar]
+    checklists: Mapping[str, Checklist]
+    functions: Functions | None
+    manifests: Mapping[str, Release] | None
+
+
 def open_workspace(place: Place) -> Workspace:
     """Read all files. Raises ConfigError with everything that is wrong in any of them."""
     problems: list[Problem] = []
-    raw_days = place.settings.retention.raw_days
-    calendars = _tried(problems, lambda: checklists.load_calendars(place.calendar_dirs))
-    known_calendars = calendars or BUILT_IN
-    found: Mapping[str, Checklist] = {}
-    if calendars is not None:
-        found = (
-            _tried(
-                problems,
-                lambda: checklists.load(place.checklist_dirs, calendars=known_calendars, raw_days=raw_days),
-            )
-            or {}
-        )
-    functions = _tried(problems, lambda: business.load(place.function_paths))
-    manifests = _tried(
-        problems, lambda: loading.load(place.release_dirs, calendars=known_calendars, raw_days=raw_days)
-    )
-    releases = Releases(manifests or {}, place.settings.daemon.release)
+    files, raw_days = _read(place, problems), place.settings.retention.raw_days
     try:
         inventory, profiles, plan = planning.read(
-            place.inventory, place.profile_dirs, calendars=known_calendars
+            place.inventory, place.profile_dirs, calendars=files.calendars
         )
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     jobs = by_asset(plan.jobs.values())
-    problems += demand.problems(inventory, functions) if functions else ()
-    if manifests is not None:
-        problems += releases.problems(inventory)
-        found = {**found, **releasing.checklists(inventory, releases.assigned(inventory))}
+    releases = Releases(files.manifests or {}, place.settings.daemon.release)
+    found = {**files.checklists, **releasing.checklists(inventory, releases.assigned(inventory))}
+    problems += demand.problems(inventory, files.functions) if files.functions else ()
+    problems += releases.problems(inventory) if files.manifests is not None else ()
     problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
     if problems:
         raise ConfigError(problems)
     known = waivers.load(
         place.waivers, units=inventory.units, checklists=found, rows=_rows(inventory, plan, found, jobs)
     )
-    requirements = Requirements(inventory, functions, Cache(place.state_dir / FILE))
+    requirements = Requirements(inventory, files.functions, Cache(place.state_dir / FILE))
     return Workspace(inventory, profiles, plan, found, known, jobs, requirements, releases)
+
+
+def _read(place: Place, problems: list[Problem]) -> _Files:
+    """Read what stands beside the inventory; without calendars what names one would only seem wrong."""
+    raw_days = place.settings.retention.raw_days
+    calendars = _tried(problems, lambda: checklists.load_calendars(place.calendar_dirs))
+    functions = _tried(problems, lambda: business.load(place.function_paths))
+    if calendars is None:
+        return _Files(BUILT_IN, {}, functions, None)
+    asked = _tried(
+        problems, lambda: checklists.load(place.checklist_dirs, calendars=calendars, raw_days=raw_days)
+    )
+    manifests = _tried(
+        problems, lambda: loading.load(place.release_dirs, calendars=calendars, raw_days=raw_days)
+    )
+    return _Files(calendars, asked or {}, functions, manifests)
 
 
 def _tried(problems: list[Problem], read: Callable[[], T]) -> T | None:

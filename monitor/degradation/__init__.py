@@ -2,7 +2,7 @@
 
 `Detector` is for latencies, `LossDetector` for shares of lost packets, `RateDetector` for a rate that is
 required. Each has `update(value, epoch_seconds) -> bool`, `explain()`, `to_bytes()` and `from_bytes()`; the
-first two adopt a level that lasts, unless `adopts` is set to False, and say so in `adopted`.
+first two adopt a level that lasts, where `adopts` lets them, and say so in `adopted`.
 """
 
 from monitor.degradation.explanation import Adoption, Explanation, Rule, matters

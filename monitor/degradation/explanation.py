@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 MATTERS_SHARE = 0.10
 MATTERS_MS = 10.0
 MATTERS_SAMPLES = 5
+
+Adopts = Callable[[float], bool | None]
+"""Tells whether a worse level may become the usual one; values as in `Explanation`.
+
+False where it misses what is required: the day for which it has to last begins anew. None where that is not
+known: it is not adopted for now.
+"""
+
+
+def always(_: float) -> bool:
+    """Let any level become the usual one."""
+    return True
 
 
 class Rule(StrEnum):

@@ -14,7 +14,7 @@ from array import array
 from typing import Self
 
 from monitor.degradation.baseline import GLOBAL, Blocks, Hours, median
-from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Explanation, Rule
+from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Adopts, Explanation, Rule, always
 from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal_any
 from monitor.degradation.rules import CEILING, LAST_EPOCH, LatencyRules, Sensitivity, scale_of
 
@@ -34,7 +34,7 @@ class Detector:
 
     `sensitivity` multiplies the thresholds (a number is the factor itself); `utc_offset_s` is the zone's,
     so that hours and weekends are those of the people at the other end. Both are settings, not state, as is
-    `adopts`: while it is False a level stays an alarm however long it lasts.
+    `adopts`: what it says of each block decides whether a level may stop being an alarm by lasting.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Detector:
         self._rule = Rule.JUMP
         self._adopted_at = self._was = 0.0
         self._warm = self.alarm = False
-        self.adopts = True
+        self.adopts: Adopts = always
 
     def update(self, value: float | None, epoch_seconds: float) -> bool:
         """Take in a sample; return whether the series is in alarm.
@@ -165,9 +165,10 @@ class Detector:
         self._blocks.move(level, self._alarm_blocks)
         self._alarm_blocks.append(level)
         del self._alarm_blocks[: -self._rules.reference_blocks]
-        if epoch < self._held_from:
+        adopts = self.adopts(max(level, median(self._alarm_blocks)))
+        if epoch < self._held_from or adopts is False:
             self._held_from = epoch
-        elif epoch - self._held_from >= self._rules.adopt_s and self.adopts:
+        elif adopts and epoch - self._held_from >= self._rules.adopt_s:
             self._adopt(epoch)
 
     def _adopt(self, epoch: float) -> None:
@@ -193,17 +194,12 @@ class Detector:
         return self._hours.middle[self._hours.used] if by_hour else self._blocks.base
 
     @property
-    def level(self) -> float | None:
-        """What it is now: the median of the latest values."""
-        return median(self._recent) if self._recent else None
-
-    @property
     def adopted(self) -> Adoption | None:
         """The worse level that became the usual one, as long as the series has not come back from it."""
-        level, now = self.level, self._blocks.base
-        if self.alarm or not self._adopted_at or level is None or now <= self._was:
+        now = self._blocks.base
+        if self.alarm or not self._adopted_at or not self._recent or now <= self._was:
             return None
-        if level < (now + self._was) / 2:
+        if median(self._recent) < (now + self._was) / 2:
             return None
         return Adoption(self._since, self._adopted_at, self._was, now)
 

@@ -11,7 +11,7 @@ import struct
 from array import array
 from typing import Self
 
-from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Explanation, Rule
+from monitor.degradation.explanation import MATTERS_SAMPLES, Adoption, Adopts, Explanation, Rule, always
 from monitor.degradation.packing import UNREADABLE, pack_arrays, seal, unpack_arrays, unseal_any
 from monitor.degradation.rules import LAST_EPOCH, Sensitivity, scale_of
 
@@ -42,7 +42,7 @@ class LossDetector:
 
     Samples that come more often are pooled to one a minute: what a packet says counts the same at any
     interval. The alarm ends when the sum, which rises no further than 1.5 times its limit, is back at
-    nothing; after a day the loss seen in it becomes the usual one, unless `adopts` is False.
+    nothing; after a day the loss seen in it becomes the usual one, where `adopts` has let it all the while.
     """
 
     __slots__ = (
@@ -59,7 +59,8 @@ class LossDetector:
         self._last, self._lost, self._sent = -math.inf, 0.0, 0.0
         self._adopted_at = self._was = 0.0
         self._samples = 0
-        self.alarm, self.adopts = False, True
+        self.alarm = False
+        self.adopts: Adopts = always
 
     def update(self, value: float | None, epoch_seconds: float, sent: int | None = None) -> bool:
         """Take in the share of packets lost, of so many sent; return whether the series is in alarm.
@@ -112,18 +113,14 @@ class LossDetector:
     def _in_alarm(self, share: float, gain: float, step: float, epoch: float) -> bool:
         self._score = min(max(0.0, self._score + gain), 1.5 * self._limit)
         self._lately(share, step)
-        self._held += step
-        adopted = self._held >= ADOPT_S and self.adopts
+        adopts = self.adopts(self._during)
+        self._held = 0.0 if adopts is False else self._held + step
+        adopted = adopts is True and self._held >= ADOPT_S
         if adopted:
             self._was, self._adopted_at, self._usual = self._rates()[0], epoch, self._during
         if self._score == 0.0 or adopted:
             self.alarm, self._score, self._held = False, 0.0, 0.0
         return self.alarm
-
-    @property
-    def level(self) -> float | None:
-        """What it is now: since an alarm the mean of the last hour."""
-        return self._during if self._samples else None
 
     @property
     def leaning(self) -> bool:

@@ -17,7 +17,7 @@ from monitor.degradation import Detector, LossDetector
 from monitor.degradation.packing import seal, unseal
 from monitor.incidents.document import document
 from monitor.incidents.incident import ADOPTED, RECOVERED, Event, Incident, Notice
-from monitor.job import Required
+from monitor.job import IMPOSSIBLE, Required
 from monitor.messages.message import Message
 from monitor.noticing import Noticing
 from monitor.readiness.expectation import parse
@@ -157,7 +157,47 @@ async def test_a_loss_that_misses_what_the_functions_require_is_never_usual(tmp_
     await missing(lived)
 
 
-@pytest.mark.parametrize("written", ["<= 60", {"p95": "<= 60", "over": "24h"}])
+async def test_what_misses_it_for_a_part_of_each_day_is_never_usual(tmp_path: Path) -> None:
+    """The day for which a level has to last begins anew whenever it misses what is required."""
+
+    def levels(check: str, at: float, draw: random.Random) -> Mapping[str, float]:
+        busy = at % DAY < 20 * HOUR
+        return rises(worse=85.0 if busy else 50.0)(check, at, draw)
+
+    lived = await Lived.start(tmp_path / "s", levels)
+    lived.world.noticing.require("s0", Required(1e6, 1e6, 60.0), lived.world.jobs.values())
+    await missing(lived)
+
+
+async def test_a_day_within_what_is_required_makes_it_usual_after_all(tmp_path: Path) -> None:
+    def levels(check: str, at: float, draw: random.Random) -> Mapping[str, float]:
+        return rises(worse=85.0 if at < 30 * HOUR else 70.0)(check, at, draw)
+
+    lived = await Lived.start(tmp_path / "s", levels)
+    lived.world.noticing.require("s0", Required(1e6, 1e6, 80.0), lived.world.jobs.values())
+    await lived.until(53 * HOUR)
+    assert [each.ending for each in await lived.incidents()] == [""]
+    await lived.until(57 * HOUR)
+    assert [each.ending for each in await lived.incidents()] == [ADOPTED]
+    await lived.world.stop()
+
+
+async def test_where_no_channel_would_do_nothing_becomes_usual(tmp_path: Path) -> None:
+    lived = await Lived.start(tmp_path / "s", rises())
+    lived.world.noticing.require("s0", IMPOSSIBLE, lived.world.jobs.values())
+    await missing(lived)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "<= 60",
+        {"p95": "<= 60", "over": "24h"},
+        {"p95": "between 0 and 60", "over": "24h"},
+        {"not": {"p95": ">= 60", "over": "24h"}},
+        {"p95": "<= requirement", "over": "24h"},
+    ],
+)
 async def test_what_misses_the_check_s_own_expectation_is_never_usual(
     tmp_path: Path, written: object
 ) -> None:
