@@ -114,7 +114,7 @@ class CheckState:
 
 @dataclass(slots=True)
 class Transition:
-    """A change of state or of phase alone (`hard` is False), with the evidence behind it."""
+    """A change of state, of its cause, or of phase alone (`hard` is False), with the evidence behind it."""
 
     check: str
     before: State
@@ -130,11 +130,13 @@ class Transition:
     """Of that reading; None for silence."""
     kind: str
     detail: str
+    graver: bool = False
+    """Whether the state is the same, but for a graver cause than was known."""
 
     @property
     def hard(self) -> bool:
-        """Whether the state changed, not only the phase."""
-        return self.before is not self.after
+        """Whether the state or its cause changed, not only the phase."""
+        return self.before is not self.after or self.graver
 
 
 _RUN_OK, _RUN_FAILED, _NOT_RUN = Outcome.OK, Outcome.FAILED, Outcome.NOT_RUN
@@ -264,16 +266,22 @@ def _settle(
     if after is not before:
         state.state, state.decided_at = after, reading.at
         state.since = _began(state, evidence)
-    if after is not before or (after is _UNKNOWN and evidence is _UNKNOWN):
+    graver = after is before is evidence is _DEGRADED and _rank(reading.kind) < _rank(state.kind)
+    if after is not before or graver or (after is _UNKNOWN and evidence is _UNKNOWN):
         state.kind, state.detail = _cause(after, evidence, reading)
     if after is _UNKNOWN and before is not _UNKNOWN:
         state.reach = state.fit = state.history = 0
     state.phase = _phase(state)
     state.calm = after is _OK and state.phase is Phase.STEADY and not state.history
-    if after is before and state.phase is phase_before and not _blinded(state, kind_before):
+    if after is before and state.phase is phase_before and not graver and not _blinded(state, kind_before):
         return None
     state.changed_at = now
-    return _transition(state, before, evidence, reading, now)
+    return _transition(state, before, evidence, reading, now, graver)
+
+
+def _rank(kind: str) -> int:
+    """Return how grave a cause of DEGRADED is, the gravest first: what is no drift weighs as a major one."""
+    return DRIFTS.index(kind if kind in DRIFTS else DRIFTS[1])
 
 
 def _blinded(state: CheckState, kind_before: str) -> bool:
@@ -282,14 +290,14 @@ def _blinded(state: CheckState, kind_before: str) -> bool:
 
 
 def _transition(
-    state: CheckState, before: State, evidence: State, reading: Reading, now: float
+    state: CheckState, before: State, evidence: State, reading: Reading, now: float, graver: bool
 ) -> Transition:
     kind, detail = (
         (state.kind, state.detail) if state.state is not before else _cause(evidence, evidence, reading)
     )
     return Transition(
         state.check, before, state.state, state.phase, now,
-        _began(state, evidence), reading.at, reading.outcome, kind, detail,
+        _began(state, evidence), reading.at, reading.outcome, kind, detail, graver,
     )  # fmt: skip
 
 

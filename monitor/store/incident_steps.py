@@ -27,6 +27,7 @@ from monitor.incidents.incident import (
     Open,
     Recover,
     Residue,
+    Severity,
     Shut,
     severity,
     usual_now,
@@ -171,19 +172,21 @@ class Step:
         state = incident.state
         for member in decision.members:
             state = worse(state, plain(member.state))
-        if incident.kind == UNDECIDED or (state is incident.state and incident.recovered_at is None):
-            return True
         worst = worse(incident.worst, state)
         kind, detail = _cause(incident, decision, worst)
+        news = state is not incident.state or kind != incident.kind
+        if incident.kind == UNDECIDED or not (news or incident.recovered_at is not None):
+            return True
         changed = rows.update(
             self.connection, incident, state=state, worst=worst, recovered_at=None, kind=kind,
             detail=detail, severity=severity(worst, kind),
         )  # fmt: skip
         if changed is None:
             return False
-        if state is not incident.state:
+        if news:
             self._history(changed, "update", decision.at, "", decision.members[0].since)
-            if worth(changed, self.store.notify) and worst is not incident.worst:
+            graver = changed.severity is not incident.severity
+            if worth(changed, self.store.notify) and (worst is not incident.worst or graver):
                 self._tell(Notice.WORSE if incident.notified else Notice.OPENED, changed)
         return True
 
@@ -333,13 +336,12 @@ def _opened(connection: sqlite3.Connection, decision: Open) -> Incident:
 
 def _cause(incident: Incident, decision: Join, worst: State) -> tuple[str, str]:
     """Return kind and detail of an incident after a change: those of its root itself where that got worse."""
-    member = decision.members[0]
+    member, ranks = decision.members[0], list(Severity)
     own = f"{member.check}/".startswith(f"{incident.root}/") and incident.kind != INFERRED
-    return (
-        (member.kind, decision.detail)
-        if own and worst is not incident.worst
-        else (incident.kind, incident.detail)
-    )
+    graver = ranks.index(severity(worst, member.kind)) < ranks.index(incident.severity)
+    if own and (worst is not incident.worst or graver):
+        return member.kind, decision.detail
+    return incident.kind, incident.detail
 
 
 def _moved(incident: Incident, kind: str, now: float, evidence: float | None) -> Transition:
