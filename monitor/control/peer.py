@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 UNAUTHENTICATED = " (unauthenticated)"
 MOST_NAME = 40
-_UCRED = struct.Struct("3i")
+_UCRED = struct.Struct("iII")
 """`struct ucred`: process, user, group."""
 
 

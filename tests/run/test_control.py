@@ -85,6 +85,12 @@ async def test_another_user_is_not_believed(path: Path) -> None:
     assert '"nobody (unauthenticated)"' in await said(path, nobody.pw_uid)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can ask as another user")
+async def test_a_user_of_a_large_number_is_who_they_are(path: Path) -> None:
+    path.chmod(0o666)
+    assert '"uid:3000000000 (unauthenticated)"' in await said(path, 3_000_000_000)
+
+
 def test_a_claim_counts_for_root_and_the_daemons_user_alone() -> None:
     assert actor_of(0, "it.zhang", 1234) == "root for it.zhang (unauthenticated)"
     assert actor_of(987654, "it.zhang", 987654) == "uid:987654 for it.zhang (unauthenticated)"
