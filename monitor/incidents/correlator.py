@@ -362,8 +362,7 @@ class Correlator:
             self._now.append(Residue(group.root, tuple(dict.fromkeys(group.residue)), now))
             group.residue.clear()
         if not group.members and not group.recovered:
-            group.recovered, group.recovering = now, 0.0
-            self._now.append(Recover(group.root, now))
+            self._watch_recovery(group, now)
         stable = self.timing.stable * (_DAMPED if group.damped else 1)
         over = 0 < group.recovered <= now - stable and not group.members
         if over and not self._comes_back(group.root):
