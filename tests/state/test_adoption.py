@@ -162,7 +162,7 @@ async def test_what_misses_it_for_a_part_of_each_day_is_never_usual(tmp_path: Pa
 
     def levels(check: str, at: float, draw: random.Random) -> Mapping[str, float]:
         busy = at % DAY < 20 * HOUR
-        return rises(worse=85.0 if busy else 50.0)(check, at, draw)
+        return rises(worse=62.0 if busy else 55.0)(check, at, draw)
 
     lived = await Lived.start(tmp_path / "s", levels)
     lived.world.noticing.require("s0", Required(1e6, 1e6, 60.0), lived.world.jobs.values())
