@@ -267,14 +267,19 @@ def watched(job: Job) -> Iterator[tuple[MetricDef, Sensitivity]]:
 
 
 def _least(metric: MetricDef, required: Required | None) -> float | None:
-    """Return what is required of a metric: of a rate, in its direction; of a latency, the whole way."""
+    """Return what is required of a metric: of a rate, in its direction; of a latency, the whole way.
+
+    None of a metric that is none of these by itself, and is watched since the inventory says so.
+    """
     if required is None or required.impossible:
         return None
     if metric.notice == "loss":
         return required.loss
     if metric.notice == "latency":
         return required.rtt_ms
-    return required.up_bps if "_up_" in metric.name else required.down_bps
+    if metric.notice == "rate":
+        return required.up_bps if "_up_" in metric.name else required.down_bps
+    return None
 
 
 def _made(job: Job, metric: MetricDef, sensitivity: Sensitivity, packed: bytes) -> Detector | LossDetector:

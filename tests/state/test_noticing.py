@@ -181,6 +181,16 @@ def test_a_latency_beyond_what_is_required_matters_however_small_the_rise() -> N
     assert said[-1].startswith("rtt_ms 26 ms")
 
 
+def test_what_is_required_of_a_rate_is_nothing_to_other_metrics() -> None:
+    line = channel({"rtt_ms": "off", "loss_pct": "off", "duplicates": "normal"})
+    noticing = Noticing(DetectorStore.__new__(DetectorStore))
+    noticing.require("u", Required(2.0, 2.0, 24.0, 0.01), [line])
+    for minute in range(1440):
+        assert noticing(line, ok(60.0 * minute, duplicates=1.0)) == ""
+    said = [noticing(line, ok(60.0 * minute, duplicates=6.0)) for minute in range(1440, 1500)]
+    assert set(said) == {""}, "5 more do not matter, though they are more than 2 bit/s"
+
+
 async def test_a_learned_rate_alarm_survives_restarts_before_the_first_judgement(tmp_path: Path) -> None:
     database = await asyncio.to_thread(Database, tmp_path / "state.db")
     line = replace(channel(check="u/up/throughput"), spec=THROUGHPUT)
