@@ -14,8 +14,8 @@ from monitor.releases.asked import Releases
 from monitor.releases.drift import Drift, Lineage, drifted, due_at
 from monitor.releases.manifest import PREFIX, Release
 from monitor.releases.words import told
-from monitor.store.api import Evidence, Latest
-from probes.api import Outcome, clip
+from monitor.store.api import Evidence
+from probes.api import Outcome, Reading, clip
 
 
 class Comparing:
@@ -35,17 +35,26 @@ class Comparing:
         if latest is None or latest.measurement is None or latest.measurement.outcome is not Outcome.OK:
             return None
         due = due_at(release, self._inventory.timezone(unit))
-        values = self._values(check, latest)
+        values = self._values(check, latest.measurement)
         return drifted(
             self._lineage, release, component, values,
             lambda name: self._evidence.fact_history(check, name), due,
         )  # fmt: skip
 
-    def _values(self, check: str, latest: Latest) -> Mapping[str, Value]:
-        """Return the facts and metrics of the last measurement, and the facts that still stand by it."""
-        reading = latest.measurement
-        if reading is None:
-            return {}
+    def found(self, release: Release, result: ItemResult) -> str:
+        """Return the version that a component was last found with (the checksum, where it has no version).
+
+        Also where another condition decides, and where it has expired; empty where nobody knows.
+        """
+        check, identity = result.check, release.components[result.id.removeprefix(PREFIX)].identity
+        latest = self._evidence.latest(check) if check is not None and identity else None
+        if check is None or latest is None or latest.measurement is None:
+            return ""
+        value = self._values(check, latest.measurement).get(identity[0][0])
+        return "" if value is None else str(value)
+
+    def _values(self, check: str, reading: Reading) -> Mapping[str, Value]:
+        """Return the facts and metrics of a measurement, and the facts that still stand by it."""
         facts = self._evidence.facts(check)
         standing = {name: fact.value for name, fact in facts.items() if fact.last_seen >= reading.at}
         return {**standing, **reading.facts, **reading.metrics}

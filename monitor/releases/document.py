@@ -11,6 +11,8 @@ from monitor.readiness.checklist import Severity
 from monitor.readiness.results import utc
 from monitor.releases.drift import Drift
 from monitor.releases.matrix import Cell, Line, Matrix
+from monitor.releases.words import told
+from probes.api import clip
 
 SCHEMA = "muster.versions/1"
 Utc = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
@@ -23,8 +25,9 @@ class _Part(BaseModel):
 class DriftDocument(_Part):
     """How far what runs is from what should."""
 
-    direction: Literal["behind", "ahead", "beside", "none", "same"] = Field(
-        description="`none`: in no release; `same`: the version is right, something else is not."
+    direction: Literal["behind", "ahead", "beside", "none", "same", "unknown"] = Field(
+        description="`none`: in no release; `same`: the version is right, something else is not; "
+        "`unknown`: something else is not, and the version is not known."
     )
     steps: int | None = Field(description="How many releases behind or ahead, where that is known.")
     release: str | None = Field(description="The release that the found version belongs to.")
@@ -98,13 +101,14 @@ def unit_document(line: Line) -> dict[str, Any]:
 
 def _cells(line: Line) -> Iterator[dict[str, Any]]:
     for cells in line.cells.values():
-        yield from map(_cell, cells)
+        yield from (_cell(cell, line.timezone) for cell in cells)
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: Cell, zone: str) -> dict[str, Any]:
     return {
         "component": cell.component, "asset": cell.asset, "state": cell.state.value,
-        "severity": cell.severity, "found": cell.found, "reason": cell.reason, "detail": cell.detail,
+        "severity": cell.severity, "found": cell.found, "reason": cell.reason,
+        "detail": clip(told(cell.drift, zone)) if cell.drift else cell.detail,
         "expected": cell.expected, "actual": cell.actual, "check": cell.check,
         "collected_at": utc(cell.collected_at), "drift": _drift(cell.drift) if cell.drift else None,
     }  # fmt: skip

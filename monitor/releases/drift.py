@@ -16,8 +16,9 @@ from monitor.readiness.versions import parse
 from monitor.releases.manifest import Component, Release
 from monitor.store.api import FactValue
 
-Direction = Literal["behind", "ahead", "beside", "none", "same"]
-"""Where the found release lies; `none`: in no release; `same`: in the right one, but else different."""
+Direction = Literal["behind", "ahead", "beside", "none", "same", "unknown"]
+"""Where the found release lies; `none`: in no release; `same`: in the right one, but else different;
+`unknown`: else different, and version or checksum do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +85,29 @@ class Lineage:
 
     def standing(self, release: Release, component: str, values: Mapping[str, Value]) -> Standing:
         """Return which release the values of a component's facts belong to, the nearest before first."""
-        rebuilt: Standing | None = None
+        by_version: Standing | None = None
         for other, direction, steps in self.around(release):
             known = other.components.get(component)
             if known is None or not known.identity:
                 continue
-            if _holds(known.identity, values):
+            truth = _judged(known.identity, values)
+            if truth is Truth.PASS:
                 return Standing(direction, steps, other.id)
-            if rebuilt is None and known.version and _holds(known.identity[:1], values):
-                rebuilt = Standing(direction, steps, other.id, rebuilt=True)
-        return rebuilt or _elsewhere(release.components.get(component), values)
+            if by_version is None and known.version and _judged(known.identity[:1], values) is Truth.PASS:
+                by_version = Standing(direction, steps, other.id, rebuilt=truth is Truth.FAIL)
+        return by_version or _elsewhere(release.components.get(component), values)
 
 
-def _holds(identity: Sequence[tuple[str, Condition]], values: Mapping[str, Value]) -> bool:
-    return conjunction(condition.judge(values.get(name)) for name, condition in identity) is Truth.PASS
+def _judged(identity: Sequence[tuple[str, Condition]], values: Mapping[str, Value]) -> Truth:
+    return conjunction(condition.judge(values.get(name)) for name, condition in identity)
 
 
 def _elsewhere(component: Component | None, values: Mapping[str, Value]) -> Standing:
     """Return the standing of what is in no release: older or newer, where versions tell."""
     if component is None or not component.identity:
         return Standing("same", 0)
+    if _judged(component.identity, values) is Truth.UNKNOWN:
+        return Standing("unknown")
     if component.version is None:
         return Standing("none")
     found, wanted = parse(str(values.get(component.fact) or "")), parse(component.version)

@@ -14,7 +14,7 @@ from monitor.readiness.verdict import Status
 from monitor.releases.asked import Releases, components
 from monitor.releases.comparing import Comparing
 from monitor.releases.drift import Drift
-from monitor.releases.manifest import PREFIX, Component, Release
+from monitor.releases.manifest import PREFIX, Release
 
 
 class State(StrEnum):
@@ -148,7 +148,8 @@ def compare(
                 titles.setdefault(each.id, Title(each.id, each.item.title, each.item.title_zh))
             if release.gate not in judges:
                 judges[release.gate] = judge(release.gate)
-            cells = _cells(key, release, asked, judges[release.gate], comparing)
+            results = judges[release.gate].asked(key, (each.item for each in asked))
+            cells = _cells(key, release, results, comparing)
         zone, known = inventory.timezone(key), release.id if release else None
         lines.append(Line(key, unit.name, unit.name_zh, zone, known, cells))
     return Matrix(tuple(titles.values()), tuple(lines), at)
@@ -156,32 +157,27 @@ def compare(
 
 def line_of(unit: Unit, result: UnitResult, release: Release, comparing: Comparing) -> Line:
     """Return the line of a unit that was judged as a whole."""
-    cells: dict[str, tuple[Cell, ...]] = {}
-    for item in result.items:
-        component = release.components.get(item.id.removeprefix(PREFIX))
-        if component is not None and item.id.startswith(PREFIX):
-            drift = comparing.drift(unit.id, release, item)
-            before = cells.get(component.id, ())
-            cells[component.id] = (*before, _cell(unit.id, component, item, drift))
+    asked = {each.item.id for each in release.components.values()}
+    cells = _cells(unit.id, release, (item for item in result.items if item.id in asked), comparing)
     return Line(unit.id, unit.name, unit.name_zh, result.timezone, release.id, cells)
 
 
 def _cells(
-    unit: str, release: Release, asked: Sequence[Component], judge: Judge, comparing: Comparing
+    unit: str, release: Release, results: Iterable[ItemResult], comparing: Comparing
 ) -> dict[str, tuple[Cell, ...]]:
     found: dict[str, list[Cell]] = {}
-    for result in judge.asked(unit, (each.item for each in asked)):
-        component = release.components[result.id.removeprefix(PREFIX)]
-        drift = comparing.drift(unit, release, result)
-        found.setdefault(component.id, []).append(_cell(unit, component, result, drift))
+    for result in results:
+        cell = _cell(unit, release, result, comparing)
+        found.setdefault(cell.component, []).append(cell)
     return {name: tuple(cells) for name, cells in found.items()}
 
 
-def _cell(unit: str, component: Component, result: ItemResult, drift: Drift | None) -> Cell:
-    found = "" if result.value is None or not component.identity else str(result.value)
+def _cell(unit: str, release: Release, result: ItemResult, comparing: Comparing) -> Cell:
+    drift = comparing.drift(unit, release, result)
     return Cell(
-        unit, component.id, result.asset, _state(result, drift), result.severity, found, result.reason,
-        result.detail, result.expected, result.actual, result.check, result.collected_at, drift,
+        unit, result.id.removeprefix(PREFIX), result.asset, _state(result, drift), result.severity,
+        comparing.found(release, result), result.reason, result.detail, result.expected, result.actual,
+        result.check, result.collected_at, drift,
     )  # fmt: skip
 
 

@@ -31,11 +31,11 @@ def told(drift: Drift, zone: str, language: Language = "en") -> str:
 
 
 def standing(found: Standing, language: Language = "en") -> str:
-    """Return how far the found release is; empty where the version is right and something else is not."""
+    """Return how far the found release is; empty where the version is right or not known."""
     rebuilt = f"{'，' if language == 'zh' else ', '}{_REBUILT[language]}" if found.rebuilt else ""
     name = f" ({found.release})" if language == "en" else f"（{found.release}）"
     where = name if found.release else ""
-    if found.direction == "same":
+    if found.direction in ("same", "unknown"):
         return _REBUILT[language] if found.rebuilt else ""
     if found.steps:
         text = _STEPS[found.direction, language].format(n=found.steps, s="" if found.steps == 1 else "s")
@@ -45,13 +45,13 @@ def standing(found: Standing, language: Language = "en") -> str:
 
 def short(found: Standing) -> str:
     """Return the standing for a cell: an arrow, and by how many releases where that is known."""
-    arrow = {"behind": "↓", "ahead": "↑", "beside": "⇄", "none": "≠", "same": "≠"}[found.direction]
+    arrow = {"behind": "↓", "ahead": "↑", "beside": "⇄"}.get(found.direction, "≠")
     return f"{arrow}{found.steps or ''}"
 
 
 def _differs(drift: Drift, language: Language) -> str:
     names = ", ".join(drift.differs)
-    return f"{names} 与发布清单不符" if language == "zh" else f"{names} not as released"
+    return (f"{names} 与发布清单不符" if language == "zh" else f"{names} not as released").strip()
 
 
 def moment(at: float, zone: str) -> str:

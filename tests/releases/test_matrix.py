@@ -7,8 +7,9 @@ import time
 import pytest
 
 from monitor.readiness.verdict import Status, Verdict
-from monitor.releases.drift import Standing
+from monitor.releases.drift import Drift, Standing
 from monitor.releases.matrix import State
+from monitor.releases.words import told
 from tests.readiness.world import NOW
 from tests.releases.world import INVENTORY, RELEASES, Yard, release
 
@@ -52,6 +53,37 @@ def test_how_far_it_is(yard: Yard, facts: dict[str, str], standing: Standing) ->
     assert yard.matrix().exit_status() == 3
 
 
+@pytest.mark.parametrize(
+    ("facts", "standing", "said"),
+    [
+        ({"version": "2.0"}, Standing("behind", 1, "r2"), "1 release behind (r2), since "),
+        ({"version": "2.10", "charset": "GBK"}, Standing("same", 0, "r3"), "charset not as released, since "),
+        ({"sum": "cc", "charset": "GBK"}, Standing("unknown"), "charset not as released, since "),
+        ({"charset": "GBK"}, Standing("unknown"), "charset not as released, since "),
+    ],
+)
+def test_what_is_not_reported_is_not_said_to_be_wrong(
+    yard: Yard, facts: dict[str, str], standing: Standing, said: str
+) -> None:
+    yard.ok("n1/version", **facts)
+    drift = yard.cell().drift
+    assert drift is not None
+    assert drift.standing == standing
+    assert yard.row().detail.startswith(said)
+
+
+def test_a_condition_over_a_window_has_no_name_of_a_fact() -> None:
+    drift = Drift(Standing("same", 0), (), None, None)
+    assert told(drift, "UTC") == "not as released"
+    assert told(drift, "UTC", "zh") == "与发布清单不符"
+
+
+@pytest.mark.parametrize("facts", [{"sum": "zz"}, {"charset": "GBK"}, {"sum": "zz", "charset": "GBK"}])
+def test_what_is_found_is_the_version_whatever_is_wrong(yard: Yard, facts: dict[str, str]) -> None:
+    cell = yard.runs("n1", **facts).cell()
+    assert (cell.state, cell.found) == (State.DRIFT, "2.10")
+
+
 def test_since_when_the_fact_changed(yard: Yard) -> None:
     yard.runs("n1", 5 * DAY).runs("n1", 4 * DAY, version="2.0").runs("n1", 60, version="2.0").runs(
         "n1", version="1.0"
@@ -85,6 +117,7 @@ def test_a_fact_that_is_not_reported_is_unknown(yard: Yard, missing: str, reason
     del facts[missing]
     yard.ok("n1/version", **facts).runs("n2")
     assert (yard.cell().state, yard.cell().reason) == (State.UNKNOWN, reason)
+    assert yard.cell().found == facts.get("version", "")
     assert yard.matrix().exit_status() == 5
 
 
