@@ -63,9 +63,9 @@ class Drifting:
         return await asyncio.to_thread(self._ever_right, check, pledge)
 
     def _ever_right(self, check: str, pledge: Pledge) -> bool:
-        return all(
-            was_right(self.evidence.fact_history(check, name), each) for name, each in pledge.conditions
-        )
+        """Return whether no history is against it; a metric has none, and what is believed of it stands."""
+        histories = [(self.evidence.fact_history(check, name), each) for name, each in pledge.conditions]
+        return all(was_right(history, each) for history, each in histories if history)
 
     def __call__(self, job: Job, reading: Reading) -> tuple[str, str]:
         """Take a reading in; return the kind of the worst drift and what is said of all, or empty texts."""

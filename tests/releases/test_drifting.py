@@ -20,11 +20,11 @@ from monitor.readiness.checklist import Severity as Weight
 from monitor.readiness.expectation import parse
 from monitor.readiness.layered import Layered
 from monitor.releases.pledges import Memory, Pledge, Pledging, kind_of
-from monitor.state import DRIFTS, State
+from monitor.state import DRIFTS, CheckState, State
 from monitor.store.engine import Store
 from monitor.web.texts import table
 from monitor.workspace import open_workspace
-from probes.api import FactDef, Reading
+from probes.api import FactDef, MetricDef, Reading
 from tests.readiness.world import NOW
 from tests.releases.world import RIGHT, Yard
 from tests.state.world import START, TCP, Place, World
@@ -141,6 +141,21 @@ async def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     (incident,) = await world.incidents()
     assert incident.closed_at is not None
     await world.stop()
+
+
+async def test_a_metric_that_is_wrong_stays_so_over_a_restart(yard: Yard) -> None:
+    conditions = (
+        ("version", parse("2", metric=FactDef("version"))),
+        ("differing", parse("== 0", metric=MetricDef("differing", "count"))),
+    )
+    _, _, plan = yard.parts()
+    job = replace(plan.jobs["hall/n1/version"], released=(Pledge("billing", "r3", "major", 0.0, conditions),))
+    yard.ok("n1/version", version="2", differing=3)
+    believed = CheckState(job.id, state=State.DEGRADED, kind="drift")
+    drifting = Drifting(Layered(None, yard.readings), lambda _check: believed)
+    await drifting.adopt([job])
+    wrong = Reading.ok({"differing": 3.0}, {"version": "2"})
+    assert [drifting(job, wrong)[0] for _ in range(2)] == ["", "drift"]
 
 
 async def test_what_drifted_while_the_monitor_was_down_is_noticed(tmp_path: Path) -> None:
