@@ -96,7 +96,7 @@ def too_long(raw_days: int) -> str:
 
 
 def _documents(directory: Path, problems: list[Problem]) -> Iterator[Document]:
-    for file in files(directory) if directory.exists() else ():
+    for file in files(directory):
         try:
             yield from read(file)
         except ConfigError as error:

@@ -58,7 +58,7 @@ def load(
 
 def _read(directory: Path, problems: list[Problem]) -> dict[str, _Written]:
     found: dict[str, _Written] = {}
-    for path in files(directory) if directory.exists() else ():
+    for path in files(directory):
         try:
             for document in read(path):
                 file = validate(document, ReleaseFile)

@@ -154,6 +154,11 @@ def test_bad_items(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert any(message in each for each in problems), problems
 
 
+def test_a_directory_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="absent"):
+        load([tmp_path / "absent"])
+
+
 def test_any_of_several_probes_may_make_the_check(tmp_path: Path) -> None:
     text = with_item(
         "check: icmp, expect: {rtt_ms: '<= 4'}",

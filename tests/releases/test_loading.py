@@ -65,9 +65,14 @@ def test_a_later_directory_replaces(tmp_path: Path, yard: Yard) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "r2.yaml").write_text(RELEASES.split("---\n")[1].replace("2.0", "2.5"), "utf-8")
-    found = load([tmp_path / "releases", own, tmp_path / "absent"], registry=Registry())
+    found = load([tmp_path / "releases", own], registry=Registry())
     assert found["r2"].components["billing"].version == "2.5"
     assert len(found) == 5
+
+
+def test_a_directory_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="absent"):
+        load([tmp_path / "absent"])
 
 
 def test_the_order_of_releases(yard: Yard) -> None:
