@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -25,6 +24,7 @@ from monitor.cli.common import (
     ProfilesOption,
     StateDirOption,
     check_output,
+    deliver,
     err,
     fail,
     out,
@@ -128,11 +128,7 @@ def show_run(run: Run, form: Form, lang: Lang, output: Path | None, *, summary: 
     if output is None and form is Form.TABLE and out.is_terminal:
         show(run, out, language=language, summary=summary)
         return
-    text = render(run, SHAPES[form], language, summary=summary)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.write_text(text, "utf-8")
+    deliver(render(run, SHAPES[form], language, summary=summary), output)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -77,6 +78,15 @@ def show(problem: Problem) -> None:
 
 def _plain(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Write text, as far as UTF-8 can hold it, to standard output or to a file."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, "utf-8")
 
 
 def check_output(output: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
@@ -24,6 +23,7 @@ from monitor.cli.common import (
     ProfilesOption,
     StateDirOption,
     check_output,
+    deliver,
     fail,
     out,
 )
@@ -114,15 +114,10 @@ def _write(matrix: Matrix, form: Form, lang: Lang, output: Path | None) -> None:
     if output is None and form is Form.TABLE and out.is_terminal:
         table.show(matrix, out, lang.value)
         return
-    text = _text(matrix, form, lang)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.write_text(text, "utf-8")
+    deliver(_text(matrix, form, lang), output)
 
 
 def _text(matrix: Matrix, form: Form, lang: Lang) -> str:
     if form is Form.JSON:
         return json.dumps(document(matrix), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    text = table.markdown(matrix, lang.value) if form is Form.MARKDOWN else table.plain(matrix, lang.value)
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return table.markdown(matrix, lang.value) if form is Form.MARKDOWN else table.plain(matrix, lang.value)

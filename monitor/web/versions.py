@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from monitor.child.wire import UnitCard
+from monitor.releases.document import SCHEMA
 from monitor.releases.drift import Standing
 from monitor.releases.manifest import PREFIX
 from monitor.releases.matrix import State
@@ -19,10 +20,9 @@ from monitor.releases.words import short
 from monitor.store.verdicts import aged
 from monitor.web import pages
 from monitor.web.api import card_of, gate_of, stamp, whole
-from monitor.web.serving import VIEW, Refusal, json_text, threaded
+from monitor.web.serving import VIEW, json_text, threaded
 from monitor.web.view import View
 
-SCHEMA = "muster.versions/1"
 PAGE = 100
 """Units of one page: each is a judgement that is read and unpacked."""
 ORDER = tuple(state.value for state in State)
@@ -109,7 +109,7 @@ def _line(card: UnitCard, judged: Mapping[str, Any] | None) -> dict[str, Any]:
 def _aged(cell: dict[str, Any], stale: set[tuple[str, str | None]]) -> dict[str, Any]:
     if (PREFIX + cell["component"], cell["asset"]) not in stale:
         return cell
-    return {**cell, "state": "unknown", "reason": "stale", "drift": None}
+    return {**cell, "state": "unknown", "reason": "stale", "detail": "", "drift": None}
 
 
 def worst(cells: Iterable[Mapping[str, Any]]) -> str | None:
@@ -164,8 +164,6 @@ def _arrow(drift: Mapping[str, Any] | None) -> str:
 async def page(request: web.Request) -> web.Response:
     """Show units x components."""
     view, asked = request.app[VIEW], _asked(request)
-    if len(asked.under) > 100:
-        raise Refusal(400, "under: at most 100 characters")
 
     def values() -> dict[str, Any]:
         matrix = read(view, asked, time.time())
@@ -180,7 +178,7 @@ async def page(request: web.Request) -> web.Response:
         states = [unit["state"] for unit in matrix["units"]]
         return {
             "matrix": matrix, "rows": rows, "asked": asked, "under": under,
-            "drifted": states.count("drift"), "unknown": states.count("unknown"),
+            "counts": {state: states.count(state) for state in ORDER},
             "last_page": -(-matrix["total"] // asked.limit),
         }  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from monitor.cli.common import deliver
 from monitor.releases.document import VersionsDocument
 from tests.cli.running import muster
 from tests.json_schema import errors
@@ -115,6 +116,7 @@ async def test_from_released_to_drifted_and_back(tmp_path: Path) -> None:
             1,
             "r1",
         )
+        assert cell["detail"].startswith("1 release behind (r1), since ")
         since, at = (datetime.fromisoformat(x) for x in (cell["drift"]["since"], cell["collected_at"]))
         assert abs((since - at).total_seconds()) < 0.01
         del yard.runs["b"]
@@ -163,6 +165,11 @@ async def test_written_to_a_file(tmp_path: Path) -> None:
         assert "as released" in (tmp_path / "out.txt").read_text("utf-8")
         status, _, err = await yard.versions("-o", str(tmp_path / "none/out.txt"))
         assert (status, "there is no directory" in err) == (2, True)
+
+
+def test_what_utf_8_cannot_hold_is_written_as_far_as_it_goes(tmp_path: Path) -> None:
+    deliver("2.4\ud800", tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text("utf-8") == "2.4?"
 
 
 @pytest.mark.parametrize(

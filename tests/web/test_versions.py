@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from inventory.models import Inventory
 from monitor.readiness.layered import Layered
@@ -91,7 +92,7 @@ async def test_what_has_expired_is_unknown(tmp_path: Path) -> None:
     async with served(tmp_path, ago=2 * 86400.0, version="2.0") as (_, session):
         unit = (await found(session, "?under=hall"))["units"][0]
         assert (unit["state"], {cell["reason"] for cell in unit["cells"]}) == ("unknown", {"stale"})
-        assert unit["cells"][0]["drift"] is None
+        assert (unit["cells"][0]["drift"], unit["cells"][0]["detail"]) == (None, "")
 
 
 async def test_only_what_drifted_and_a_page_at_a_time(tmp_path: Path) -> None:
@@ -134,3 +135,26 @@ async def test_nothing_to_compare_is_no_success(tmp_path: Path) -> None:
         text = await page(session, "/versions")
         assert "No unit is asked for any component." in text
         assert "3 are not known" in text
+
+
+@pytest.mark.parametrize(
+    ("states", "look"),
+    [
+        (["released", "released"], "ready"),
+        (["waived", "released"], "conditional"),
+        (["unknown", "waived"], "unknown"),
+        (["unknown", "drift"], "not-ready"),
+        ([], "unknown"),
+    ],
+)
+async def test_the_page_is_green_only_where_something_was_found_right(
+    tmp_path: Path, states: list[str], look: str
+) -> None:
+    async with served(tmp_path) as (view, session):
+        view.cards = [CARDS[1]]
+        now = time.time()
+        judged = await asyncio.to_thread(judgement, tmp_path, now)
+        cells = zip(judged["versions"]["cells"], states, strict=False)
+        judged["versions"]["cells"] = [{**cell, "state": state} for cell, state in cells]
+        await save(view, ("hall", now, judged))
+        assert f'<section class="headline {look}">' in await page(session, "/versions")
