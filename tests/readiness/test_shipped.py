@@ -20,6 +20,7 @@ from monitor.readiness.layered import Layered
 from monitor.readiness.measuring import Requirements
 from monitor.readiness.results import ItemResult
 from monitor.readiness.verdict import Status, Verdict
+from probes import registry
 from probes.api import Outcome, Reading
 from tests.readiness.needs import Needs
 
@@ -95,6 +96,21 @@ def test_every_item_says_what_to_do_in_both_languages(checklist: str) -> None:
         assert item.remediation
         for text in (item.title_zh, item.remediation_zh):
             assert re.search("[\u4e00-\u9fff]", text), item.id
+
+
+@pytest.mark.parametrize("checklist", ["base", "service-hall", "municipal-data-centre"])
+def test_what_remedies_name_is_told_by_a_probe_of_the_item(checklist: str) -> None:
+    for item in lists()[checklist].items.values():
+        specs = [registry.get(probe) for probe in item.probes]
+        for name in set(re.findall(r"[a-z]+(?:_[a-z]+)+", item.remediation)) - {"fq_codel"}:
+            assert any(spec.metric(name) or spec.fact(name) for spec in specs), (item.id, name)
+            assert name in item.remediation_zh, (item.id, name)
+
+
+def test_a_database_behind_odbc_is_asked_as_others_are() -> None:
+    asked = lists()["municipal-data-centre"].items
+    for key in ("answers-fast", "space", "backup", "replica-lag", "sessions", "no-invalid-objects"):
+        assert "odbc" in asked[f"database.{key}"].probes, key
 
 
 def test_base_can_be_told_from_the_last_reading() -> None:
