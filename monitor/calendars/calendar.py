@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from inventory._fields import Slug, Timezone, Version
+from monitor.calendars.windows import DAYS
 
 ALWAYS = "24x7"
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
 MAX_SPAN_S = 400 * DAY_S

@@ -81,7 +81,9 @@ def _row(unit: Unit, item: Item, asset: AssetSpec, jobs: tuple[Job, ...]) -> Row
     if item.awaits:
         return Row(item, asset, None, applicable, f"not measured by this version: {item.awaits}")
     found = _by_name(item, jobs) if item.check else _by_probe(item, jobs)
-    return Row(item, asset, *((None, applicable, found) if isinstance(found, str) else (found, applicable)))
+    if isinstance(found, str):
+        return Row(item, asset, None, applicable, found)
+    return Row(item, asset, found, applicable)
 
 
 def _by_name(item: Item, jobs: tuple[Job, ...]) -> Job | str:
