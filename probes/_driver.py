@@ -22,7 +22,12 @@ def driver(module: str, extra: str) -> ModuleType:
 
 
 async def loaded(module: str, extra: str) -> ModuleType:
-    """Return what `driver` returns; the first import is made in a thread."""
-    if module in sys.modules:
+    """Return what `driver` returns; the first import is made in a thread, and waited for there, too."""
+    if module in sys.modules and not _begun(sys.modules[module]):
         return driver(module, extra)
     return await asyncio.to_thread(driver, module, extra)
+
+
+def _begun(found: ModuleType | None) -> bool:
+    """Whether a thread is amid importing it: who imports it as well is held until that has ended."""
+    return bool(getattr(getattr(found, "__spec__", None), "_initializing", False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -37,3 +38,17 @@ async def test_the_first_import_is_made_in_a_thread(tmp_path: Path, monkeypatch:
     assert (await loaded("muster_slow_driver", "slow")) is sys.modules.pop("muster_slow_driver")
     with pytest.raises(MissingDriver):
         await loaded("no_such_driver", "oracle")
+
+
+async def test_one_that_another_run_is_importing_is_waited_for_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "muster_slower_driver.py").write_text("import time\ntime.sleep(0.4)\nhere = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    first = asyncio.create_task(loaded("muster_slower_driver", "slow"))
+    while "muster_slower_driver" not in sys.modules:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(loaded("muster_slower_driver", "slow"))
+    await asyncio.sleep(0.01)
+    assert not first.done(), "the second held the loop until the first was there"
+    assert (await first) is (await second) is sys.modules.pop("muster_slower_driver")
