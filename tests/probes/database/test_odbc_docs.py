@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inventory import units
-from inventory.source import parse
 from probes import registry
 from probes.database import _oracle_questions
 from probes.database.oracle import OracleParams
+from tests.probes.database.page import checks, example, params, section
 
-PAGE = (Path(__file__).parents[3] / "docs" / "databases.md").read_text("utf-8")
-
-
-def _section(name: str) -> str:
-    return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-
-
-def _examples(name: str) -> dict[str, Any]:
-    text = re.findall(r"^```yaml\n(.*?)^```$", _section(name), re.MULTILINE | re.DOTALL)[0]
-    data: dict[str, Any] = parse(text.encode(), "example")[0].data
-    return data
-
-
-CHECKS = [check for name in ("odbc", "oracle") for check in _examples(name)["checks"]]
+CHECKS = [check for name in ("odbc", "oracle") for check in checks(name)]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.get("id", check["probe"])))
 def test_an_example_is_taken(check: dict[str, Any]) -> None:
-    given = {key: value for key, value in check.items() if key not in ("probe", "id", "every")}
-    assert registry.get(check["probe"]).params.model_validate(given, context={"quantity": units.parse})
+    assert registry.get(check["probe"]).params.model_validate(
+        params(check), context={"quantity": units.parse}
+    )
 
 
 @pytest.mark.parametrize("name", ["odbc", "oracle"])
 def test_what_is_said_holds(name: str) -> None:
-    assert "Tested against" in _section(name)
-    assert "Not tested" in _section(name)
+    assert "Tested against" in section(name)
+    assert "Not tested" in section(name)
     spec = registry.get(name)
-    for wanted in _examples(name)["expect"]:
+    for wanted in example(name)["expect"]:
         _, _, what = str(wanted).partition(".")
         assert spec.metric(what) or spec.fact(what), wanted
 
 
 def test_oracle_grants_are_what_its_questions_need() -> None:
-    granted = set(re.findall(r"grant select on sys\.(\S+) to monitor;", _section("oracle")))
+    granted = set(re.findall(r"grant select on sys\.(\S+) to monitor;", section("oracle")))
     asked = list(_oracle_questions.questions(OracleParams(database="d", user="u", parameters={"a": 1})))
     needed = {view for question in asked for view in question.grant.split(", ") if view}
     assert granted == needed

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from inventory import units
-from inventory.source import parse
 from probes import registry
 from probes.api import Context, Outcome
 from probes.database._sql_refusal import WORDS
+from tests.probes.database.page import blocks, checks, params, section
 from tests.probing import run_once, shared_here
 from tests.servers.postgresql import PASSWORD, postgresql
 
-PAGE = (Path(__file__).parents[3] / "docs" / "databases.md").read_text("utf-8")
 TABLES = (
     "create table schema_history (version text)",
     "insert into schema_history values ('2.7.1')",
@@ -30,31 +29,11 @@ TABLES = (
 )
 
 
-def _section(name: str) -> str:
-    return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-
-
-def _blocks(language: str, section: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", _section(section), re.MULTILINE | re.DOTALL)
-
-
-def _checks(section: str) -> list[dict[str, Any]]:
-    return [
-        dict(check)
-        for text in _blocks("yaml", section)
-        for check in parse(text.encode(), "example")[0].data["checks"]
-    ]
-
-
 def _statements(section: str) -> list[str]:
-    return [line for text in _blocks("sql", section) for line in text.splitlines()]
+    return [line for text in blocks("sql", section) for line in text.splitlines()]
 
 
-def _params(check: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in check.items() if key not in ("probe", "id", "every", "timeout")}
-
-
-EXAMPLES = [*_checks("What holds for all of them"), *_checks("sql")]
+EXAMPLES = [*checks("What holds for all of them"), *checks("sql")]
 
 
 def test_there_are_examples() -> None:
@@ -62,7 +41,7 @@ def test_there_are_examples() -> None:
 
 
 def test_each_word_of_a_detail_is_explained() -> None:
-    words = set(re.findall(r"^\| (`.*?`) \|", _section("What holds for all of them"), re.MULTILINE))
+    words = set(re.findall(r"^\| (`.*?`) \|", section("What holds for all of them"), re.MULTILINE))
     explained = {word for cell in words for word in re.findall(r"`(\w+)`", cell)}
     assert set(WORDS) - explained == {"version_too_old"}
 
@@ -78,17 +57,17 @@ async def test_the_grants_are_enough_for_the_examples(tmp_path: Path) -> None:
         await asyncio.to_thread(lambda: server.sql("drop role monitor", *TABLES, *grants))
         database, batch, organisations = EXAMPLES[:3]
         asked = [
-            ("postgresql", {**_params(database), "ca": server.ca, "round_trip": {"table": "muster_probe"},
+            ("postgresql", {**params(database), "ca": server.ca, "round_trip": {"table": "muster_probe"},
                             "tablespace_limits": {"pg_default": 2**39}, "backup_age": "select 60"}),
-            ("sql", _params(batch)), ("sql", _params(organisations)),
+            ("sql", params(batch)), ("sql", params(organisations)),
         ]  # fmt: skip
         readings = []
         async with shared_here(secrets={"billing_db": PASSWORD}) as shared:
-            for name, params in asked:
+            for name, given in asked:
                 readings.append(
                     await run_once(
                         name, "127.0.0.1", shared=shared, context=Context(shared, 20), timeout=20,
-                        **{**params, "port": server.port},
+                        **{**given, "port": server.port},
                     )
                 )  # fmt: skip
     finally:
@@ -104,9 +83,9 @@ async def test_the_grants_are_enough_for_the_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize("check", EXAMPLES, ids=lambda check: str(check.get("id", check["probe"])))
 def test_an_example_is_taken(check: dict[str, Any]) -> None:
     model = registry.get(check["probe"]).params
-    assert model.model_validate(_params(check), context={"quantity": units.parse})
+    assert model.model_validate(params(check), context={"quantity": units.parse})
 
 
 @pytest.mark.parametrize("name", ["postgresql", "sql"])
 def test_what_was_tested_is_said(name: str) -> None:
-    assert "Tested against" in _section(name)
+    assert "Tested against" in section(name)

@@ -10,44 +10,29 @@ from typing import Any
 import pytest
 
 from inventory import units
-from inventory.source import parse
 from probes import registry
 from probes.api import Context, Outcome, Reading
+from tests.probes.database import page
 from tests.probing import run_once, shared_here
 from tests.servers.mariadb import do, installed, mariadb
 from tests.servers.mongodb import mongod
 from tests.servers.redis import redis_cluster, redis_server, sentinel
 
-PAGE = (Path(__file__).parents[3] / "docs" / "databases.md").read_text("utf-8")
 PASSWORD = "marker-Pa55w0rd"
 HOST = "127.0.0.1"
 SPECS = {name: registry.get(name) for name in ("mysql", "redis", "mongodb")}
 
 
-def _section(name: str) -> str:
-    return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-
-
-def _blocks(language: str, section: str) -> list[str]:
-    found = re.findall(rf"^```{language}\n(.*?)^```$", _section(section), re.MULTILINE | re.DOTALL)
-    return [text.replace("PASSWORD", PASSWORD) for text in found]
+def _granted(language: str, section: str) -> list[str]:
+    return [text.replace("PASSWORD", PASSWORD) for text in page.blocks(language, section)]
 
 
 def _checks(section: str) -> dict[str, dict[str, Any]]:
-    [text] = _blocks("yaml", section)
-    return {
-        str(check.get("id", check["probe"])): dict(check)
-        for check in parse(text.encode(), "example")[0].data["checks"]
-    }
-
-
-def _params(check: dict[str, Any], **more: Any) -> dict[str, Any]:
-    own = {key: value for key, value in check.items() if key not in ("probe", "id", "every", "timeout")}
-    return own | more
+    return {str(check.get("id", check["probe"])): check for check in page.checks(section)}
 
 
 async def _run(check: dict[str, Any], **more: Any) -> Reading:
-    params = _params(check, **more)
+    params = page.params(check) | more
     model = SPECS[check["probe"]].params
     converted = model.model_validate(params, context={"quantity": units.parse})
     given = {name: getattr(converted, name) for name in params if "password" not in name}
@@ -65,12 +50,12 @@ async def _run(check: dict[str, Any], **more: Any) -> Reading:
 )
 def test_there_are_examples(section: str, names: list[str]) -> None:
     assert [*_checks(section)] == names
-    assert re.search(r"^(T|Not t)ested against", _section(section), re.MULTILINE)
+    assert re.search(r"^(T|Not t)ested against", page.section(section), re.MULTILINE)
 
 
 async def test_the_grants_for_mysql_are_enough(tmp_path: Path) -> None:
     template = await asyncio.to_thread(installed, tmp_path)
-    [grants] = _blocks("sql", "mysql")
+    [grants] = _granted("sql", "mysql")
     statements = [line.rstrip(";") for line in grants.splitlines()]
     options = ("--character-set-server=utf8mb4",)
     async with mariadb(template, tmp_path, *options) as port:
@@ -88,7 +73,7 @@ async def test_the_grants_for_mysql_are_enough(tmp_path: Path) -> None:
 
 
 async def test_the_rights_for_redis_are_enough(tmp_path: Path) -> None:
-    [acl], [watching] = _blocks("acl", "redis"), _blocks("acl-sentinel", "redis")
+    [acl], [watching] = _granted("acl", "redis"), _granted("acl-sentinel", "redis")
     checks = _checks("redis")
     user = ("--user", *acl.split()[1:])
     alone = ("--maxmemory", "100mb", *user)
@@ -117,8 +102,7 @@ async def test_the_example_for_mongodb_runs() -> None:
 
 @pytest.mark.parametrize("section", ["mysql", "redis", "mongodb"])
 def test_what_is_expected_is_what_is_reported(section: str) -> None:
-    [text] = _blocks("yaml", section)
-    named = parse(text.encode(), "example")[0].data["expect"]
+    named = page.example(section)["expect"]
     spec = SPECS[section]
     for name in named:
         bare = str(name).rpartition(".")[2]
