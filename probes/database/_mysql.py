@@ -28,6 +28,7 @@ from probes._resolve import resolve
 from probes.api import Context, Target
 from probes.database._mysql_refusal import refusal
 from probes.database._sql import MOST_ROWS, DatabaseParams, Findings, Table
+from probes.database._sql_query import only_query
 from probes.database._sql_refusal import Refusal
 from probes.errors import Ending, ProtocolViolated, TlsFailed
 
@@ -161,12 +162,17 @@ class MysqlSession:
         """Return the rows, as they come; what is beyond the limit is passed over.
 
         With a limit the query is somebody else's: it is asked only where the server keeps it from writing.
+        Where it does not, nothing but a query is asked at all: a check has some of its own without a limit.
         """
-        if limit is not None and not self.reads_only:
-            raise Refusal("version_too_old", f"{self.flavour.name} has no sessions that only read")
+        if not self.reads_only:
+            if limit is not None:
+                raise Refusal("version_too_old", f"{self.flavour.name} has no sessions that only read")
+            query = only_query(query)
         most = MOST_ROWS if limit is None else limit
         with self._asking():
             async with self._connection.cursor(self._modules.cursors.SSCursor) as cursor:
+                if most > MOST_ROWS:
+                    await cursor.execute(_at_most(most))
                 await cursor.execute(query)
                 columns = tuple(str(column[0]) for column in cursor.description or ())
                 found = await _taken(cursor, most + 1)
@@ -287,6 +293,11 @@ async def _logged_in(
     return connection
 
 
+def _at_most(rows: int) -> str:
+    """Have the server send no more than one row beyond these, by which one sees that there are more."""
+    return f"set session sql_select_limit = {rows + 1}"
+
+
 async def _settle(session: MysqlSession, params: DatabaseParams) -> None:
     """Have the session read only, and the server end what takes too long; an engine may lack some of it."""
     seconds = max(1, round(params.query_timeout))
@@ -297,9 +308,10 @@ async def _settle(session: MysqlSession, params: DatabaseParams) -> None:
         "oceanbase": f"ob_query_timeout = {round(params.query_timeout * 1_000_000)}",
     }
     waits = (f"lock_wait_timeout = {seconds}", f"innodb_lock_wait_timeout = {seconds}")
-    for setting in (limits[session.flavour.name], *waits, f"sql_select_limit = {MOST_ROWS + 1}"):
+    settings = (f"set session {setting}" for setting in (limits[session.flavour.name], *waits))
+    for statement in (*settings, _at_most(MOST_ROWS)):
         with contextlib.suppress(Refusal):
-            await session.execute(f"set session {setting}")
+            await session.execute(statement)
     with contextlib.suppress(Refusal):
         await session.execute("set session transaction read only")
         session.reads_only = session.flavour.name != "tidb"

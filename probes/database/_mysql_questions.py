@@ -143,7 +143,7 @@ def about(table: Table) -> Answer:
     reads = {found[name] for name in ("read_only", "super_read_only") if name in found}
     metrics = {"connections_max": float(found["max_connections"])}
     if reads:
-        metrics["read_only"] = float(not reads <= {"OFF", "0", "NO_LOCK"})
+        metrics["read_only"] = float(not reads <= {"OFF", "0"})
     return Answer(metrics, {name: text for name, text in facts.items() if text})
 
 

@@ -31,7 +31,7 @@ class SqlParams(QueryParams):
     """Parameters of `sql`."""
 
     limit: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Rows that are read; where there are more, `truncated` says so and nothing is compared."""
+    """Rows that are read; where there are more, `truncated` says so, and none are counted or compared."""
     keep: bool = False
     """Whether what the rows say is kept: texts as facts, the first rows, the differences."""
     equals_rows: Annotated[list[list[Scalar] | Scalar], Field(min_length=1, max_length=10_000)] | None = None
@@ -92,9 +92,12 @@ def _describe(table: Table, params: SqlParams, findings: Findings) -> None:
     """Note what the rows are; what columns are called never displaces what the probe itself reports."""
     own = {metric.name for metric in PROBE.metrics} - {"value"}
     named = {name: value for name, value in numbers(table).items() if name not in own}
-    findings.metrics |= {"rows": float(len(table.rows))} | named
+    findings.metrics |= named
     findings.facts["truncated"] = "yes" if table.more else "no"
-    if not table.more:
+    if table.more:
+        findings.not_told.append(f"rows, digest: there are more than {len(table.rows)}")
+    else:
+        findings.metrics["rows"] = float(len(table.rows))
         findings.facts["digest"] = digest(canonical(table.rows))
     if params.keep:
         own = {fact.name for fact in PROBE.facts} - {"value"}
@@ -169,7 +172,7 @@ PROBE = ProbeSpec(
         MetricDef("tls_ms", "ms", "lower", 0.001, "TLS handshake."),
         MetricDef("login_ms", "ms", "lower", 0.001, "From connected to logged in."),
         MetricDef("query_ms", "ms", "lower", 0.001, "From asking to the last row."),
-        MetricDef("rows", "count", "none", 1, "Rows that were read."),
+        MetricDef("rows", "count", "none", 1, "Rows that there are; absent if there are more than `limit`."),
         MetricDef("value", "count", "none", None, "The cell, where the query gives one, and it is a number."),
         MetricDef("missing", "count", "lower", 1, "Rows of the reference that are not there."),
         MetricDef("unexpected", "count", "lower", 1, "Rows that are not in the reference."),

@@ -328,12 +328,16 @@ async def test_any_query_on_mysql_reads_only(template: Path, tmp_path: Path) -> 
             )
         ]
         many = await run_once("sql", HOST, **ask, query="select seq from seq_1_to_200000", limit=100)
+        whole = await run_once("sql", HOST, **ask, query="select seq from seq_1_to_15000", limit=20_000)
         flood = "select repeat('x', 1000000) from seq_1_to_100 limit 100000"
         heavy = await run_once("sql", HOST, **ask, query=flood, limit=5)
-    assert (rows.metrics["rows"], rows.facts["truncated"]) == (2, "yes")
+    assert (rows.metrics.get("rows"), rows.facts["truncated"]) == (None, "yes")
+    assert "more than 2" in rows.facts["not_told"]
     assert {reading.outcome for reading in writes} == {Outcome.ERROR}
     assert all(reading.detail.startswith(("read_only: ", "bad_query: ")) for reading in writes)
-    assert (many.metrics["rows"], many.facts["truncated"]) == (100, "yes")
+    assert (many.metrics.get("rows"), many.facts["truncated"]) == (None, "yes")
+    assert "more than 100" in many.facts["not_told"]
+    assert (whole.metrics["rows"], whole.facts["truncated"]) == (15_000, "no")
     assert (heavy.outcome, heavy.kind) == (Outcome.FAILED, "protocol"), heavy
 
 

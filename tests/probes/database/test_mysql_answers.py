@@ -7,6 +7,7 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from probes.api import Outcome, Reading
 from probes.database import _mysql_questions as questions
-from probes.database._mysql import Flavour, flavour
+from probes.database._mysql import Flavour, MysqlSession, flavour
 from probes.database._mysql_refusal import NUMBERS, refusal
 from probes.database._sql import Table
 from probes.database._sql_refusal import WORDS, Refusal
@@ -210,7 +211,9 @@ def test_the_role_is_told_where_enough_is_known(metrics: dict[str, float], role:
     assert questions.role(metrics) == role
 
 
-@pytest.mark.parametrize(("value", "reads"), [("OFF", 0), ("0", 0), ("ON", 1), ("READ_ONLY", 1)])
+@pytest.mark.parametrize(
+    ("value", "reads"), [("OFF", 0), ("0", 0), ("ON", 1), ("READ_ONLY", 1), ("NO_LOCK", 1)]
+)
 def test_whether_the_server_takes_writes(value: str, reads: int) -> None:
     rows = (("max_connections", "151"), ("read_only", value), ("time_zone", "+08:00"))
     answer = questions.about(Table(("n", "v"), rows))
@@ -247,3 +250,13 @@ def test_a_full_disk_by_the_text_of_another_error() -> None:
     said = 'Got error 28 "No space left on device" from storage engine InnoDB'
     assert refusal(1030, said).word == "disk_full"
     assert refusal(1290, "running with the --secure-file-priv option").word == "query_refused"
+
+
+async def test_a_session_that_may_write_is_asked_nothing_but_queries() -> None:
+    """TiDB has no sessions that only read; what is sent nevertheless would fail on this stand-in."""
+    session = MysqlSession(SimpleNamespace(server_version="8.0.11-TiDB-v7.5.1"), None, ())  # type: ignore[arg-type]
+    for query in ("delete from customer", "update customer set id = 1", "call tidy()"):
+        with pytest.raises(Refusal, match="bad_query"):
+            await session.rows(query)
+    with pytest.raises(Refusal, match="version_too_old"):
+        await session.rows("select 1", 1)
