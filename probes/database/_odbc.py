@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from probes._clean import cleaned
-from probes._dial import dial
 from probes._driver import loaded
 from probes._resolve import Address, resolve
 from probes.api import Context, Target
@@ -30,6 +29,7 @@ from probes.database._odbc_threads import OdbcThreads, Worker
 from probes.database._sql import MOST_ROWS, Findings, Table
 from probes.database._sql_query import only_query
 from probes.database._sql_refusal import Refusal
+from probes.database._unexplained import Unexplained, explained
 from probes.errors import MissingDriver, ProberFault, ProtocolViolated, TimedOut
 
 AT_A_TIME = 500
@@ -47,7 +47,7 @@ SETTINGS: dict[Dialect, tuple[str, ...]] = {
 }  # fmt: skip
 """What a session does first; what an engine refuses of it (MySQL, MariaDB: the other's limit) is left."""
 READ_ONLY: tuple[Dialect, ...] = ("postgresql", "mysql", "sqlite")
-"""Engines whose sessions are kept from writing by themselves."""
+"""Engines that keep a session from writing once they have taken the last of their settings."""
 AFTER: dict[Dialect, str] = {"sqlite": "pragma query_only = 1"}
 """What has a session read only again, once a transaction that may write is over."""
 BEGIN: dict[Dialect, str] = {
@@ -70,18 +70,27 @@ class Kind:
     hidden: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection that has let the account in, and whether the server keeps it from writing."""
+
+    connection: Any
+    reads_only: bool
+
+
 class OdbcSession:
     """A `Session` of `_sql`; made by `open_session`."""
 
-    def __init__(self, connection: Any, worker: Worker, threads: OdbcThreads, kind: Kind) -> None:
-        self._connection, self._worker, self._threads, self.kind = connection, worker, threads, kind
+    def __init__(self, connected: Connected, worker: Worker, threads: OdbcThreads, kind: Kind) -> None:
+        self._connection, self._reads_only = connected.connection, connected.reads_only
+        self._worker, self._threads, self.kind = worker, threads, kind
         self._cursor: Any = None
         self._writing = False
         self.begin = BEGIN.get(kind.dialect, "")
 
     async def rows(self, query: str, limit: int | None = None) -> Table:
         """Return the rows, in a transaction that is rolled back."""
-        if self.kind.dialect not in READ_ONLY:
+        if not self._reads_only:
             query = only_query(query)
         most = MOST_ROWS if limit is None else limit
         return await self._do(lambda: self._rows(query, most))
@@ -186,9 +195,9 @@ async def open_session(
     threads = context.shared.get(OdbcThreads)
     worker = await threads.take(context)
     context.phase, started = "login", time.perf_counter()
-    connection = await _connected(worker, threads, kind, text, params, address, context)
+    connected = await _connected(worker, threads, kind, text, params, address, context)
     findings.passed("login", (time.perf_counter() - started) * 1000)
-    return OdbcSession(connection, worker, threads, kind)
+    return OdbcSession(connected, worker, threads, kind)
 
 
 def _wanted(driver: str, target: Target, params: DriverParams, address: Address | None, kind: Kind) -> Wanted:
@@ -207,15 +216,14 @@ async def _connected(
     params: DriverParams,
     address: Address | None,
     context: Context,
-) -> Any:
+) -> Connected:
     """Return the connection. Raises `Refusal` and `Ending`; the thread is ended, or given up."""
     made: list[Any] = []
     seconds = max(1, round(context.remaining))
 
-    def connect() -> Any:
+    def connect() -> Connected:
         made.append(kind.module.connect(text, timeout=seconds, autocommit=True))
-        _settle(made[0], kind, params.query_timeout)
-        return made[0]
+        return Connected(made[0], _settle(made[0], kind, params.query_timeout))
 
     def leave() -> None:
         if made:
@@ -228,32 +236,22 @@ async def _connected(
         worker.finish(leave)
         if worker.busy:
             threads.give_up(worker)
-        if isinstance(error, _Unexplained):
-            raise await _explained(error, address, params.port, context) from None
+        if isinstance(error, Unexplained):
+            raise await explained(error, address, params.port, context) from None
         raise
 
 
-def _settle(connection: Any, kind: Kind, seconds: float) -> None:
-    """Have the session read only, and end long statements; with a transaction of its own from then on."""
+def _settle(connection: Any, kind: Kind, seconds: float) -> bool:
+    """Have the session end long statements, and read only; with a transaction of its own from then on.
+
+    Returns whether the server took the last setting, which has it read only.
+    """
     _quietly(lambda: setattr(connection, "timeout", max(1, round(seconds))))
+    taken = False
     for statement in SETTINGS.get(kind.dialect, ()):
-        _quietly(lambda: connection.execute(statement.format(ms=round(seconds * 1000), s=seconds)))  # noqa: B023
+        taken = _quietly(lambda: connection.execute(statement.format(ms=round(seconds * 1000), s=seconds)))  # noqa: B023
     connection.autocommit = False
-
-
-class _Unexplained(Exception):  # noqa: N818 - what a driver said that names no cause
-    """A driver could not connect, and gives neither state nor number nor words that are known."""
-
-
-async def _explained(error: _Unexplained, address: Address | None, port: int, context: Context) -> Exception:
-    """Return the kernel's own answer for the port, where that is the cause, else what the driver said."""
-    if address is not None:
-        try:
-            sock, _ = await dial(address, port, context)
-        except OSError as cause:
-            return cause
-        sock.close()
-    return ProtocolViolated(f"login: {error}")
+    return taken and kind.dialect in READ_ONLY
 
 
 @contextmanager
@@ -285,7 +283,7 @@ def _reason(state: str, text: str, kind: Kind, logging_in: str) -> Exception:
         return refused
     if gone(state):
         return ConnectionResetError(errno.ECONNRESET, said)
-    return _Unexplained(said) if logging_in else Refusal("query_refused", said)
+    return Unexplained(said) if logging_in else Refusal("query_refused", said)
 
 
 def _drained(cursor: Any, columns: tuple[str, ...], most: int) -> Table:
@@ -302,11 +300,13 @@ def _drained(cursor: Any, columns: tuple[str, ...], most: int) -> Table:
     return Table(columns, tuple(rows[:most]), len(rows) > most)
 
 
-def _quietly(work: Callable[[], object]) -> None:
+def _quietly(work: Callable[[], object]) -> bool:
+    """Return whether it went well."""
     try:
         work()
     except Exception:  # noqa: BLE001 - drivers raise what they like; what is being left or is optional
-        return
+        return False
+    return True
 
 
 def version_of(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -40,6 +40,13 @@ class DriverParams(DatabaseParams):
             return given
         port = PORTS.get(given.get("dialect") or dialect_of(given["driver"]))
         return given | {"port": port} if port else given
+
+    @model_validator(mode="after")
+    def _tls_of_drivers(self) -> Self:
+        if self.driver is not None and (self.certificate or self.min_version != "1.2"):
+            msg = "a driver is told of a client certificate and of TLS versions by its own options"
+            raise ValueError(msg)
+        return self
 
     @property
     def spoken(self) -> Dialect:

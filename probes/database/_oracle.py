@@ -19,14 +19,15 @@ from functools import lru_cache
 from typing import Any
 
 from probes._clean import cleaned
-from probes._dial import dial
 from probes._driver import loaded
-from probes._resolve import Address, resolve
+from probes._resolve import resolve
+from probes._tls import VERSIONS
 from probes.api import Context, Target
 from probes.database._oracle_refusal import gone, refusal
 from probes.database._sql import MOST_ROWS, DatabaseParams, Findings, Table
 from probes.database._sql_query import only_query
 from probes.database._sql_refusal import Refusal
+from probes.database._unexplained import Unexplained, explained
 from probes.errors import ProberFault, ProtocolViolated, TlsFailed
 
 AT_A_TIME = 500
@@ -115,8 +116,8 @@ async def open_session(
                 retry_count=0, tcp_connect_timeout=max(1.0, context.remaining), program="muster",
                 osuser="muster", **_service(params),
             )  # fmt: skip
-    except _Unexplained as error:
-        raise await _explained(error, address, params.port, context) from None
+    except Unexplained as error:
+        raise await explained(error, address, params.port, context) from None
     findings.passed("login", (time.perf_counter() - started) * 1000)
     connection.call_timeout = round(params.query_timeout * 1000)
     return OracleSession(connection, module, hidden)
@@ -125,7 +126,8 @@ async def open_session(
 async def _tls(target: Target, params: DatabaseParams) -> ssl.SSLContext | None:
     if params.tls == "off":
         return None
-    given = (params.ca, params.certificate, params.verify, params.tls_name(target))
+    oldest = VERSIONS[params.min_version]
+    given = (params.ca, params.certificate, params.verify, oldest, params.tls_name(target))
     return await asyncio.to_thread(_named, *given)
 
 
@@ -145,10 +147,12 @@ class _Named(ssl.SSLContext):
 
 
 @lru_cache(maxsize=256)
-def _named(ca: str | None, certificate: str | None, verify: bool, name: str) -> ssl.SSLContext:
+def _named(
+    ca: str | None, certificate: str | None, verify: bool, oldest: ssl.TLSVersion, name: str
+) -> ssl.SSLContext:
     """Return the context for a server of this name. Raises `ProberFault` for files that can't be used."""
     made = _Verifying(ssl.PROTOCOL_TLS_CLIENT) if verify else _Named(ssl.PROTOCOL_TLS_CLIENT)
-    made.name, made.minimum_version = name, ssl.TLSVersion.TLSv1_2
+    made.name, made.minimum_version = name, oldest
     try:
         if verify:
             made.load_verify_locations(ca) if ca else made.load_default_certs()
@@ -172,21 +176,6 @@ class _Verifying(_Named):
     @check_hostname.setter
     def check_hostname(self, _: bool) -> None:
         """Leave it as it is: the driver wants to compare names itself."""
-
-
-class _Unexplained(Exception):  # noqa: N818 - what the driver said that names no cause
-    """The driver could not connect, and no server said anything."""
-
-
-async def _explained(error: _Unexplained, address: Address, port: int, context: Context) -> Exception:
-    """Return the kernel's own answer for the port, where that is the cause, else what the driver said."""
-    try:
-        sock, _ = await dial(address, port, context)
-    except OSError as cause:
-        return cause
-    sock.close()
-    context.phase = "login"
-    return ProtocolViolated(f"login: {error}")
 
 
 @contextmanager
@@ -215,7 +204,7 @@ def _reason(error: Exception, hidden: tuple[str, ...]) -> Exception:
     if refused is not None:
         return refused
     if "DPY-6" in str(error):
-        return _Unexplained(said)
+        return Unexplained(said)
     return (
         ConnectionResetError(errno.ECONNRESET, said) if gone(str(error)) else Refusal("query_refused", said)
     )

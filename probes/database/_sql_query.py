@@ -6,7 +6,8 @@ import re
 
 from probes.database._sql_refusal import Refusal
 
-QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:select|with|values|show)\b", re.IGNORECASE | re.DOTALL)
+COMMENT = r"--[^\n]*\n|/\*(?:(?!\*/).)*\*/"
+QUERY = re.compile(rf"(?:\s|\(|{COMMENT})*(?:select|with|values|show)\b", re.IGNORECASE | re.DOTALL)
 
 
 def only_query(text: str) -> str:
