@@ -21,6 +21,8 @@ def _apart(later: str, earlier: str) -> str:
 
 
 NOW = "current timestamp"
+RECEIVES = ("PEER", "REMOTE_CATCHUP")
+"""States of HADR in which a standby gets the log: in others its times are those of when it last did."""
 ABOUT = """
 select (select service_level from sysibmadm.env_inst_info) as server,
        (select max(value) from sysibmadm.dbcfg where name = 'codeset') as encoding,
@@ -48,7 +50,7 @@ SIZE = """
 select sum(tbsp_total_pages * tbsp_page_size) as bytes from table(mon_get_tablespace(null, -2)) as t"""
 BACKUP = f"""
 select {_apart(NOW, "timestamp(max(end_time))")} as age from sysibmadm.db_history
-where operation = 'B' and sqlcode is null"""  # noqa: S608
+where operation = 'B' and objecttype = 'D' and sqlcode is null"""  # noqa: S608
 INVALID = """
 select rtrim(objectschema) || '.' || objectname || ' (type ' || objecttype || ')' as name
 from syscat.invalidobjects order by 1"""
@@ -89,15 +91,19 @@ def sessions(table: Table) -> Answer:
 
 
 def hadr(table: Table) -> Answer:
-    """Read the answer to `HADR`: one row a standby on the primary, none without partners."""
+    """Read the answer to `HADR`: one row a standby on the primary, none without partners.
+
+    A standby that gets nothing may be behind by any time, and is none of the replicas that receive.
+    """
     rows = table.records()
     if not rows:
         return Answer(facts={"role": "standalone"})
     leads = str(rows[0]["role"]).strip() == "PRIMARY"
-    lags = [row["lag"] for row in rows]
-    known = {} if None in lags else {"replica_lag_s": max(0.0, *(float(lag) for lag in lags))}
+    fed = [row for row in rows if str(row["state"]).strip() in RECEIVES]
+    lags = [row["lag"] for row in fed]
+    known = {} if None in lags or len(fed) < len(rows) else {"replica_lag_s": max(0.0, *map(float, lags))}
     told = () if known else ("replica_lag_s: not known of all replicas",)
-    count = {"replicas": float(len(rows))} if leads else {}
+    count = {"replicas": float(len(fed))} if leads else {}
     return Answer(known | count, {"role": "primary" if leads else "replica"}, told)
 
 

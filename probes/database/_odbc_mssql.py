@@ -42,7 +42,8 @@ select coalesce(filegroup_name(f.data_space_id), 'none') as name, cast(f.size as
 from sys.database_files as f cross apply sys.dm_os_volume_stats(db_id(), f.file_id) as v where f.type = 0"""
 SIZE = "select sum(cast(size as bigint)) * 8192 as bytes from sys.database_files"
 REPLICAS = """
-select cast(is_local as int) as here, cast(is_primary_replica as int) as leads, secondary_lag_seconds as lag
+select cast(is_local as int) as here, cast(is_primary_replica as int) as leads, secondary_lag_seconds as lag,
+       case when synchronization_state in (1, 2) then 1 else 0 end as fed
 from sys.dm_hadr_database_replica_states where database_id = db_id()"""
 BACKUP = """
 select datediff(second, max(backup_finish_date), getdate()) as age from msdb.dbo.backupset
@@ -84,16 +85,19 @@ def activity(table: Table) -> Answer:
 
 
 def replicas(table: Table) -> Answer:
-    """Read the answer to `REPLICAS`: no row where the database is in no availability group."""
+    """Read the answer to `REPLICAS`: no row where the database is in no availability group.
+
+    A replica that is neither synchronizing nor synchronized may be behind by any time.
+    """
     rows = table.records()
     if not rows:
         return Answer(facts={"role": "standalone"})
     leads = any(row["here"] and row["leads"] for row in rows)
     others = [row for row in rows if not row["here"]] if leads else [row for row in rows if row["here"]]
-    lags = [row["lag"] for row in others]
+    lags: list[Any] = [row["lag"] if row["fed"] else None for row in others]
     known = {"replica_lag_s": float(max(lags))} if lags and None not in lags else {}
     told = () if known or not lags else ("replica_lag_s: not known of all replicas",)
-    count = {"replicas": float(len(others))} if leads else {}
+    count = {"replicas": float(sum(bool(row["fed"]) for row in others))} if leads else {}
     return Answer(known | count, {"role": "primary" if leads else "replica"}, told)
 
 

@@ -6,6 +6,7 @@ be granted one by one as `SYS.V_$...` and `SYS.DBA_...`.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -13,6 +14,10 @@ from probes.database._sql import Answer, Question, Table
 from probes.database._sql_answers import backup, invalid, manifest, oldest, size, waiting
 from probes.database._sql_parameters import Setting
 
+CLOCK = "%m/%d/%Y %H:%M:%S"
+"""How `v$dataguard_stats` writes times."""
+SILENT_S = 60
+"""A standby hears of its primary every few seconds; after so long its figures are old."""
 ABOUT = """
 select (select value from nls_database_parameters where parameter = 'NLS_CHARACTERSET') as encoding,
        (select value from nls_database_parameters where parameter = 'NLS_NCHAR_CHARACTERSET') as national,
@@ -28,7 +33,8 @@ select d.database_role as role, d.open_mode as mode_, d.log_mode as logging,
        (select count(*) from v$archive_dest where status = 'ERROR') as failing
 from v$database d"""
 LAG = """
-select d.database_role as role, s.name as name, s.value as value
+select d.database_role as role, s.name as name, s.value as value, s.time_computed as computed,
+       s.datum_time as heard
 from v$database d left join v$dataguard_stats s on s.name in ('apply lag', 'transport lag')"""
 OLDEST = "select (sysdate - min(start_date)) * 86400 as age from v$transaction"
 WAITING = "select count(*) as waiting from v$session where blocking_session is not null"
@@ -115,21 +121,31 @@ def role(table: Table) -> Answer:
 
 
 def lag(table: Table) -> Answer:
-    """Read the answer to `LAG`: only a standby knows how far it is behind."""
+    """Read the answer to `LAG`: only a standby knows how far it is behind.
+
+    It goes on showing the last figure when it hears nothing more of its primary (`DATUM_TIME`): that is none.
+    """
     rows = table.records()
     if not rows or rows[0]["role"] == "PRIMARY":
         return Answer()
-    lags = {row["name"]: _seconds(row["value"]) for row in rows if row["name"]}
+    lags = {row["name"]: _seconds(row["value"]) for row in rows if row["name"] and _hears(row)}
     found = {name: value for name, value in lags.items() if value is not None}
     metrics = {
         metric: found[name]
         for metric, name in (("replica_lag_s", "apply lag"), ("transport_lag_s", "transport lag"))
         if name in found
     }
-    told = (
-        () if "replica_lag_s" in metrics else ("replica_lag_s: the standby does not tell (is it applying?)",)
-    )
-    return Answer(metrics, not_told=told)
+    why = "the standby does not tell (is it applying, and does it hear of its primary?)"
+    return Answer(metrics, not_told=() if "replica_lag_s" in metrics else (f"replica_lag_s: {why}",))
+
+
+def _hears(row: Mapping[str, Any]) -> bool:
+    """Whether a figure is made of what the primary said shortly before, both by the standby's clock."""
+    try:
+        computed, heard = (dt.datetime.strptime(str(row[name]), CLOCK) for name in ("computed", "heard"))  # noqa: DTZ007
+    except ValueError:
+        return False
+    return abs((computed - heard).total_seconds()) <= SILENT_S
 
 
 def _seconds(value: object) -> float | None:

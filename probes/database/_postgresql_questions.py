@@ -129,7 +129,7 @@ def standbys(table: Table) -> Answer:
     """Read the answer to `STANDBYS`: how far the replicas that this server feeds are behind.
 
     The server's own figure for the time is what the last replay took, and stays as it was when replay stops:
-    it counts only where the replica has replayed all or is seen to go on.
+    it counts only where the replica has replayed all or is seen to go on, and the server has a figure.
     """
     row = _told(table)
     fed = [record for record in table.records() if record["pid"] is not None]
@@ -138,14 +138,18 @@ def standbys(table: Table) -> Answer:
     facts = {"role": role, "replication": "; ".join(_standby(r) for r in fed[:MOST_NAMES]) or NOTHING}
     if not fed:
         return Answer(metrics, facts)
-    stalled = [_name(r) for r in fed if r["behind"] is None or (r["behind"] > 0 and not r["advances"])]
+    behind = [r for r in fed if r["behind"] is None or r["behind"] > 0]
+    stalled = [_name(r) for r in behind if r["behind"] is None or not r["advances"]]
     if all(r["behind"] is not None for r in fed):
         metrics["replica_lag_bytes"] = max(0.0, *(float(r["behind"]) for r in fed))
     if stalled:
         return Answer(
             metrics, facts, (f"replica_lag_s: {', '.join(stalled)} did not advance while looked at",)
         )
-    metrics["replica_lag_s"] = max(0.0, *(float(r["lag"] or 0) if r["behind"] > 0 else 0.0 for r in fed))
+    untimed = [_name(r) for r in behind if r["lag"] is None]
+    if untimed:
+        return Answer(metrics, facts, (f"replica_lag_s: the server has no figure for {', '.join(untimed)}",))
+    metrics["replica_lag_s"] = max([0.0, *(float(r["lag"]) for r in behind)])
     return Answer(metrics, facts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from probes.api import FactDef, MetricDef, clip
@@ -38,7 +37,8 @@ METRICS = (
     MetricDef("connections_rejected", "count", "lower", 1, "Clients sent away, since the start."),
     MetricDef("changes_unsaved", "count", "lower", 1, "Changes since the last snapshot (RDB)."),
     MetricDef("last_save_age_s", "s", "lower", 1,
-              "Since the last snapshot, by the server's clock; absent where none was made since the start."),
+              "Since the last snapshot, by the server's clock; absent where it shows no clock, or none "
+              "was made since the start."),
     MetricDef("last_save_ok", "count", "higher", 1, "1 where the last snapshot went well, else 0."),
     MetricDef("aof_ok", "count", "higher", 1,
               "1 where the append-only file is written and was last rewritten well; absent where it is off."),
@@ -117,7 +117,9 @@ def _saved(fields: Mapping[str, str], metrics: dict[str, float]) -> list[str]:
     if saved is None or uptime is None:
         return []
     microseconds = number(fields.get("server_time_usec"))
-    now = time.time() if microseconds is None else microseconds / 1e6
+    if microseconds is None:
+        return ["last_save_age_s: the server does not show its clock"]
+    now = microseconds / 1e6
     if abs(now - uptime - saved) <= 2:
         return ["last_save_age_s: no snapshot since the server started"]
     metrics["last_save_age_s"] = max(0.0, now - saved)

@@ -34,7 +34,7 @@ def pairs(answer: Any) -> dict[str, str]:
 
 def read_primary(primary: Mapping[str, str]) -> Answer:
     """Return what SENTINEL MASTER says."""
-    metrics = {"sentinel_primary_ok": float(_flags(primary).isdisjoint(DOWN))}
+    metrics = {"sentinel_primary_ok": float(_up(primary))} if "flags" in primary else {}
     if (others := number(primary.get("num-other-sentinels"))) is not None:
         metrics["sentinels"] = others + 1
     for field, name in (("quorum", "sentinel_quorum"), ("num-slaves", "sentinel_replicas")):
@@ -45,10 +45,9 @@ def read_primary(primary: Mapping[str, str]) -> Answer:
 
 def read_replicas(answer: Any) -> Answer:
     """Return what SENTINEL REPLICAS says."""
-    known = [pairs(each) for each in answer] if isinstance(answer, list) else []
-    good = [
-        each for each in known if _flags(each).isdisjoint(DOWN) and each.get("master-link-status") == "ok"
-    ]
+    if not isinstance(answer, list):
+        return Answer(not_told=("sentinel_replicas_ok: the answer is no list",))
+    good = [each for each in map(pairs, answer) if _up(each) and each.get("master-link-status") == "ok"]
     return Answer({"sentinel_replicas_ok": float(len(good))})
 
 
@@ -57,5 +56,6 @@ def read_quorum(said: str, *, ok: bool) -> Answer:
     return Answer({"sentinel_quorum_ok": float(ok)}, {"sentinel_quorum_said": clip(said, 300)})
 
 
-def _flags(fields: Mapping[str, str]) -> set[str]:
-    return set(fields.get("flags", "").split(","))
+def _up(fields: Mapping[str, str]) -> bool:
+    """Whether the sentinel holds it for up; one of which it tells no flags is not."""
+    return "flags" in fields and DOWN.isdisjoint(fields["flags"].split(","))

@@ -51,15 +51,18 @@ def test_sql_server() -> None:
 
 
 def test_availability_groups() -> None:
-    columns = "here leads lag"
+    columns = "here leads lag fed"
     assert mssql.replicas(_table(columns)).facts == {"role": "standalone"}
-    primary = mssql.replicas(_table(columns, (1, 1, None), (0, 0, 3), (0, 0, 9)))
+    primary = mssql.replicas(_table(columns, (1, 1, None, 1), (0, 0, 3, 1), (0, 0, 9, 1)))
     assert primary.facts == {"role": "primary"}
     assert primary.metrics == {"replicas": 2, "replica_lag_s": 9}
-    unknown = mssql.replicas(_table(columns, (1, 1, None), (0, 0, None)))
+    unknown = mssql.replicas(_table(columns, (1, 1, None, 1), (0, 0, None, 1)))
     assert unknown.metrics == {"replicas": 1}
     assert unknown.not_told
-    assert mssql.replicas(_table(columns, (1, 0, 4))).metrics == {"replica_lag_s": 4}
+    assert mssql.replicas(_table(columns, (1, 0, 4, 1))).metrics == {"replica_lag_s": 4}
+    lost = mssql.replicas(_table(columns, (1, 1, None, 1), (0, 0, 0, 0), (0, 0, 3, 1)))
+    assert lost.metrics == {"replicas": 1}, "one is fed no more: its figure is old"
+    assert lost.not_told
 
 
 def test_file_groups_grow_as_limits_and_disks_allow() -> None:
@@ -102,6 +105,9 @@ def test_db2() -> None:
     assert (two.facts, two.metrics) == ({"role": "primary"}, {"replica_lag_s": 7, "replicas": 2})
     standby = db2.hadr(_table("ROLE STATE LAG", ("STANDBY", "DISCONNECTED", None)))
     assert (standby.facts, standby.metrics) == ({"role": "replica"}, {})
+    cut = db2.hadr(_table("ROLE STATE LAG", ("PRIMARY", "PEER", 2), ("PRIMARY", "DISCONNECTED", 0)))
+    assert (cut.facts, cut.metrics) == ({"role": "primary"}, {"replicas": 1})
+    assert cut.not_told
     columns = "NAME USED SIZE_ GROWS MOST"
     found = db2.tablespaces(
         _table(columns, ("A", 50, 100, 0, -1), ("B", 50, 100, 1, Decimal(1000)), ("C", 99, 100, 1, -1))
@@ -131,6 +137,7 @@ COLUMNS = [
     "told",
     "here",
     "leads",
+    "fed",
     "lag",
     "name",
     "size",

@@ -207,10 +207,18 @@ def test_any_text_is_read_as_nodes(text: str) -> None:
 
 @given(st.recursive(st.one_of(st.none(), st.integers(), st.text(max_size=9)), st.lists))
 def test_any_answer_of_a_sentinel_is_read(answer: object) -> None:
-    assert {*sentinel_said.read_replicas(answer).metrics} == {"sentinel_replicas_ok"}
+    told = {"sentinel_replicas_ok"} if isinstance(answer, list) else set()
+    assert {*sentinel_said.read_replicas(answer).metrics} == told
     assert {*sentinel_said.read_primary(sentinel_said.pairs(answer)).metrics} <= {
         metric.name for metric in sentinel_said.METRICS
     }
+
+
+def test_a_sentinel_that_tells_no_flags_does_not_say_that_all_is_well() -> None:
+    assert "sentinel_primary_ok" not in sentinel_said.read_primary({"ip": "::1", "port": "1"}).metrics
+    mute = sentinel_said.read_replicas([["ip", "::1", "master-link-status", "ok"]])
+    assert mute.metrics == {"sentinel_replicas_ok": 0}
+    assert sentinel_said.read_replicas(None).not_told
 
 
 def test_a_replica_that_is_not_fed_yet_has_no_lag() -> None:
@@ -223,3 +231,12 @@ def test_a_replica_that_is_not_fed_yet_has_no_lag() -> None:
     assert answer.metrics["replicas_online"] == 0
     assert "replica_lag_s" not in answer.metrics
     assert any(each.startswith("replica_lag_s") for each in answer.not_told)
+
+
+def test_a_snapshot_has_no_age_by_another_clock_than_the_servers() -> None:
+    fields = {"rdb_last_save_time": "1700000000", "uptime_in_seconds": "900000"}
+    answer = info.read_info(fields)
+    assert "last_save_age_s" not in answer.metrics
+    assert "last_save_age_s: the server does not show its clock" in answer.not_told
+    told = info.read_info(fields | {"server_time_usec": "1700000060000000"})
+    assert told.metrics["last_save_age_s"] == 60
