@@ -120,10 +120,12 @@ def counted(items: Counter[str]) -> str:
 
 
 def sticky_pct(first: str, followed: Tally) -> float | None:
-    """Return the share of follow-ups that reached the first one's member, None where none names a member."""
-    if not first or not followed.members:
-        return None
-    return 100 * followed.members[first] / followed.members.total()
+    """Return the share of follow-ups that reached the first one's member; one that failed reached none.
+
+    None where the first names no member, or fewer than two of the others do or fail.
+    """
+    told = followed.members.total() + followed.failures.total()
+    return 100 * followed.members[first] / told if first and told > 1 else None
 
 
 def unused(healthy: Sequence[str], seen: Iterable[str]) -> list[str]:
@@ -138,8 +140,8 @@ class Row:
     backend: str
     name: str
     status: str
-    queued: float
-    sessions: float
+    queued: float | None
+    sessions: float | None
 
     @property
     def up(self) -> bool:
@@ -159,32 +161,42 @@ def haproxy(text: str, backend: str | None) -> list[Row]:
         for number, line in enumerate(csv.DictReader(text[2:].splitlines())):
             if number >= MAX_ROWS:
                 raise ProtocolViolated(f"more than {MAX_ROWS} rows")
-            if line["svname"] not in ("FRONTEND", "BACKEND") and backend in (None, line["pxname"]):
+            if _is_server(line) and backend in (None, line["pxname"]):
                 rows.append(_row(line))
     except (csv.Error, KeyError):
         raise ProtocolViolated("a damaged CSV of HAProxy") from None
     return rows
 
 
+def _is_server(line: Mapping[str, str | None]) -> bool:
+    """Whether a row is of a server: neither of a proxy as a whole, nor of a socket that listens (type 3)."""
+    return line["svname"] not in ("FRONTEND", "BACKEND") and line.get("type") != "3"
+
+
 def _row(line: Mapping[str, str | None]) -> Row:
-    def number(name: str) -> float:
+    def number(name: str) -> float | None:
         text = line.get(name) or ""
-        return float(text) if text.isascii() and text.isdecimal() and len(text) < 18 else 0.0
+        return float(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
 
     texts = [clip(line.get(name) or "", MAX_NAME) for name in ("pxname", "svname", "status")]
     return Row(texts[0], texts[1], texts[2], number("qcur"), number("scur"))
 
 
 def of_rows(rows: Sequence[Row]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return what HAProxy says of its servers; one without checks is neither up nor down."""
+    """Return what HAProxy says of its servers; one without checks is neither up nor down.
+
+    A sum that not all of them tell their part of is left out.
+    """
     unchecked = [row for row in rows if row.status == "no check"]
     down = [row for row in rows if not row.up and row.status != "no check"]
     metrics = {
         "members_up": float(sum(1 for row in rows if row.up)),
         "members_down": float(len(down)),
         "members_unchecked": float(len(unchecked)),
-        "queued": sum(row.queued for row in rows),
-        "sessions": sum(row.sessions for row in rows),
     }
+    for name, parts in (("queued", [r.queued for r in rows]), ("sessions", [r.sessions for r in rows])):
+        told = [part for part in parts if part is not None]
+        if len(told) == len(parts):
+            metrics[name] = sum(told)
     named = ", ".join(f"{row.backend}/{row.name} {row.status}" for row in down[:50])
     return metrics, {"balancer_says": clip(named, 1000)} if named else {}

@@ -17,7 +17,7 @@ from probes._patterns import Pattern
 from probes._resolve import Address, resolve
 from probes._sockets import own_deadline
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Secret, Target
-from probes.errors import Ending, ExpectationFailed, TargetFailed, from_oserror
+from probes.errors import Ending, ExpectationFailed, TargetFailed
 from probes.middleware import _balancer as view
 from probes.middleware._balancer import Tally, Who
 from probes.middleware._service import ADDRESS, NOT_TOLD, Notes, Port, ServiceParams, address_of
@@ -147,10 +147,16 @@ class _Run:
         """Make requests until so many are made or time is up; raises only what is no fault of the target."""
         tally = Tally()
         for _ in range(count):
-            if time.perf_counter() + self._params.request_timeout > self._end and tally.made:
+            if not self.in_time:
                 break
             await self._request(address, fields, tally)
         return tally
+
+    @property
+    def in_time(self) -> bool:
+        """Whether there is time for another request; the first of a run is made in any case."""
+        begun = self.first is not None or self._last is not None
+        return not begun or time.perf_counter() + self._params.request_timeout <= self._end
 
     async def _request(self, address: Address, fields: Fields, tally: Tally) -> None:
         start = time.perf_counter()
@@ -230,35 +236,34 @@ async def _stickiness(
     if params.stickiness == "cookie":
         field = view.cookie_field(cookies)
         if not field:
-            raise ExpectationFailed("stickiness: the first answer sets no cookie")
+            notes.missing("sticky_pct: the first answer sets no cookie that can be given back")
+            return
         with notes.phase("follow", told=False):
             followed = await run.requests(address, params.follow_ups, [("Cookie", field)])
         notes.facts["followed"] = view.counted(followed.members + followed.failures)
     share = view.sticky_pct(name, followed)
-    if share is None or followed.made < 2:
-        notes.missing("sticky_pct: the answers that follow name no member")
+    if share is None:
+        why = "the answers that follow name no member" if followed.unnamed else "too few requests followed"
+        notes.missing(f"sticky_pct: {why}")
     else:
         notes.metrics["sticky_pct"] = share
         notes.facts["sticky_to"] = name
 
 
 async def _members(run: _Run, params: BalancerParams, tally: Tally, notes: Notes) -> None:
-    healthy, down = [], []
+    healthy: list[str] = []
+    down: list[str] = []
     with notes.phase("members", told=False):
         for member in params.members:
-            target = Target(member.address)
-            try:
-                address, _ = await resolve(target, notes.context)
-                answer = await run.ask(target, address, member.port)
-            except (TargetFailed, OSError) as error:
-                ending = error if isinstance(error, Ending) else from_oserror(error)
-                down.append(f"{member.name or member.address}:{member.port} {_cause(ending)}")
-                continue
-            named = "" if params.who is None else view.member(answer, params.who)
-            healthy.append(member.name or named or f"{member.address}:{member.port}")
-    notes.metrics["members_healthy"] = float(len(healthy))
+            if not run.in_time:
+                break
+            await _member(run, member, params, notes, healthy, down)
     if down:
         notes.facts["members_failed"] = ", ".join(down)
+    if len(healthy) + len(down) < len(params.members):
+        notes.missing("members_healthy, members_unused: there was no time to ask all members")
+        return
+    notes.metrics["members_healthy"] = float(len(healthy))
     if params.member_by is None or params.stickiness == "address":
         notes.missing("members_unused: it takes member_by, and requests that are not bound to one member")
         return
@@ -266,6 +271,20 @@ async def _members(run: _Run, params: BalancerParams, tally: Tally, notes: Notes
     notes.metrics["members_unused"] = float(len(idle))
     if idle:
         notes.facts["members_unused_names"] = ", ".join(idle)
+
+
+async def _member(
+    run: _Run, member: Member, params: BalancerParams, notes: Notes, healthy: list[str], down: list[str]
+) -> None:
+    target = Target(member.address)
+    try:
+        address, _ = await resolve(target, notes.context)
+        answer = await run.ask(target, address, member.port)
+    except TargetFailed as ending:
+        down.append(f"{member.name or member.address}:{member.port} {_cause(ending)}")
+        return
+    named = "" if params.who is None else view.member(answer, params.who)
+    healthy.append(member.name or named or f"{member.address}:{member.port}")
 
 
 async def _statistics(url: str, params: BalancerParams, notes: Notes) -> None:

@@ -44,6 +44,7 @@ defaults
     timeout server 5s
 frontend www
     bind 127.0.0.1:{port}
+    option socket-stats
     default_backend app
 backend app
     balance roundrobin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,9 +104,25 @@ def _answers(pause: float) -> Handler:
 
 async def test_no_cookie_to_follow() -> None:
     async with tcp_server(_answers(0)) as port:
-        reading = await _probe(port, member_by=BY_HEADER, stickiness="cookie", requests=2)
-    assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
-    assert reading.detail == "stickiness: the first answer sets no cookie"
+        reading = await _probe(
+            port,
+            member_by=BY_HEADER,
+            stickiness="cookie",
+            requests=2,
+            members=[{"address": "127.0.0.1", "port": port}],
+        )
+    assert (reading.outcome, reading.detail) == (Outcome.OK, "")
+    assert "sticky_pct" not in reading.metrics
+    assert reading.facts["not_told"].startswith("sticky_pct: the first answer sets no cookie")
+    assert reading.metrics["members_healthy"] == 1, "what else is asked for is measured all the same"
+
+
+def test_a_session_that_fails_does_not_stick() -> None:
+    followed = view.Tally(Counter({"a": 1}), Counter({"timeout": 9}))
+    assert view.sticky_pct("a", followed) == 10
+    assert view.sticky_pct("", followed) is None
+    assert view.sticky_pct("a", view.Tally(Counter({"a": 1}))) is None
+    assert view.sticky_pct("a", view.Tally(unnamed=9)) is None
 
 
 async def test_a_dead_member_shows_as_failures(behind: Balancers) -> None:
@@ -153,6 +170,19 @@ async def test_time_that_is_up_is_no_failure() -> None:
     assert reading.metrics["failed_pct"] == 0
 
 
+async def test_members_that_there_is_no_time_for_are_not_called_dead() -> None:
+    async with tcp_server(_answers(0.3)) as port:
+        members = [{"address": "127.0.0.1", "port": port}] * 8
+        reading = await run_once(
+            "load_balancer", "127.0.0.1", port=port, timeout=2.0, request_timeout=1.0, requests=1,
+            members=members, member_by=BY_HEADER,
+        )  # fmt: skip
+    assert reading.outcome is Outcome.OK
+    assert "members_failed" not in reading.facts
+    assert not {"members_healthy", "members_unused"} & {*reading.metrics}
+    assert reading.facts["not_told"].endswith("there was no time to ask all members")
+
+
 async def test_what_haproxy_says(proxy: HaProxy, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     url = f"http://127.0.0.1:{proxy.stats}/stats;csv"
@@ -173,6 +203,7 @@ async def test_what_haproxy_says(proxy: HaProxy, caplog: pytest.LogCaptureFixtur
     assert one.metrics["members_down"] == 2
     assert one.metrics["members_unchecked"] == 0
     assert good.metrics["members_unchecked"] == 1
+    assert good.metrics["members_down"] == 2, "a socket that listens (socket-stats) is no member"
     assert one.facts["balancer_says"].startswith("app/dead DOWN, app/unchecked MAINT")
     assert (none.outcome, none.kind) == (Outcome.FAILED, "expectation")
     assert none.detail == "the statistics name no server of nothing"
@@ -240,3 +271,6 @@ def test_states_of_haproxy() -> None:
     assert (metrics["members_up"], metrics["members_down"], metrics["members_unchecked"]) == (2, 6, 1)
     assert (metrics["queued"], metrics["sessions"]) == (9, 18)
     assert facts["balancer_says"].startswith("app/s2 DOWN, app/s3 DOWN 1/2")
+    untold, _ = view.of_rows([*rows, view.Row("app", "s9", "UP", None, 2)])
+    assert "queued" not in untold
+    assert untold["sessions"] == 20
