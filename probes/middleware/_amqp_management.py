@@ -37,6 +37,8 @@ METRICS = (
     MetricDef("disk_free_bytes", "bytes", "higher", 1, "Free disk of the node that has least."),
 )
 FACTS = (FactDef("alarms_in_effect", help="Which alarm on which node, or none."),)
+BY_NODES = ("alarms", "partitions", "memory_used_pct", "disk_free_bytes")
+"""What every node that runs has to tell; one may not, as with its statistics switched off."""
 
 
 class Management(Params):
@@ -61,16 +63,21 @@ async def ask(api: Api, vhost: str, queue: str | None, found: Found) -> None:
         metrics, alarms = of_nodes(rows(await api.get("/api/nodes")))
         found.metrics |= metrics
         found.tell(alarms_in_effect=alarms)
+        if untold := [name for name in BY_NODES if name not in metrics]:
+            found.missing(f"{', '.join(untold)}: not all nodes tell")
     if queue is not None:
         with found.optional("queue by management"):
-            told = await api.get(f"/api/queues/{escaped(vhost)}/{escaped(queue)}")
+            told = await api.get(f"/api/queues/{escaped(vhost)}/{escaped(queue)}", may_lack=True)
             if told is None:
                 raise ExpectationFailed(f"no queue {queue!r} in vhost {vhost!r}")
             found.metrics |= numbers(told, QUEUE)
 
 
 def of_nodes(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], str]:
-    """Return metrics of the cluster's nodes, and the alarms in words; nothing where no node is named."""
+    """Return metrics of the cluster's nodes, and the alarms in words; nothing where no node is named.
+
+    What a node that runs does not tell is left out, but an alarm or a partition that one tells counts.
+    """
     if not nodes:
         return {}, ""
     running = [node for node in nodes if node.get("running") is True]
@@ -80,19 +87,23 @@ def of_nodes(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], str]:
         for key, what in ALARMS.items()
         if node.get(key) is True
     ]
-    metrics = {
-        "nodes": float(len(running)),
-        "nodes_down": float(len(nodes) - len(running)),
-        "alarms": float(len(alarms)),
-        "partitions": float(sum(bool(node.get("partitions")) for node in running)),
-    }
+    split = sum(bool(node.get("partitions")) for node in running)
     used = list(_shares(running))
     free = [each for node in running if (each := number(node, "disk_free")) is not None]
-    if used:
+    metrics = {"nodes": float(len(running)), "nodes_down": float(len(nodes) - len(running))}
+    if alarms or _all_tell(running, bool, *ALARMS):
+        metrics["alarms"] = float(len(alarms))
+    if split or _all_tell(running, list, "partitions"):
+        metrics["partitions"] = float(split)
+    if used and len(used) == len(running):
         metrics["memory_used_pct"] = max(used)
-    if free:
+    if free and len(free) == len(running):
         metrics["disk_free_bytes"] = min(free)
-    return metrics, ", ".join(alarms) or "none"
+    return metrics, ", ".join(alarms) or ("none" if "alarms" in metrics else "")
+
+
+def _all_tell(running: list[dict[str, Any]], kind: type, *keys: str) -> bool:
+    return bool(running) and all(isinstance(node.get(key), kind) for node in running for key in keys)
 
 
 def _shares(nodes: list[dict[str, Any]]) -> Iterable[float]:

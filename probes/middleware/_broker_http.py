@@ -58,8 +58,8 @@ class Api:
     tls: ssl.SSLContext | None = None
     server_name: str = ""
 
-    async def get(self, path: str) -> Any:
-        """Return what JSON is at `path`, or None where nothing is (404).
+    async def get(self, path: str, *, may_lack: bool = False) -> Any:
+        """Return what JSON is at `path`; with `may_lack` None where nothing is (404).
 
         Raises `PermissionMissing` (401, 403), `ExpectationFailed` (another status), and what the connection
         comes to.
@@ -78,13 +78,13 @@ class Api:
                 ssl=self.tls or False,
                 server_hostname=self.server_name if self.tls else None,
             ) as response:
+                if may_lack and response.status == 404:
+                    return None
                 return await self._json(response, path)
         except aiohttp.ClientError as error:
             raise self._failed(error) from None
 
     async def _json(self, response: aiohttp.ClientResponse, path: str) -> Any:
-        if response.status == 404:
-            return None
         if response.status in (401, 403):
             raise PermissionMissing(f"missing_right: {self.name}: HTTP {response.status} for {path}")
         if response.status != 200:

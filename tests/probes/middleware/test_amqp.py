@@ -321,6 +321,20 @@ def test_nodes() -> None:
     }  # fmt: skip
     assert alarms == "a: memory, b: disk"
     assert of_nodes([]) == ({}, "")
+
+
+def test_what_a_node_does_not_tell_is_not_called_good() -> None:
+    """A node whose statistics are off, or that has only just started, has its name and little more."""
+    silent = {"name": "d", "running": True}
+    assert of_nodes([silent]) == ({"nodes": 1, "nodes_down": 0}, "")
+    assert of_nodes([NODES[2]]) == ({"nodes": 0, "nodes_down": 1}, "")
+    metrics, alarms = of_nodes([*NODES, silent])
+    assert metrics == {"nodes": 3, "nodes_down": 1, "alarms": 2, "partitions": 1}
+    assert alarms == "a: memory, b: disk"
+
+
+def test_metrics_of_nodes_are_declared() -> None:
+    metrics, _ = of_nodes(NODES)
     assert {*metrics} <= {metric.name for metric in _amqp_management.METRICS}
 
 

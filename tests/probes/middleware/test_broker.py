@@ -163,11 +163,12 @@ async def _serving(answer: Answer) -> AsyncIterator[int]:
         (web.Response(status=401), PermissionMissing, "missing_right: management: HTTP 401 for /x"),
         (web.Response(status=500), ExpectationFailed, "management: HTTP 500 for /x"),
         (web.Response(status=302), ExpectationFailed, "management: HTTP 302 for /x"),
+        (web.Response(status=404), ExpectationFailed, "management: HTTP 404 for /x"),
         (web.Response(text="{"), ProtocolViolated, "management: what is at /x is no JSON"),
         (web.Response(text="[" * 100_000), ProtocolViolated, "management: what is at /x is no JSON"),
         (web.Response(body=b" " * 5_000_000), ProtocolViolated, "management: an answer of more than 4 MiB"),
     ],
-    ids=["login", "error", "redirect", "broken", "deep", "long"],
+    ids=["login", "error", "redirect", "none", "broken", "deep", "long"],
 )  # fmt: skip
 async def test_answers_by_http(answer: web.Response, ending: type[Ending], detail: str) -> None:
     async with _serving(lambda _: answer) as port, _found() as found:
@@ -184,7 +185,7 @@ async def test_what_http_tells_and_what_is_not_there() -> None:
 
     async with _serving(answer) as port, _found() as found:
         api = Api(found, "management", "127.0.0.1", port, "a", "b")
-        assert await api.get("/none") is None
+        assert await api.get("/none", may_lack=True) is None
         assert await api.get("/x") == {"login": "Basic YTpi"}
 
 
