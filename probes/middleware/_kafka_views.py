@@ -84,16 +84,19 @@ class View:
         return [each for each in self.partitions if each.topic == topic]
 
     def metrics(self) -> dict[str, float]:
-        """Return the metrics of the whole cluster, as far as the account may see its topics."""
+        """Return the metrics of the whole cluster, as far as the account may see its topics.
+
+        Where no partition is seen there is no count of those that are offline: without rights none is.
+        """
         found = {
             "brokers": float(len(self.brokers)),
             "topics": float(sum(not code for code in self.errors.values())),
             "partitions": float(len(self.partitions)),
-            "partitions_offline": float(sum(each.offline for each in self.partitions)),
-            "partitions_under_replicated": float(
-                sum(each.in_sync < each.replicas for each in self.partitions)
-            ),
         }
+        if self.partitions:
+            behind = sum(each.in_sync < each.replicas for each in self.partitions)
+            found["partitions_offline"] = float(sum(each.offline for each in self.partitions))
+            found["partitions_under_replicated"] = float(behind)
         if self.controller is not None:
             found["controllers"] = float(self.controller in self.brokers)
         return found
@@ -118,13 +121,15 @@ def view_of(document: Mapping[str, Any]) -> View:
 def lag(committed: Mapping[Spot, int], ends: Mapping[Spot, int]) -> dict[str, float]:
     """Return how far a group is behind: committed offsets against the ends of the partitions.
 
-    A partition without a committed offset (below zero) is counted, and left out of the lag.
+    A partition without a committed offset (below zero) is counted, and left out of the lag. Where the end of
+    one of the others is not told there is no lag, and of a group that has committed nothing no figure at all.
     """
-    behind = [
-        max(0, ends[spot] - offset) for spot, offset in committed.items() if offset >= 0 and spot in ends
-    ]
-    found = {"partitions_uncommitted": float(sum(offset < 0 for offset in committed.values()))}
-    if behind:
+    kept = {spot: offset for spot, offset in committed.items() if offset >= 0}
+    if not kept:
+        return {}
+    found = {"partitions_uncommitted": float(len(committed) - len(kept))}
+    if all(ends.get(spot, -1) >= 0 for spot in kept):
+        behind = [max(0, ends[spot] - offset) for spot, offset in kept.items()]
         found |= {"queue_depth": float(sum(behind)), "lag_max": float(max(behind))}
     return found
 

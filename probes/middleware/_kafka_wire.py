@@ -165,7 +165,7 @@ class KafkaWire:
         return found
 
     async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
-        """Return the offsets at which the next messages of partitions come."""
+        """Return the offsets at which the next messages of partitions come, below zero where not told."""
         asked = [(topic, [(n, LATEST) for n in numbers]) for topic, numbers in grouped(spots).items()]
         answer = await self.ask(OffsetRequest(-1, 0, asked))
         found = {}

@@ -164,6 +164,8 @@ async def probe_kafka(target: Target, params: KafkaParams, context: Context) -> 
 def _see(view: View, found: Found) -> None:
     found.metrics |= view.metrics()
     found.tell(cluster=view.cluster)
+    if not view.partitions:
+        found.missing("partitions_offline, partitions_under_replicated: the account sees no topic")
     controller = view.brokers.get(-1 if view.controller is None else view.controller)
     if controller is not None:
         found.tell(controller=f"{controller.host}:{controller.port}")
@@ -198,7 +200,11 @@ async def _group(cluster: Cluster, group: str) -> None:
     ends: dict[Spot, int] = {}
     for leader, spots in by_leader(cluster.view, committed).items():
         ends |= await (await cluster.leader(leader)).ends(spots)
-    found.metrics |= lag(committed, ends)
+    figures = lag(committed, ends)
+    found.metrics |= figures
+    if "queue_depth" not in figures:
+        why = "not all partitions tell their end" if figures else "the group has committed no offset"
+        found.missing(f"queue_depth, lag_max: {why}")
 
 
 async def _round_trip(cluster: Cluster, topic: str) -> None:

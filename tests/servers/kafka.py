@@ -26,6 +26,7 @@ from aiokafka.protocol.admin import (
     SaslAuthenticateResponse_v0,
     SaslHandShakeResponse_v1,
 )
+from aiokafka.protocol.metadata import MetadataResponse_v5
 
 from tests.servers.certificates import Pair
 from tests.servers.hostile import tcp_server
@@ -91,6 +92,21 @@ async def cluster(brokers: int) -> AsyncIterator[list[int]]:
         process.stdin.close()
         await asyncio.wait_for(process.wait(), 10)
 
+
+Row = tuple[int, int, int, list[int], list[int], list[int]]
+
+
+def metadata(*partitions: Row, topic: str = "orders", error: int = 0) -> MetadataResponse_v5:
+    """Return metadata as Kafka 3.9 in KRaft mode sends it (three brokers), with these partitions."""
+    brokers = [(n, f"kafka{n}.example", 9092, None) for n in (1, 2, 3)]
+    return MetadataResponse_v5(
+        0, brokers, "MkU3OEVBNTcwNTJENDM2Qg", 2, [(error, topic, False, list(partitions))]
+    )
+
+
+HEALTHY: Row = (0, 0, 1, [1, 2, 3], [1, 2, 3], [])
+BEHIND: Row = (0, 1, 2, [2, 3, 1], [2], [])
+OFFLINE: Row = (5, 2, -1, [3], [], [3])
 
 Scram = Generator[bytes, bytes, bool]
 VERSIONS = {

@@ -10,41 +10,24 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.protocol.admin import DescribeGroupsResponse_v1
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
+from aiokafka.protocol.coordination import FindCoordinatorResponse_v1
 from aiokafka.protocol.fetch import FetchResponse_v4
 from aiokafka.protocol.metadata import MetadataResponse_v5
 from aiokafka.protocol.offset import OffsetResponse_v3
 from aiokafka.protocol.produce import ProduceResponse_v7
-from hypothesis import given
-from hypothesis import strategies as st
 
 from probes.api import Outcome
-from probes.errors import Ending, ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
-from probes.middleware import _kafka_wire
 from probes.middleware import kafka as module
-from probes.middleware._kafka_views import by_leader, ending_of, lag, of_its_topics, view_of
 from probes.middleware._kafka_wire import KafkaWire
 from tests.probes.middleware.watched import MARKER, run_watched
 from tests.probing import run_once, shared_here
 from tests.servers.certificates import Authority
 from tests.servers.hostile import says, tcp_server
-from tests.servers.kafka import cluster, kafka, peer
+from tests.servers.kafka import BEHIND, HEALTHY, OFFLINE, cluster, kafka, metadata, peer
 
 LOGIN: dict[str, Any] = {"user": "monitor", "password": "secret:pw", "mechanism": "SCRAM-SHA-256"}
-
-Row = tuple[int, int, int, list[int], list[int], list[int]]
-
-
-def metadata(*partitions: Row, topic: str = "orders", error: int = 0) -> MetadataResponse_v5:
-    """Return metadata as Kafka 3.9 in KRaft mode sends it (three brokers), with these partitions."""
-    brokers = [(n, f"kafka{n}.example", 9092, None) for n in (1, 2, 3)]
-    return MetadataResponse_v5(
-        0, brokers, "MkU3OEVBNTcwNTJENDM2Qg", 2, [(error, topic, False, list(partitions))]
-    )
-
-
-HEALTHY: Row = (0, 0, 1, [1, 2, 3], [1, 2, 3], [])
-BEHIND: Row = (0, 1, 2, [2, 3, 1], [2], [])
-OFFLINE: Row = (5, 2, -1, [3], [], [3])
 
 
 async def _commit(port: int, topic: str, offsets: dict[int, int], messages: int) -> None:
@@ -84,6 +67,8 @@ async def test_looking_makes_no_topic(tmp_path: Path, caplog: pytest.LogCaptureF
     assert (first.outcome, first.kind, first.detail) == (Outcome.FAILED, "expectation", "no topic away, gone")
     assert (trip.outcome, trip.kind, trip.detail) == (Outcome.FAILED, "expectation", "no topic away")
     assert after.metrics["topics"] == 0
+    assert not {"partitions_offline", "partitions_under_replicated"} & {*after.metrics}
+    assert after.facts["not_told"].endswith("the account sees no topic")
 
 
 async def test_a_group_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,6 +81,36 @@ async def test_a_group_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     wanted = {"queue_depth": 3, "lag_max": 3, "partitions_uncommitted": 1, "consumers": 0}
     assert wanted.items() <= reading.metrics.items()
     assert reading.facts["group_state"] == "Empty"
+
+
+def _alone() -> MetadataResponse_v5:
+    return MetadataResponse_v5(0, [(1, "a.example", 1, None)], "c", 1, [(0, "orders", False, [HEALTHY])])
+
+
+@pytest.mark.parametrize(
+    ("offset", "end", "metrics", "why"),
+    [
+        (3, 10, {"queue_depth": 7, "lag_max": 7, "partitions_uncommitted": 0}, None),
+        (3, -1, {"partitions_uncommitted": 0}, "not all partitions tell their end"),
+        (-1, 10, {}, "the group has committed no offset"),
+    ],
+)
+async def test_a_lag_that_is_not_told(
+    caplog: pytest.LogCaptureFixture, offset: int, end: int, metrics: dict[str, float], why: str | None
+) -> None:
+    answers = {
+        3: _alone,
+        10: lambda: FindCoordinatorResponse_v1(0, 0, None, 1, "a.example", 1),
+        15: lambda: DescribeGroupsResponse_v1(0, [(0, "billing", "Empty", "consumer", "", [])]),
+        9: lambda: OffsetFetchResponse_v3(0, [("orders", [(0, offset, "", 0)])], 0),
+        2: lambda: OffsetResponse_v3(0, [("orders", [(0, 0, -1, end)])]),
+    }
+    async with peer(MARKER, answers) as port:
+        reading = await run_watched(caplog, "kafka", port=port, group="billing", **LOGIN)
+    assert (reading.outcome, reading.detail) == (Outcome.OK, "")
+    names = {"queue_depth", "lag_max", "partitions_uncommitted"}
+    assert {name: value for name, value in reading.metrics.items() if name in names} == metrics
+    assert reading.facts.get("not_told") == (None if why is None else f"queue_depth, lag_max: {why}")
 
 
 async def test_several_brokers(caplog: pytest.LogCaptureFixture) -> None:
@@ -200,11 +215,8 @@ async def test_a_cluster_in_trouble(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_message_that_is_refused(
     caplog: pytest.LogCaptureFixture, produced: int, fetched: int, kind: str, detail: str
 ) -> None:
-    def alone() -> MetadataResponse_v5:
-        return MetadataResponse_v5(0, [(1, "a.example", 1, None)], "c", 1, [(0, "orders", False, [HEALTHY])])
-
     answers = {
-        3: alone,
+        3: _alone,
         0: lambda: ProduceResponse_v7([("orders", [(0, produced, 7, -1, 0)])], 0),
         1: lambda: FetchResponse_v4(0, [("orders", [(0, fetched, 0, 0, [], b"")])]),
     }
@@ -304,68 +316,3 @@ async def test_apache_kafka() -> None:
 def test_a_round_trip_needs_a_topic() -> None:
     with pytest.raises(ValueError, match="a round trip needs a topic"):
         module.KafkaParams(round_trip=True)
-
-
-@pytest.mark.parametrize(
-    ("code", "ending"),
-    [(3, ExpectationFailed), (29, PermissionMissing), (30, PermissionMissing), (58, OwnLoginFailed),
-     (87, ProtocolViolated)],
-)  # fmt: skip
-def test_error_codes(code: int, ending: type[Ending]) -> None:
-    assert type(ending_of(code, "x")) is ending
-
-
-Offsets = dict[tuple[str, int], int]
-SPOTS = st.dictionaries(
-    st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 5)), st.integers(-1, 10**12), max_size=8
-)  # fmt: skip
-
-
-@given(SPOTS, SPOTS)
-def test_lag_is_never_below_zero(
-    committed: dict[tuple[str, int], int], ends: dict[tuple[str, int], int]
-) -> None:
-    found = lag(committed, ends)
-    assert all(value >= 0 for value in found.values())
-    assert found.get("lag_max", 0) <= found.get("queue_depth", 0)
-    assert ("queue_depth" in found) is any(o >= 0 and spot in ends for spot, o in committed.items())
-
-
-@given(SPOTS)
-def test_topics_of_a_group(committed: Offsets) -> None:
-    kept = of_its_topics(committed)
-    assert kept.items() <= committed.items()
-    assert {spot for spot, offset in committed.items() if offset >= 0} <= {*kept}
-
-
-def test_partitions_by_leader() -> None:
-    view = view_of(metadata(HEALTHY, BEHIND, OFFLINE).to_object())
-    assert by_leader(view, [("orders", 0), ("orders", 1)]) == {1: [("orders", 0)], 2: [("orders", 1)]}
-    with pytest.raises(ExpectationFailed, match="partition 2 of topic 'orders' has no leader"):
-        by_leader(view, [("orders", 2)])
-
-
-@given(st.binary(max_size=300))
-def test_any_answer_is_read_or_refused(body: bytes) -> None:
-    for answer in (MetadataResponse_v5, ProduceResponse_v7, FetchResponse_v4, OffsetResponse_v3):
-
-        class Question:
-            RESPONSE_TYPE = answer
-
-            @staticmethod
-            def parse_response_header(data: Any) -> None:
-                data.read(4)
-
-        try:
-            _kafka_wire._decoded(Question, body)
-        except ProtocolViolated:
-            continue
-
-
-@given(st.binary(max_size=200))
-def test_any_messages_are_read_or_refused(data: bytes) -> None:
-    try:
-        values = _kafka_wire._values(data)
-    except _kafka_wire.UNREADABLE:
-        return
-    assert all(isinstance(value, bytes) for value in values)
