@@ -96,8 +96,8 @@ def sorted_out(names: Sequence[str], answers: Sequence[Any]) -> Told:
     for name, answer in zip(names, answers, strict=True):
         if not isinstance(answer, dict):
             told.absent[name] = "no answer"
-        elif answer.get("status") == 200:
-            _take(told, name, answer.get("value"))
+        elif answer.get("status") == 200 and "value" in answer:
+            _take(told, name, answer["value"])
         else:
             where = told.denied if answer.get("status") == 403 else told.absent
             where[name] = clip(str(answer.get("error") or answer.get("status")), 200)
@@ -143,9 +143,9 @@ def figures(told: Told) -> dict[str, float]:
         "files_used_pct": share(system.get("OpenFileDescriptorCount"), system.get("MaxFileDescriptorCount")),
         "cpu_pct": _scaled(number(system.get("ProcessCpuLoad")), 100),
     }
-    if "deadlocks" in told.answers:
-        stuck = told.answers["deadlocks"]
-        found["threads_deadlocked"] = float(len(stuck)) if isinstance(stuck, list) else 0.0
+    stuck = told.answers.get("deadlocks", "")
+    if stuck is None or isinstance(stuck, list):
+        found["threads_deadlocked"] = float(len(stuck or ()))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -168,12 +168,16 @@ def _limit(usage: Mapping[str, Any], told: Told) -> Any:
 
 
 def collected(told: Told) -> dict[str, float]:
-    """Return the time all collectors have taken and the uptime, both in ms: counters."""
+    """Return the time all collectors have taken and the uptime, both in ms: counters.
+
+    Nothing where one does not tell its time (-1 is "undefined for this collector").
+    """
     times = [number(bean.get("CollectionTime")) for _, bean in beans(told, "collectors")]
+    known = [value for value in times if value is not None and value >= 0]
     uptime = number(_dict(told, "runtime").get("Uptime"))
-    if not times or uptime is None:
+    if not times or len(known) < len(times) or uptime is None:
         return {}
-    return {"collecting": sum(max(0.0, value) for value in times if value is not None), "uptime": uptime}
+    return {"collecting": sum(known), "uptime": uptime}
 
 
 def facts(told: Told) -> dict[str, str]:

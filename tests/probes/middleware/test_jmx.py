@@ -295,6 +295,30 @@ def test_what_survives(name: str, usage: dict[str, int] | None, left: float | No
     assert jvm.survivors(told) == left
 
 
+def test_the_time_of_collecting_is_of_all_collectors() -> None:
+    runtime = {"Uptime": 1000}
+    young, old = {"CollectionTime": 30}, {"CollectionTime": 12}
+    told = _told({"runtime": runtime, "collectors": {"a:name=young": young, "a:name=old": old}})
+    assert jvm.collected(told) == {"collecting": 42, "uptime": 1000}
+    for mute in ({"CollectionCount": 3}, {"CollectionTime": -1}, {"CollectionTime": "x"}):
+        told = _told({"runtime": runtime, "collectors": {"a:name=young": young, "a:name=old": mute}})
+        assert jvm.collected(told) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "deadlocked"),
+    [
+        ({"value": None}, 0),
+        ({"value": [17, 18]}, 2),
+        ({"value": "something else"}, None),
+        ({}, None),
+    ],
+)
+def test_no_answer_is_not_no_deadlock(answer: dict[str, Any], deadlocked: int | None) -> None:
+    told = jvm.sorted_out(["deadlocks"], [{"status": 200} | answer])
+    assert jvm.figures(told).get("threads_deadlocked") == deadlocked
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (
