@@ -122,17 +122,22 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """What the nodes tell; `now` is their clock (s since the epoch), `silent` how many did not answer."""
+    """What the nodes tell; `now` is their clock (s since the epoch).
+
+    `silent` is how many did not answer, or hold data and do not tell their disks.
+    """
 
     nodes: tuple[Node, ...]
     now: float | None
     silent: int
 
     def metrics(self) -> dict[str, float]:
-        """Return the figures of the nodes that are worst off."""
+        """Return the figures of the nodes that are worst off; none where that may be one that is silent."""
         found: dict[str, float] = {}
+        if self.silent:
+            return found
         heaps = [node.heap_pct for node in self.nodes if node.heap_pct is not None]
-        if heaps:
+        if heaps and len(heaps) == len(self.nodes):
             found["heap_used_pct"] = max(heaps)
         if self.nodes:
             found["disk_used_pct"] = max(node.used_pct for node in self.nodes)
@@ -145,9 +150,10 @@ def nodes(document: object) -> Nodes:
     given = part(document, "nodes")
     every = [one for one in given.values() if isinstance(one, dict)] if isinstance(given, dict) else []
     clocks = sorted(at / 1000 for one in every if (at := number(one.get("timestamp"))) is not None)
-    silent = number(part(document, "_nodes", "failed")) or 0.0
-    found = tuple(node for one in every if _holds_data(one) and (node := _node(one)) is not None)
-    return Nodes(found, clocks[len(clocks) // 2] if clocks else None, int(silent))
+    failed = int(number(part(document, "_nodes", "failed")) or 0)
+    holding = [_node(one) for one in every if _holds_data(one)]
+    found = tuple(node for node in holding if node is not None)
+    return Nodes(found, clocks[len(clocks) // 2] if clocks else None, failed + len(holding) - len(found))
 
 
 def _holds_data(node: Mapping[str, Any]) -> bool:
@@ -222,10 +228,13 @@ def hits(document: object) -> Hits:
     """Read the answer to `search_body` or `own_body`.
 
     Raises `ExpectationFailed` where shards failed or time ran out: that is a count of a part, and no answer.
+    A shard that is on no node is not among the `failed`, but not among the `successful` either.
     """
-    failed = number(part(document, "_shards", "failed"))
-    if failed or part(document, "timed_out") is True:
-        raise ExpectationFailed(f"not_ready: a part of the index did not answer ({failed or 0:.0f} shards)")
+    every, good = (number(part(document, "_shards", name)) for name in ("total", "successful"))
+    if every is None or good is None:
+        raise ProtocolViolated("the answer to a search does not say which shards gave it")
+    if good < every or number(part(document, "_shards", "failed")) or part(document, "timed_out") is True:
+        raise ExpectationFailed(f"not_ready: a part of the index did not answer ({every - good:.0f} shards)")
     total = part(document, "hits", "total")
     documents = number(part(total, "value") if isinstance(total, dict) else total)
     if documents is None:

@@ -188,11 +188,14 @@ async def _disks(run: _Run, missing: list[NotMeasured]) -> float | None:
     found = answers.nodes(stats)
     run.notes.metrics |= found.metrics()
     if found.silent:
-        run.notes.missing(f"disk and heap of {found.silent} nodes that did not answer")
+        run.notes.missing(f"disk, heap: {found.silent} nodes do not tell theirs")
     elif settings is not None:
         figures, fullest = answers.over_watermarks(found.nodes, settings)
         run.notes.metrics |= figures
-        run.notes.facts["fullest"] = fullest or "none"
+        if figures:
+            run.notes.facts["fullest"] = fullest or "none"
+        else:
+            run.notes.missing("nodes_over_low, _high, _flood: no disks, or no watermarks in effect")
     return None if found.now is None else found.now - at
 
 

@@ -15,15 +15,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from probes.api import Outcome
-from probes.errors import Ending, ProtocolViolated
-from probes.middleware import _elasticsearch as pure
 from probes.middleware import elasticsearch as module
-from probes.middleware.elasticsearch import PROBE, ElasticsearchParams
+from probes.middleware.elasticsearch import PROBE
 from tests.probes.middleware.watched import MARKER, run_watched
 from tests.probing import run_once, shared_here
 from tests.servers.certificates import Authority
@@ -128,7 +123,7 @@ async def test_an_index_is_fresh(engine: int, monkeypatch: pytest.MonkeyPatch) -
 async def test_the_nodes_clock_counts_not_ours() -> None:
     newest = {"value": (time.time() + 3600 - 60) * 1000}
     found = {
-        "_shards": {"failed": 0}, "hits": {"total": 7}, "timed_out": False,
+        "_shards": {"total": 5, "successful": 5, "failed": 0}, "hits": {"total": 7}, "timed_out": False,
         "aggregations": {"past": {"newest": newest}},
     }  # fmt: skip
     ahead = stats(node("n1", None, 50, 40, 3600.0))
@@ -140,7 +135,10 @@ async def test_the_nodes_clock_counts_not_ours() -> None:
 
 
 async def test_without_a_clock_there_is_no_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"hits": {"total": 1}, "aggregations": {"past": {"newest": {"value": 1.7e12}}}}
+    found = {
+        "_shards": {"total": 1, "successful": 1, "failed": 0}, "hits": {"total": 1},
+        "aggregations": {"past": {"newest": {"value": 1.7e12}}},
+    }  # fmt: skip
     given = answers() | {"GET /_nodes/stats/fs,jvm": NO_RIGHT, "POST /logs/_search": found}
     monkeypatch.setattr(module, "monitor_clock", lambda: "unsynchronised")
     async with cluster(given) as served:
@@ -158,13 +156,35 @@ async def test_no_such_index(engine: int, index: str) -> None:
     assert reading.facts["status"] in ("green", "yellow")
 
 
-async def test_a_part_of_an_index_is_no_answer() -> None:
-    found = {"_shards": {"total": 5, "failed": 2}, "hits": {"total": {"value": 3}}}
+@pytest.mark.parametrize("failed", [2, 0], ids=["failed", "on no node"])
+async def test_a_part_of_an_index_is_no_answer(failed: int) -> None:
+    found = {"_shards": {"total": 5, "successful": 3, "failed": failed}, "hits": {"total": {"value": 3}}}
     async with cluster(answers() | {"POST /logs/_search": found}) as served:
         reading = await run_once("elasticsearch", "127.0.0.1", port=served.port, index="logs")
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
     assert reading.detail == "not_ready: a part of the index did not answer (2 shards)"
     assert "documents" not in reading.metrics
+
+
+@pytest.mark.parametrize("how", ["does not answer", "tells no disks"])
+async def test_a_node_that_is_silent_may_be_the_fullest(how: str) -> None:
+    told, mute = node("n1", ["data"], 50, 40, 0.0), {"name": "n3", "roles": ["data"]}
+    found = stats(told, failed=1) if how == "does not answer" else stats(told, mute)
+    async with cluster(answers() | {"GET /_nodes/stats/fs,jvm": found}) as served:
+        reading = await run_once("elasticsearch", "127.0.0.1", port=served.port)
+    assert (reading.outcome, reading.detail) == (Outcome.OK, "")
+    named = {"disk_used_pct", "disk_free_bytes", "heap_used_pct", "nodes_over_low"}
+    assert not named & {*reading.metrics}
+    assert reading.facts["not_told"] == "disk, heap: 1 nodes do not tell theirs"
+
+
+async def test_without_watermarks_nothing_is_said_of_them() -> None:
+    off = {"GET /_cluster/settings": settings({"threshold_enabled": "false"})}
+    async with cluster(answers() | off) as served:
+        reading = await run_once("elasticsearch", "127.0.0.1", port=served.port)
+    assert reading.metrics["disk_used_pct"] == 88
+    assert not {"nodes_over_low", "fullest"} & {*reading.metrics, *reading.facts}
+    assert reading.facts["not_told"].startswith("nodes_over_low, _high, _flood: ")
 
 
 async def test_a_round_trip_leaves_nothing(engine: int) -> None:
@@ -338,64 +358,3 @@ async def test_servers_that_are_something_else(handler: Any, kind: str) -> None:
     async with tcp_server(handler) as port:
         reading = await run_once("elasticsearch", "127.0.0.1", port=port, timeout=1.0)
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, kind)
-
-
-def _over(**persistent: str) -> dict[str, float]:
-    found = pure.nodes(stats(node("a", None, 9, 1, 0), node("b", None, 4, 1, 0), node("c", None, 60, 1, 0)))
-    given = {name.replace("__", "."): value for name, value in persistent.items()}
-    return pure.over_watermarks(found.nodes, settings(given))[0]
-
-
-def test_watermarks() -> None:
-    names = ("nodes_over_low", "nodes_over_high", "nodes_over_flood")
-    assert _over() == dict(zip(names, (2, 2, 1), strict=True))
-    assert _over(watermark__low="0.3") == dict(zip(names, (3, 2, 1), strict=True))
-    assert _over(watermark__low="70gb") == dict(zip(names, (3, 2, 1), strict=True))
-    assert _over(watermark__low="85%", watermark__low__max_headroom="5gb")["nodes_over_low"] == 1
-    assert _over(threshold_enabled="false") == {}
-    assert "nodes_over_low" not in _over(watermark__low="much")
-    assert pure.over_watermarks((), settings()) == ({}, "")
-
-
-def test_nodes_that_are_silent_are_counted() -> None:
-    assert pure.nodes(stats(failed=2)).silent == 2
-
-
-KEYS = [
-    "status", "error", "type", "reason", "hits", "total", "value", "nodes", "fs", "_shards", "failed",
-    "version", "number", "aggregations", "past", "newest", "timestamp", "left", "old", "doc_count",
-]  # fmt: skip
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(JSON, st.integers(300, 599))
-def test_no_answer_breaks_the_reading(document: Any, status: int) -> None:
-    assert isinstance(pure.refused(status, document), Ending)
-    for read in (pure.identity, pure.health, pure.nodes, pure.hits, pure.left):
-        with contextlib.suppress(Ending):
-            read(document)
-    pure.over_watermarks(pure.nodes(document).nodes, document)
-
-
-def test_an_answer_of_something_else() -> None:
-    with pytest.raises(ProtocolViolated):
-        pure.identity({"version": 3})
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"user": "a", "password": "secret:p", "api_key": "secret:k"}, "choose one"),
-        ({"query": "a"}, "query needs an index"),
-        ({"round_trip": "logs"}, "should match pattern"),
-        ({"index": "a/b"}, "should match pattern"),
-        ({"api_key": "inline"}, "an inline password is refused"),
-    ],
-)
-def test_parameters_that_make_no_sense(params: dict[str, object], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        ElasticsearchParams.model_validate(params)
