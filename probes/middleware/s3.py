@@ -36,6 +36,8 @@ MAX_PAGES = 20
 OWN = re.compile(r"muster-[0-9a-f]{16}")
 STALE = dt.timedelta(hours=1)
 """An object of a round trip that is older was left by a monitor that is no more."""
+FUTURE = dt.timedelta(minutes=1)
+"""How far ahead of the store's own time an object's may be."""
 SWEPT = 10
 """Such objects deleted in a run."""
 NO_ENCRYPTION = ("ServerSideEncryptionConfigurationNotFoundError", "NoSuchEncryptionConfiguration")
@@ -95,6 +97,8 @@ def _tell_newest(notes: Notes, newest: Thing, page: Page) -> None:
     notes.facts["newest"] = newest.key
     if page.now is None:
         notes.missing("newest_age_s: the store does not tell its time")
+    elif newest.modified > page.now + FUTURE:
+        notes.missing("newest_age_s: the newest object is of the future, by the store's own clock")
     else:
         notes.metrics["newest_age_s"] = max(0.0, (page.now - newest.modified).total_seconds())
 

@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from probes.api import Context
 from probes.errors import Ending, ProtocolViolated
-from probes.middleware._s3 import S3Params, digest_of
-from probes.middleware._s3_answers import clock, first, listed, records, refusal
+from probes.middleware._s3 import Page, S3Params, digest_of
+from probes.middleware._s3_answers import Thing, clock, first, listed, records, refusal
 from probes.middleware._s3_sign import Key, path_of, query_of, signed
+from probes.middleware._service import Notes
+from probes.middleware.s3 import _tell_newest
+from tests.probing import shared_here
 
 EXAMPLE = Key("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 THEN = dt.datetime(2013, 5, 24, tzinfo=dt.UTC)
@@ -117,3 +121,13 @@ def test_the_stores_clock() -> None:
 def test_parameters_that_make_no_sense(params: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         S3Params.model_validate({"bucket": "b"} | params)
+
+
+@pytest.mark.parametrize(("ahead", "age"), [(-90, 90), (30, 0), (90, None)])
+async def test_what_is_of_the_future_is_not_fresh(ahead: int, age: float | None) -> None:
+    newest = Thing("a", 1, THEN + dt.timedelta(seconds=ahead))
+    async with shared_here() as shared:
+        notes = Notes(Context(shared, 5.0))
+        _tell_newest(notes, newest, Page([newest], "", THEN))
+    assert notes.metrics.get("newest_age_s") == age
+    assert ("not_told" in notes.facts) is (age is None)
