@@ -8,10 +8,12 @@ a missing right leaves out what it forbids and nothing else, and says so in the 
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -30,6 +32,9 @@ GRACE_S = 0.3
 """What a server may take longer than asked for to end a query, and what is kept for the end of the run."""
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a table that is not as the engine's documents say makes of the function that reads it."""
+_NO_CELL, _MANY = "the query gave no value", "the query gave several rows, of which none is known to count"
+CLOCKS_APART_S = 60
+"""How far the clock of what made a backup may be ahead of the database's."""
 NOTHING = "none"
 """What a fact says that lists exceptions where there are none."""
 
@@ -196,7 +201,8 @@ class Findings:
 
     def with_all(self, ending: Ending) -> Ending:
         """Return `ending` with what was learnt before."""
-        ending.metrics, ending.facts, ending.phases = self.metrics, self.facts, self.phases
+        told = {"not_told": clip("; ".join(self.not_told))} if self.not_told else {}
+        ending.metrics, ending.facts, ending.phases = self.metrics, self.facts | told, self.phases
         return ending
 
 
@@ -251,25 +257,33 @@ async def within_session(
 ) -> Reading:
     """Open a session, use it, close it. Raises `Ending` with what was measured until then."""
     findings = Findings()
-    try:
+    with ending_with(findings, context, params.secrets):
         session = await open_session(target, params, context, findings)
         try:
             await use(session, findings)
         finally:
             await session.aclose()
+    return findings.reading()
+
+
+@contextmanager
+def ending_with(
+    findings: Findings, context: Context, hidden: Callable[[Context], Iterable[str]] = lambda _: ()
+) -> Iterator[None]:
+    """Have whatever ends the block early carry what was learnt until then.
+
+    Raises `Ending`; the text of an OSError, which may be a driver's, shows nothing of what is `hidden`.
+    """
+    try:
+        yield
     except Refusal as refusal:
         raise findings.with_all(refusal.ending()) from None
     except Ending as ending:
         raise findings.with_all(ending) from None
     except OSError as error:
-        raise findings.with_all(_broken_off(error, params, context)) from None
-    return findings.reading()
-
-
-def _broken_off(error: OSError, params: DatabaseParams, context: Context) -> Ending:
-    ending = from_oserror(error, context.phase)
-    ending.detail = cleaned(ending.detail, params.secrets(context))
-    return ending
+        broken = from_oserror(error, context.phase)
+        broken.detail = cleaned(broken.detail, hidden(context))
+        raise findings.with_all(broken) from None
 
 
 async def select_one(session: Session, findings: Findings, context: Context, query: str = "select 1") -> None:
@@ -354,16 +368,21 @@ def asked_for(params: SurveyParams) -> Iterator[Question]:
 
 def _schema_version(table: Table) -> Answer:
     cell = table.cell()
-    if cell is None:
-        return Answer(not_told=("schema_version: the query gave no value",))
+    if cell is None or len(table.rows) > 1:
+        return Answer(not_told=(f"schema_version: {_NO_CELL if cell is None else _MANY}",))
     return Answer(facts={"schema_version": str(cell)})
 
 
 def _backup_age(table: Table) -> Answer:
-    cell = table.cell()
-    if cell is None:
-        return Answer(not_told=("backup_age_s: the query gave no value: no backup is known",))
-    return Answer({"backup_age_s": float(cell)})  # type: ignore[arg-type]
+    """Read the age; one that is none, or lies far in the future, says nothing of a backup."""
+    cell: Any = table.cell()
+    if cell is None or len(table.rows) > 1:
+        why = f"{_NO_CELL}: no backup is known" if cell is None else _MANY
+        return Answer(not_told=(f"backup_age_s: {why}",))
+    age = float(cell)
+    if not math.isfinite(age) or age < -CLOCKS_APART_S:
+        return Answer(not_told=(f"backup_age_s: {age:g} s is no age",))
+    return Answer({"backup_age_s": max(0.0, age)})
 
 
 def of_limit(used: float, limit: float) -> dict[str, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from probes.api import FactDef, MetricDef
 
 PHASES = ("resolve", "connect", "tls", "login", "query")
@@ -10,7 +13,7 @@ KINDS = (
     "auth", "permission", "inconclusive", "missing_driver", "prober_error",
 )  # fmt: skip
 
-_METRICS = (
+METRICS = (
     MetricDef("connect_ms", "ms", "lower", 0.001, "TCP connect: the handshake's round trip, by the kernel."),
     MetricDef("tls_ms", "ms", "lower", 0.001, "TLS handshake."),
     MetricDef("login_ms", "ms", "lower", 0.001, "From connected (and TLS) to logged in."),
@@ -34,7 +37,7 @@ _METRICS = (
     MetricDef("parameters_differing", "count", "lower", 1,
               "Parameters that are not as wanted; absent where none is known to, but not all were shown."),
 )  # fmt: skip
-_FACTS = (
+FACTS = (
     FactDef("version", "version", "Version of the server."),
     FactDef("server", help="What the server calls itself."),
     FactDef("encoding", help="Character set of the database."),
@@ -46,23 +49,21 @@ _FACTS = (
     FactDef("invalid_names", help="Objects that can't be used (the first of them), or none."),
     FactDef("not_told", help="What could not be asked, why, and the right that is missing; or none."),
 )
-BASIC_METRICS = (
-    "connect_ms",
-    "tls_ms",
-    "login_ms",
-    "select_ms",
-    "round_trip_ms",
-    "parameters_differing",
-    "backup_age_s",
+D = TypeVar("D", MetricDef, FactDef)
+
+
+def only(known: Iterable[D], *names: str) -> tuple[D, ...]:
+    """Return those of these names."""
+    return tuple(each for each in known if each.name in names)
+
+
+def but(known: Iterable[D], *names: str) -> tuple[D, ...]:
+    """Return all but those of these names."""
+    return tuple(each for each in known if each.name not in names)
+
+
+BY_DRIVER = (
+    MetricDef("login_ms", "ms", "lower", 0.001, "All from connecting, with TLS, to logged in."),
+    *but(METRICS, "connect_ms", "tls_ms", "login_ms", "replica_lag_bytes"),
 )
-BASIC_FACTS = ("version", "server", "schema_version", "parameters", "not_told")
-
-
-def metrics(*names: str) -> tuple[MetricDef, ...]:
-    """Return the definitions of these metrics and of those that every engine has, in one order."""
-    return tuple(metric for metric in _METRICS if metric.name in {*BASIC_METRICS, *names})
-
-
-def facts(*names: str) -> tuple[FactDef, ...]:
-    """Return the definitions of these facts and of those that every engine has, in one order."""
-    return tuple(fact for fact in _FACTS if fact.name in {*BASIC_FACTS, *names})
+"""What is reported where the driver connects by itself, so that its steps can't be timed apart."""

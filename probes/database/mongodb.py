@@ -21,14 +21,12 @@ from probes.api import Context, MetricDef, Params, ProbeSpec, Reading, Seconds, 
 from probes.database import _mongodb_answers as answers
 from probes.database import _sql_defs
 from probes.database._mongodb_reply import of_writing
-from probes.database._sql import Answer, Findings, ServerParams
+from probes.database._sql import Answer, Findings, ServerParams, ending_with
 from probes.database._sql_parameters import Setting, compare
 from probes.database._streams import streams
 from probes.errors import (
-    Ending,
     ExpectationFailed,
     PermissionMissing,
-    from_oserror,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ async def probe_mongodb(target: Target, params: MongodbParams, context: Context)
     from probes.database._mongodb_wire import MongoLink  # noqa: PLC0415 - imports the driver
 
     findings = Findings()
-    try:
+    with ending_with(findings, context):
         tls = (await params.tls_context(), params.tls_name(target))
         password = "" if params.password is None else context.shared.secret(params.password)
         address, resolve_ms = await resolve(target, context)
@@ -129,17 +127,7 @@ async def probe_mongodb(target: Target, params: MongodbParams, context: Context)
         async with streams(address, params.port, tls, context, findings) as pair:
             link = MongoLink(pair, round(params.query_timeout * 1000), secure=params.tls == "on")
             await _survey(_Run(params, context, findings, link), password)
-    except Ending as ending:
-        raise _with(findings, ending) from None
-    except OSError as error:
-        raise _with(findings, from_oserror(error, context.phase)) from None
     return findings.reading()
-
-
-def _with(findings: Findings, ending: Ending) -> Ending:
-    if findings.not_told:
-        findings.facts["not_told"] = clip("; ".join(findings.not_told))
-    return findings.with_all(ending)
 
 
 async def _survey(run: _Run, password: str) -> None:
@@ -253,17 +241,17 @@ PROBE = ProbeSpec(
     params=MongodbParams,
     run=probe_mongodb,
     metrics=(
-        MetricDef("connect_ms", "ms", "lower", 0.001, "TCP connect, by the kernel."),
+        *_sql_defs.only(_sql_defs.METRICS, "connect_ms", "tls_ms"),
         MetricDef("login_ms", "ms", "lower", 0.001, "Logging in, the password's hashing included."),
         MetricDef("ping_ms", "ms", "lower", 0.001, "ping and its answer."),
         MetricDef("round_trip_ms", "ms", "lower", 0.001,
                   "A document written, read and deleted, by most members; only where asked for."),
         *answers.METRICS,
-        MetricDef("parameters_differing", "count", "lower", 1, "Parameters that are not as wanted."),
+        *_sql_defs.only(_sql_defs.METRICS, "parameters_differing"),
     ),
     facts=(
         *answers.FACTS,
-        *(fact for fact in _sql_defs.facts() if fact.name in ("parameters", "not_told")),
+        *_sql_defs.only(_sql_defs.FACTS, "parameters", "not_told"),
     ),
     phases=_sql_defs.PHASES,
     kinds=_sql_defs.KINDS,

@@ -21,7 +21,7 @@ from probes.database._sql import (
     select_one,
     within_session,
 )
-from probes.database._sql_defs import KINDS, PHASES, facts, metrics
+from probes.database._sql_defs import FACTS, KINDS, METRICS, PHASES, but
 
 
 class MysqlParams(SurveyParams):
@@ -59,18 +59,14 @@ PROBE = ProbeSpec(
     params=MysqlParams,
     run=probe_mysql,
     metrics=(
-        *metrics(
-            "connections_used", "connections_max", "connections_used_pct", "size_bytes",
-            "tablespace_used_pct", "free_bytes", "replica_lag_s",
-            "replicas", "oldest_transaction_s", "locks_waiting", "invalid_objects",
-        ),
+        *but(METRICS, "replica_lag_bytes"),
         MetricDef("sources", "count", "none", 1, "Servers that this one follows as a replica."),
         MetricDef("replication_running", "count", "higher", 1,
                   "On a replica: 1 where all threads of replication run, else 0."),
         MetricDef("read_only", "count", "none", 1, "1 where the server takes no writes, else 0."),
     ),
     facts=(
-        *facts("encoding", "collation", "timezone", "role", "invalid_names"),
+        *FACTS,
         FactDef("engine", help="mysql, mariadb, tidb or oceanbase, by the server's greeting."),
         FactDef("replication", help="Each server that this one follows, and its threads and errors."),
     ),

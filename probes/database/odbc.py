@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
+from probes.api import Context, FactDef, ProbeSpec, Reading, Target, clip
 from probes.database import _odbc_dameng, _odbc_db2, _odbc_mssql
 from probes.database._odbc import SMALLEST, OdbcSession, open_session
 from probes.database._odbc_params import DriverParams
@@ -26,7 +26,7 @@ from probes.database._sql import (
     select_one,
     within_session,
 )
-from probes.database._sql_defs import KINDS, facts, metrics
+from probes.database._sql_defs import BY_DRIVER, FACTS, KINDS
 
 QUESTIONS: dict[Dialect, Callable[[SurveyParams], Iterable[Question]]] = {
     "mssql": _odbc_mssql.questions,
@@ -66,20 +66,9 @@ PROBE = ProbeSpec(
     summary="Any database by an ODBC driver of the monitor: login, queries, what the driver tells",
     params=OdbcParams,
     run=probe_odbc,
-    metrics=(
-        MetricDef("login_ms", "ms", "lower", 0.001, "All from connecting, with TLS, to logged in."),
-        *(
-            metric
-            for metric in metrics(
-                "connections_used", "connections_max", "connections_used_pct", "size_bytes",
-                "tablespace_used_pct", "free_bytes", "replica_lag_s", "replicas", "oldest_transaction_s",
-                "locks_waiting", "invalid_objects",
-            )
-            if metric.name not in ("connect_ms", "tls_ms", "login_ms")
-        ),
-    ),
+    metrics=BY_DRIVER,
     facts=(
-        *facts("encoding", "collation", "timezone", "role", "invalid_names"),
+        *FACTS,
         FactDef("driver", help="The driver and its version."),
         FactDef("edition", help="Edition of SQL Server."),
         FactDef("open_mode", help="read write or read only; with Dameng its status and mode."),

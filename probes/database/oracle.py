@@ -21,7 +21,7 @@ from probes.database._sql import (
     select_one,
     within_session,
 )
-from probes.database._sql_defs import KINDS, facts, metrics
+from probes.database._sql_defs import BY_DRIVER, FACTS, KINDS
 
 SMALLEST = "select 1 from dual"
 
@@ -55,22 +55,13 @@ PROBE = ProbeSpec(
     params=OracleParams,
     run=probe_oracle,
     metrics=(
-        MetricDef("login_ms", "ms", "lower", 0.001, "All from connecting, with TLS, to logged in."),
-        *(
-            metric
-            for metric in metrics(
-                "connections_used", "connections_max", "connections_used_pct", "size_bytes",
-                "tablespace_used_pct", "free_bytes", "replica_lag_s", "replicas", "oldest_transaction_s",
-                "locks_waiting", "invalid_objects",
-            )
-            if metric.name not in ("connect_ms", "tls_ms", "login_ms")
-        ),
+        *BY_DRIVER,
         MetricDef("transport_lag_s", "s", "lower", 1, "How far a standby is behind in what it received."),
         MetricDef("recovery_area_used_pct", "%", "lower", 0.01, "Of the recovery area, without what can go."),
         MetricDef("archive_failing", "count", "lower", 1, "Archive destinations in error."),
     ),
     facts=(
-        *facts("encoding", "collation", "timezone", "role", "invalid_names"),
+        *FACTS,
         FactDef("national", help="The national character set."),
         FactDef("container", help="The pluggable database, or CDB$ROOT."),
         FactDef("database_role", help="primary, physical standby, logical standby or snapshot standby."),

@@ -13,7 +13,7 @@ from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, T
 from probes.database._postgresql import open_session
 from probes.database._postgresql_questions import questions
 from probes.database._sql import SurveyParams, survey
-from probes.database._sql_defs import KINDS, PHASES, facts, metrics
+from probes.database._sql_defs import FACTS, KINDS, METRICS, PHASES
 
 
 class PostgresqlParams(SurveyParams):
@@ -39,18 +39,14 @@ PROBE = ProbeSpec(
     params=PostgresqlParams,
     run=probe_postgresql,
     metrics=(
-        *metrics(
-            "connections_used", "connections_max", "connections_used_pct", "size_bytes",
-            "tablespace_used_pct", "free_bytes", "replica_lag_s", "replica_lag_bytes", "replicas",
-            "oldest_transaction_s", "locks_waiting", "invalid_objects",
-        ),
+        *METRICS,
         MetricDef("receiving", "count", "higher", 1, "1 where a replica receives from its primary, else 0."),
         MetricDef("slots_inactive", "count", "lower", 1, "Replication slots that nobody reads."),
         MetricDef("archive_age_s", "s", "lower", 1, "Since the log was last archived; no backup by itself."),
         MetricDef("archive_failing", "count", "lower", 1, "1 where the last try to archive the log failed."),
     ),
     facts=(
-        *facts("encoding", "collation", "timezone", "role", "invalid_names"),
+        *FACTS,
         FactDef("ctype", help="Character classification of the database."),
         FactDef("replication", help="The replicas that this server feeds, or none."),
         FactDef("tablespaces", help="Each tablespace and its size in bytes."),

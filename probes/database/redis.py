@@ -16,11 +16,11 @@ from pydantic import Field, model_validator
 
 from probes._driver import loaded
 from probes._resolve import Address, numeric, resolve
-from probes.api import Context, MetricDef, ProbeSpec, Reading, Secret, Target, clip
+from probes.api import Context, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.database import _redis_cluster, _redis_info, _redis_sentinel, _sql_defs
-from probes.database._sql import Answer, Findings, ServerParams
+from probes.database._sql import Answer, Findings, ServerParams, ending_with
 from probes.database._sql_parameters import Setting, compare
-from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated, from_oserror
+from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
 
 if TYPE_CHECKING:
     from probes.database._redis_wire import Account, RedisLink
@@ -52,7 +52,7 @@ class RedisParams(ServerParams):
     service: Text | None = None
     """Of a sentinel: name of the service it watches."""
     nodes: tuple[Text, ...] = ()
-    """Of a sentinel: addresses of the service's servers; the primary must be one of them, and is asked."""
+    """Of a sentinel: numeric addresses of the service's servers; the primary, one of them, is asked."""
     sentinel_user: Text | None = None
     """Account at the sentinel; `user` is the one at the servers."""
     sentinel_password: Secret | None = None
@@ -64,6 +64,8 @@ class RedisParams(ServerParams):
             raise ValueError("mode: sentinel and service belong together")
         if self.mode != "sentinel" and (self.nodes or self.sentinel_user or self.sentinel_password):
             raise ValueError("nodes, sentinel_user and sentinel_password are of mode: sentinel")
+        if any(numeric(node) is None for node in self.nodes):
+            raise ValueError("nodes are numeric addresses, since a sentinel gives those")
         if self.mode == "sentinel" and not self.nodes and (self.round_trip or self.parameters):
             raise ValueError("round_trip and parameters need the service's servers in nodes")
         if self.user is not None and self.password is None:
@@ -116,7 +118,7 @@ async def probe_redis(target: Target, params: RedisParams, context: Context) -> 
     """
     await loaded("redis.asyncio", "redis")
     findings = Findings()
-    try:
+    with ending_with(findings, context):
         run = _Run(params, context, findings, (await params.tls_context(), params.tls_name(target)))
         address, resolve_ms = await resolve(target, context)
         findings.passed("resolve", resolve_ms)
@@ -125,17 +127,7 @@ async def probe_redis(target: Target, params: RedisParams, context: Context) -> 
             await _service(run, address, port)
         else:
             await _server(run, address, port)
-    except Ending as ending:
-        raise _with(findings, ending) from None
-    except OSError as error:
-        raise _with(findings, from_oserror(error, context.phase)) from None
     return findings.reading()
-
-
-def _with(findings: Findings, ending: Ending) -> Ending:
-    if findings.not_told:
-        findings.facts["not_told"] = clip("; ".join(findings.not_told))
-    return findings.with_all(ending)
 
 
 async def _server(run: _Run, address: Address, port: int) -> None:
@@ -274,7 +266,7 @@ def _allowed(primary: dict[str, str], nodes: tuple[str, ...]) -> tuple[Address, 
     """Return the primary's address and port; what is not in the inventory is not asked."""
     host, port = primary.get("ip", ""), _redis_info.number(primary.get("port"))
     address = numeric(host)
-    known = {found.host for node in nodes if (found := numeric(node)) is not None} | {*nodes}
+    known = {found.host for node in nodes if (found := numeric(node)) is not None}
     if address is None or port is None or address.host not in known:
         raise ExpectationFailed(f"unknown_primary: {host}:{primary.get('port', '')} is none of the nodes")
     return address, int(port)
@@ -287,20 +279,19 @@ PROBE = ProbeSpec(
     params=RedisParams,
     run=probe_redis,
     metrics=(
-        MetricDef("connect_ms", "ms", "lower", 0.001, "TCP connect, by the kernel."),
-        MetricDef("login_ms", "ms", "lower", 0.001, "From connected (and TLS) to logged in."),
+        *_sql_defs.only(_sql_defs.METRICS, "connect_ms", "tls_ms", "login_ms"),
         MetricDef("ping_ms", "ms", "lower", 0.001, "PING and its answer."),
         MetricDef("round_trip_ms", "ms", "lower", 0.001, "A key written, read and deleted; where asked for."),
         *_redis_info.METRICS,
         *_redis_cluster.METRICS,
         *_redis_sentinel.METRICS,
-        MetricDef("parameters_differing", "count", "lower", 1, "Parameters that are not as wanted."),
+        *_sql_defs.only(_sql_defs.METRICS, "parameters_differing"),
     ),
     facts=(
         *_redis_info.FACTS,
         *_redis_cluster.FACTS,
         *_redis_sentinel.FACTS,
-        *(fact for fact in _sql_defs.facts() if fact.name in ("parameters", "not_told")),
+        *_sql_defs.only(_sql_defs.FACTS, "parameters", "not_told"),
     ),
     phases=_sql_defs.PHASES,
     kinds=_sql_defs.KINDS,

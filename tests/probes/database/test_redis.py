@@ -262,6 +262,7 @@ async def test_tls(tmp_path: Path) -> None:
         over = await run_once("redis", HOST, **ask | {"port": port}, tls="on", timeout=1.0)
     assert (good.outcome, good.detail) == (Outcome.OK, "")
     assert good.phases["tls"] > 0
+    assert {*good.metrics} <= {metric.name for metric in module.PROBE.metrics}
     for reading in (named, unknown, nameless):
         assert (reading.outcome, reading.kind) == (Outcome.FAILED, "tls"), reading
     assert (over.kind, over.phase) == ("timeout", "tls")
@@ -358,6 +359,7 @@ async def test_the_driver_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         {"mode": "sentinel"},
         {"service": "billing"},
         {"nodes": ["10.0.0.1"]},
+        {"mode": "sentinel", "service": "billing", "nodes": ["db1.gd.example"]},
         {"mode": "sentinel", "service": "billing", "round_trip": True},
         {"user": "muster"},
         {"password": "inline"},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from probes.api import Context, Outcome
 from probes.database import _postgresql_questions as pg
 from probes.database._postgresql import refusal
-from probes.database._sql import Answer, Findings, Question, Table, ask, of_limit
+from probes.database._sql import Answer, Findings, Question, Table, ask, asked_for, of_limit
 from probes.database._sql_parameters import compare as compare_parameters
 from probes.database._sql_parameters import meaning
 from probes.database._sql_refusal import WORDS, Refusal
@@ -176,6 +176,27 @@ async def test_what_there_is_no_time_for_is_named() -> None:
     assert findings.not_told == ["late: slow_query: no time was left to ask"]
 
 
+def own(query: str, *cells: object) -> Answer:
+    """Return what a check's own query of this name tells, given rows of one cell."""
+    params = PostgresqlParams.model_validate({"database": "d", "user": "u", query: "select 1"})
+    [question] = asked_for(params)
+    return question.read(Table(("x",), tuple((cell,) for cell in cells)))
+
+
+def test_a_query_of_the_checks_own_gives_one_cell_or_tells_nothing() -> None:
+    assert own("schema_version", "2.7.1").facts == {"schema_version": "2.7.1"}
+    assert own("backup_age", Decimal("60.5")).metrics == {"backup_age_s": 60.5}
+    assert own("backup_age", -2).metrics == {"backup_age_s": 0}, "clocks are a little apart"
+    for query, cells in {
+        "schema_version": ((), (None,), ("2.7.1", "2.6")),
+        "backup_age": ((), (None,), (1, 2), (-28_800,), (float("nan"),), (float("inf"),)),
+    }.items():
+        for each in cells:
+            answer = own(query, *each)
+            assert (answer.metrics, answer.facts) == ({}, {}), each
+            assert answer.not_told
+
+
 def standbys(**row: object) -> Answer:
     usual = {"replica": False, "pid": 1, "name": "s", "address": None, "state": "streaming", "sync": "async",
              "behind": Decimal(0), "lag": None, "advances": False, "slots": 0, "told": True}  # fmt: skip
@@ -189,6 +210,9 @@ def test_the_lag_of_standbys() -> None:
     assert standbys(behind=Decimal(10), advances=True, lag=Decimal(3)).metrics["replica_lag_s"] == 3
     assert "replica_lag_s" not in standbys(behind=Decimal(10), lag=Decimal("0.1")).metrics
     assert "replica_lag_bytes" not in standbys(behind=None).metrics
+    untimed = standbys(behind=Decimal(10), advances=True)
+    assert "replica_lag_s" not in untimed.metrics, "no figure is not 0"
+    assert untimed.not_told == ("replica_lag_s: the server has no figure for s at this machine",)
 
 
 def test_the_lag_of_a_replica() -> None:
