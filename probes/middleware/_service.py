@@ -24,6 +24,8 @@ from probes.errors import Ending, ProtocolViolated, from_oserror
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PIECE = 65_536
+OF_FIRST_CONNECTION = ("connect", "tls")
+"""Phases whose metric is of a run's first connection."""
 
 CONNECT_MS = MetricDef(
     "connect_ms", "ms", "lower", 0.001, "TCP handshake, by the kernel (of the first connection)."
@@ -78,7 +80,7 @@ class Notes:
     def add(self, phase: str, took_ms: float, *, told: bool = True) -> None:
         """Add to a phase, and to the metric `PHASE_ms`, which for connecting is of the first connection."""
         self.phases[phase] = self.phases.get(phase, 0.0) + took_ms
-        if phase in ("connect", "tls"):
+        if phase in OF_FIRST_CONNECTION:
             self.metrics.setdefault(f"{phase}_ms", took_ms)
         elif told and phase != "resolve":
             self.metrics[f"{phase}_ms"] = self.phases[phase]
@@ -94,6 +96,9 @@ class Notes:
         return Reading.ok(self.metrics, facts, self.phases, detail)
 
     def _with(self, ending: Ending) -> Ending:
+        """Return the ending with all that was learnt; how long an unfinished phase took is no figure."""
+        if self.context.phase not in OF_FIRST_CONNECTION:
+            self.metrics.pop(f"{self.context.phase}_ms", None)
         ending.metrics = self.metrics | (ending.metrics or {})
         facts = self.facts | (ending.facts or {})
         ending.facts = {name: clip(text) for name, text in facts.items()}

@@ -122,6 +122,8 @@ async def _admin(target: Target, address: Address, params: ZooKeeperParams, note
     if isinstance(document.get("error"), str):
         words.refused(document["error"])
         raise ExpectationFailed(f"refused: {document['error'][:200]}")
+    if "server_state" not in document:
+        raise ProtocolViolated("no answer to monitor: it has no server_state")
     return {str(name): str(value) for name, value in document.items()}
 
 

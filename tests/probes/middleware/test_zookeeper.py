@@ -66,10 +66,21 @@ async def test_its_admin_server_says_the_same(server: ZooKeeper) -> None:
     assert (wrong.outcome, wrong.kind) == (Outcome.FAILED, "expectation")
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"command": "monitor", "error": null}'])
+async def test_an_admin_server_that_says_nothing(body: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with tcp_server(says(answer)) as port:
+        reading = await run_once("zookeeper", "127.0.0.1", admin_port=port)
+    assert (reading.outcome, reading.kind) == (Outcome.FAILED, "protocol")
+    assert reading.detail == "no answer to monitor: it has no server_state"
+
+
 async def test_a_parent_that_is_missing(server: ZooKeeper) -> None:
     reading = await run_once("zookeeper", "127.0.0.1", port=server.port, round_trip="/none")
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
     assert reading.detail.startswith("no_such_node: /none/muster-")
+    assert "round_trip_ms" not in reading.metrics, "what broke off took no time that counts"
+    assert reading.phases["round_trip"] > 0
     assert reading.facts["mode"] == "standalone"
 
 
