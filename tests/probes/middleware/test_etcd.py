@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ async def test_accounts_and_their_rights(tmp_path: Path, caplog: pytest.LogCaptu
     assert (unfit.outcome, unfit.kind) == (Outcome.ERROR, "permission")
     assert unfit.detail == "missing_right: etcdserver: permission denied"
     assert unfit.metrics["members"] == 1
+    assert "round_trip_ms" not in unfit.metrics
     assert (none.outcome, none.kind) == (Outcome.ERROR, "auth")
     assert plain.outcome is Outcome.OK
     assert MARKER not in f"{good}{wrong}{unfit}{none}{context.trace}{caplog.text}"
@@ -220,6 +222,35 @@ async def test_servers_that_are_something_else(handler: Any, kind: str) -> None:
     async with tcp_server(handler) as port:
         reading = await run_once("etcd", "127.0.0.1", port=port, timeout=1.0)
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, kind)
+
+
+@contextlib.asynccontextmanager
+async def _answering(answers: dict[str, tuple[int, dict[str, Any]]]) -> AsyncIterator[int]:
+    """Serve a member that is healthy, has one series, and answers its gateway so, else with a header only."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        if request.path == "/metrics":
+            return web.Response(text="etcd_server_has_leader 1\n")
+        header = {"header": {"member_id": "1"}, "leader": "1"}
+        known: dict[str, tuple[int, dict[str, Any]]] = {"/health": (200, {"health": "true"})}
+        status, document = (known | answers).get(request.path, (200, header))
+        return web.json_response(document, status=status)
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_lease_that_can_not_be_revoked_does_not_hide_the_cause() -> None:
+    denied, broken = (403, {"code": 7, "error": "permission denied"}), (500, {"code": 13, "error": "other"})
+    async with _answering({"/v3/kv/put": denied, "/v3/lease/revoke": broken}) as port:
+        reading = await run_once("etcd", "127.0.0.1", port=port, round_trip="muster/")
+    assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
+    assert reading.detail == "missing_right: permission denied"
 
 
 JSON = st.recursive(
