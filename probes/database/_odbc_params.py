@@ -46,6 +46,9 @@ class DriverParams(DatabaseParams):
         if self.driver is not None and (self.certificate or self.min_version != "1.2"):
             msg = "a driver is told of a client certificate and of TLS versions by its own options"
             raise ValueError(msg)
+        if self.spoken == "mysql" and self.driver is not None and self.tls == "on" and self.server_name:
+            msg = "this driver connects to the name that it verifies: write it as the asset's address"
+            raise ValueError(msg)
         return self
 
     @property

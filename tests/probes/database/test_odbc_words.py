@@ -109,6 +109,7 @@ def test_no_text_breaks_the_reading(dialect: Dialect, state: str, text: str) -> 
         ({"driver": "Somebody's"}, "port"),
         ({"tls": "on", "min_version": "1.3"}, "by its own options"),
         ({"tls": "on", "certificate": "/me.pem"}, "by its own options"),
+        ({"driver": "MariaDB Unicode", "tls": "on", "server_name": "db.example"}, "as the asset's address"),
         ({"password": "inline"}, "an inline password is refused"),
     ],
 )
