@@ -339,7 +339,7 @@ async def ask(
             findings.take(await _answer(session, question, seconds))
         except Refusal as refusal:
             if question.must and refusal.word not in OLD_OR_FORBIDDEN:
-                raise
+                raise refusal.of_query() from None
             old = refusal.word == "no_such_table"
             findings.left_out(question, Refusal("version_too_old", refusal.said) if old else refusal)
     findings.passed("query", (time.perf_counter() - started) * 1000)

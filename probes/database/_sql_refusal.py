@@ -56,3 +56,7 @@ class Refusal(Exception):  # noqa: N818 - the engine's answer, which is not alwa
     def ending(self) -> Ending:
         """Return the ending of a run that can't go on."""
         return WORDS[self.word](str(self))
+
+    def of_query(self) -> Refusal | Ending:
+        """Return what to raise for a query of the check's own: that it would write is the check's fault."""
+        return ProberFault(str(self)) if self.word == "read_only" else self

@@ -20,7 +20,7 @@ from probes.database._sql_defs import KINDS
 from probes.database._sql_reference import OtherQuery, QueryParams, Scalar, apart_from, of_file, of_rows
 from probes.database._sql_refusal import Refusal
 from probes.database._sql_rows import apart, canonical, compare, digest, numbers, texts
-from probes.errors import Ending, Inconclusive, ProberFault, from_oserror
+from probes.errors import Ending, Inconclusive, from_oserror
 
 SPARE_S = 0.3
 """What of a run's time is left when the other side is given up."""
@@ -79,9 +79,7 @@ async def _asked(session: Session, params: SqlParams, context: Context, findings
     try:
         table = await session.rows(params.query, params.limit)
     except Refusal as refusal:
-        if refusal.word == "read_only":
-            raise ProberFault(str(refusal)) from None
-        raise
+        raise refusal.of_query() from None
     took_ms = (time.perf_counter() - started) * 1000
     findings.passed("query", took_ms)
     findings.metrics["query_ms"] = took_ms
