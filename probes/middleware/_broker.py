@@ -40,10 +40,6 @@ MAX_READ = 8 * 1024 * 1024
 """Bytes that one run takes from a broker, in all."""
 TLS_ALERT = b"\x15\x03"
 """How a server begins that speaks TLS and was not spoken to in TLS (RFC 8446, sections 5.1 and 6)."""
-KINDS = (
-    "unreachable", "refused", "timeout", "tls", "protocol", "expectation", "dns",
-    "auth", "permission", "inconclusive", "prober_error",
-)  # fmt: skip
 METRICS = (
     CONNECT_MS,
     TLS_MS,
@@ -52,6 +48,7 @@ METRICS = (
 )
 QUEUE_DEPTH = MetricDef("queue_depth", "count", "lower", 1, "Messages that wait there.")
 CONSUMERS = MetricDef("consumers", "count", "higher", 1, "Who takes messages from there.")
+OF_QUEUES = (*METRICS, QUEUE_DEPTH, CONSUMERS)
 FACTS = (
     FactDef("version", "version", "Version of the broker, where it says so."),
     FactDef("server", help="What the broker calls itself."),

@@ -34,8 +34,15 @@ TLS_MS = MetricDef("tls_ms", "ms", "lower", 0.001, "TLS handshake (of the first 
 LOGIN_MS = MetricDef("login_ms", "ms", "lower", 0.001, "Logging in.")
 QUERY_MS = MetricDef("query_ms", "ms", "lower", 0.001, "All questions and their answers.")
 ROUND_TRIP_MS = MetricDef("round_trip_ms", "ms", "lower", 0.001, "Writing, reading back and deleting.")
+TIMES = (CONNECT_MS, TLS_MS, LOGIN_MS, QUERY_MS, ROUND_TRIP_MS)
+"""Of a service with accounts, in which a run may write and read back."""
 ADDRESS = FactDef("address", help="The address that was asked.")
 NOT_TOLD = FactDef("not_told", help="What could not be asked, and what it needs.")
+KINDS = (
+    "unreachable", "refused", "timeout", "tls", "protocol", "dns", "expectation", "auth", "permission",
+    "inconclusive", "prober_error",
+)  # fmt: skip
+"""Outcomes besides ok that any run may have."""
 
 
 class ServiceParams(TlsParams):

@@ -17,11 +17,8 @@ from probes.api import Context, ProbeSpec, Reading, Target
 from probes.middleware import _amqp_management
 from probes.middleware._amqp_management import Management
 from probes.middleware._broker import (
-    CONSUMERS,
     FACTS,
-    KINDS,
-    METRICS,
-    QUEUE_DEPTH,
+    OF_QUEUES,
     BrokerParams,
     Found,
     Wire,
@@ -30,7 +27,7 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._broker_http import Api
-from probes.middleware._service import bare
+from probes.middleware._service import KINDS, bare
 
 if TYPE_CHECKING:
     from probes.middleware._amqp_wire import AmqpWire
@@ -134,7 +131,7 @@ PROBE = ProbeSpec(
     summary="A broker of AMQP 0-9-1 (RabbitMQ): login, publish to consume, a queue's depth, alarms",
     params=AmqpParams,
     run=probe_amqp,
-    metrics=(*METRICS, QUEUE_DEPTH, CONSUMERS, *_amqp_management.METRICS),
+    metrics=(*OF_QUEUES, *_amqp_management.METRICS),
     facts=(*FACTS, *_amqp_management.FACTS),
     phases=("resolve", "connect", "tls", "login", "queue", "round_trip", "management"),
     kinds=(*KINDS, "missing_driver"),

@@ -34,6 +34,7 @@ from probes.middleware._leftovers import Leftovers
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
+    KINDS,
     NOT_TOLD,
     QUERY_MS,
     ROUND_TRIP_MS,
@@ -299,9 +300,5 @@ PROBE = ProbeSpec(
         NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "query", "search", "round_trip", "sweep"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # no_such_index, not_ready, disk_full, read_only, busy, a round trip that fails
-        "auth", "permission", "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip

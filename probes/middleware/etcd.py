@@ -23,12 +23,9 @@ from probes.middleware import _etcd as said_by
 from probes.middleware._counters import LastCounters, Sample, deltas
 from probes.middleware._service import (
     ADDRESS,
-    CONNECT_MS,
-    LOGIN_MS,
+    KINDS,
     NOT_TOLD,
-    QUERY_MS,
-    ROUND_TRIP_MS,
-    TLS_MS,
+    TIMES,
     Notes,
     Port,
     ServiceParams,
@@ -204,7 +201,7 @@ PROBE = ProbeSpec(
     params=EtcdParams,
     run=probe_etcd,
     metrics=(
-        CONNECT_MS, TLS_MS, LOGIN_MS, QUERY_MS, ROUND_TRIP_MS,
+        *TIMES,
         MetricDef("has_leader", "count", "higher", 1, "1 where the member knows a leader, else 0."),
         MetricDef("members", "count", "none", 1, "Members of the cluster."),
         MetricDef("members_started", "count", "higher", 1, "Members that have started at least once."),
@@ -231,9 +228,5 @@ PROBE = ProbeSpec(
         FactDef("alarms_raised", help="Which alarms: NOSPACE, CORRUPT."), ADDRESS, NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "login", "query", "round_trip"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # no_leader, disk_full, unhealthy, refused
-        "auth", "permission", "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip

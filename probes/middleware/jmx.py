@@ -21,6 +21,7 @@ from probes.middleware._jmx import Told
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
+    KINDS,
     NOT_TOLD,
     QUERY_MS,
     TLS_MS,
@@ -206,8 +207,5 @@ PROBE = ProbeSpec(
     facts=FACTS,
     names_in=("mbeans",),
     phases=("resolve", "connect", "tls", "query"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns", "expectation", "auth", "permission",
-        "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip

@@ -19,11 +19,8 @@ from probes._resolve import resolve
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
 from probes.middleware._broker import (
-    CONSUMERS,
     FACTS,
-    KINDS,
-    METRICS,
-    QUEUE_DEPTH,
+    OF_QUEUES,
     BrokerParams,
     Found,
     new_token,
@@ -31,6 +28,7 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._kafka_views import RIGHTS, Spot, View, by_leader, lag, of_its_topics
+from probes.middleware._service import KINDS
 
 if TYPE_CHECKING:
     from probes.middleware._kafka_wire import KafkaWire
@@ -247,10 +245,8 @@ PROBE = ProbeSpec(
     params=KafkaParams,
     run=probe_kafka,
     metrics=(
-        *METRICS,
+        *OF_QUEUES,
         MetricDef("produce_ms", "ms", "lower", 0.001, "Of the round trip: until all replicas had it."),
-        QUEUE_DEPTH,
-        CONSUMERS,
         MetricDef("lag_max", "count", "lower", 1, "The most messages that wait in one partition."),
         MetricDef("partitions_uncommitted", "count", "lower", 1, "Partitions of its topics with no offset."),
         MetricDef("brokers", "count", "higher", 1, "Brokers of the cluster."),

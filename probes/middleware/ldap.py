@@ -18,6 +18,7 @@ from probes.middleware._csn import changes, lag
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
+    KINDS,
     LOGIN_MS,
     NOT_TOLD,
     QUERY_MS,
@@ -200,9 +201,5 @@ PROBE = ProbeSpec(
         FactDef("truncated", help="That not all entries were counted."), ADDRESS, NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "login", "query"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # tls_required, no_such_object, referral, slow_query, unavailable, refused
-        "auth", "permission", "missing_driver", "inconclusive", "prober_error",
-    ),
+    kinds=(*KINDS, "missing_driver"),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, 
 from probes.errors import Ending, ExpectationFailed, TargetFailed
 from probes.middleware import _balancer as view
 from probes.middleware._balancer import Tally, Who
-from probes.middleware._service import ADDRESS, NOT_TOLD, Notes, Port, ServiceParams, address_of
+from probes.middleware._service import ADDRESS, KINDS, NOT_TOLD, Notes, Port, ServiceParams, address_of
 from probes.middleware._web import Answer, Fields, Web, WebParams, refuse
 
 BODY = 65_536
@@ -346,10 +346,7 @@ PROBE = ProbeSpec(
         FactDef("balancer_says", help="Members that are not up, by the balancer's word."), ADDRESS, NOT_TOLD,
     ),
     phases=("resolve", "requests", "follow", "members", "statistics"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns", "expectation", "auth", "permission",
-        "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
     default_every=300.0,
     default_timeout=60.0,
 )  # fmt: skip

@@ -17,12 +17,9 @@ from probes.middleware._counters import LastCounters, Sample, deltas
 from probes.middleware._memcached import Memcached
 from probes.middleware._service import (
     ADDRESS,
-    CONNECT_MS,
-    LOGIN_MS,
+    KINDS,
     NOT_TOLD,
-    QUERY_MS,
-    ROUND_TRIP_MS,
-    TLS_MS,
+    TIMES,
     Notes,
     Port,
     ServiceParams,
@@ -153,7 +150,7 @@ PROBE = ProbeSpec(
     params=MemcachedParams,
     run=probe_memcached,
     metrics=(
-        CONNECT_MS, TLS_MS, LOGIN_MS, QUERY_MS, ROUND_TRIP_MS,
+        *TIMES,
         MetricDef("uptime_s", "s", "none", 1, "Since the server was started."),
         MetricDef("items", "count", "none", 1, "Values stored."),
         MetricDef("connections_used", "count", "lower", 1, "Open connections, this one among them."),
@@ -171,9 +168,5 @@ PROBE = ProbeSpec(
     ),
     facts=(FactDef("version", "version", "Version of the server."), ADDRESS, NOT_TOLD),
     phases=("resolve", "connect", "tls", "login", "query", "round_trip"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # too_many_connections, out_of_memory, refused
-        "auth", "permission", "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip

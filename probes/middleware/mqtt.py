@@ -23,7 +23,6 @@ from probes.errors import ExpectationFailed, Inconclusive, ProtocolViolated, Tim
 from probes.middleware import _mqtt_packet as packets
 from probes.middleware._broker import (
     FACTS,
-    KINDS,
     METRICS,
     BrokerParams,
     Found,
@@ -33,6 +32,7 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._mqtt_packet import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Packet, Version
+from probes.middleware._service import KINDS
 
 PORTS = (1883, 8883)
 SHORTEST_KEEP_ALIVE_S = 10

@@ -15,11 +15,8 @@ from pydantic import Field, model_validator
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.errors import ExpectationFailed, PermissionMissing, ProberFault, ProtocolViolated
 from probes.middleware._broker import (
-    CONSUMERS,
     FACTS,
-    KINDS,
-    METRICS,
-    QUEUE_DEPTH,
+    OF_QUEUES,
     BrokerParams,
     Found,
     Wire,
@@ -31,7 +28,7 @@ from probes.middleware._broker import (
 from probes.middleware._broker_http import Api, numbers, rows, text
 from probes.middleware._nats_keys import BadSeed, NatsKey
 from probes.middleware._nats_wire import Message, NatsWire
-from probes.middleware._service import Port
+from probes.middleware._service import KINDS, Port
 
 PORTS = (4222, 4222)
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s.*>/\\]+$")]
@@ -229,9 +226,7 @@ PROBE = ProbeSpec(
     params=NatsParams,
     run=probe_nats,
     metrics=(
-        *METRICS,
-        QUEUE_DEPTH,
-        CONSUMERS,
+        *OF_QUEUES,
         MetricDef("unacknowledged", "count", "lower", 1, "Messages given to the consumer and not settled."),
         MetricDef("redelivered", "count", "lower", 1, "Of these, how many were given before."),
         MetricDef("stream_messages", "count", "none", 1, "Messages that the stream holds."),

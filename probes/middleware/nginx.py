@@ -16,6 +16,7 @@ from probes.middleware._counters import Sample, grown
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
+    KINDS,
     NOT_TOLD,
     QUERY_MS,
     TLS_MS,
@@ -123,8 +124,5 @@ PROBE = ProbeSpec(
         FactDef("version", "version", "Version in it, where it tells one."), ADDRESS, NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "query"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns", "expectation", "auth", "permission",
-        "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip

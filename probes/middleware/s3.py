@@ -25,6 +25,7 @@ from probes.middleware._s3_sign import Key
 from probes.middleware._service import (
     ADDRESS,
     CONNECT_MS,
+    KINDS,
     NOT_TOLD,
     TLS_MS,
     Notes,
@@ -263,10 +264,6 @@ PROBE = ProbeSpec(
         NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "list", "settings", "sweep", "put", "get", "delete"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # no_such_bucket, disk_full, busy, another object came back
-        "auth", "permission", "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
     default_timeout=15.0,
 )  # fmt: skip

@@ -18,11 +18,8 @@ from pydantic import Field
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, ProberFault, ProtocolViolated
 from probes.middleware._broker import (
-    CONSUMERS,
     FACTS,
-    KINDS,
-    METRICS,
-    QUEUE_DEPTH,
+    OF_QUEUES,
     BrokerParams,
     Found,
     Wire,
@@ -31,6 +28,7 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._broker_http import rows
+from probes.middleware._service import KINDS
 from probes.middleware._stomp_frame import (
     COMMANDS,
     MAX_BODY,
@@ -273,9 +271,7 @@ PROBE = ProbeSpec(
     params=StompParams,
     run=probe_stomp,
     metrics=(
-        *METRICS,
-        QUEUE_DEPTH,
-        CONSUMERS,
+        *OF_QUEUES,
         MetricDef("unacknowledged", "count", "lower", 1, "Messages of the queue taken, not acknowledged."),
         MetricDef("expired", "count", "lower", 1, "Messages of the queue that expired since it was made."),
         MetricDef("memory_used_pct", "%", "lower", 0.1, "Of the memory the broker may use for messages."),

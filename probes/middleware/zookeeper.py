@@ -18,12 +18,9 @@ from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
 from probes.middleware import _zookeeper as words
 from probes.middleware._service import (
     ADDRESS,
-    CONNECT_MS,
-    LOGIN_MS,
+    KINDS,
     NOT_TOLD,
-    QUERY_MS,
-    ROUND_TRIP_MS,
-    TLS_MS,
+    TIMES,
     Notes,
     Port,
     ServiceParams,
@@ -150,7 +147,7 @@ PROBE = ProbeSpec(
     params=ZooKeeperParams,
     run=probe_zookeeper,
     metrics=(
-        CONNECT_MS, TLS_MS, LOGIN_MS, QUERY_MS, ROUND_TRIP_MS,
+        *TIMES,
         MetricDef("latency_avg_ms", "ms", "lower", 0.001, "Mean time of a request, by the server itself."),
         MetricDef("latency_max_ms", "ms", "lower", 0.001, "Longest time of a request."),
         MetricDef("outstanding", "count", "lower", 1, "Requests that wait."),
@@ -174,9 +171,5 @@ PROBE = ProbeSpec(
         FactDef("version", "version", "Version of the server."), ADDRESS, NOT_TOLD,
     ),
     phases=("resolve", "connect", "tls", "query", "login", "round_trip"),
-    kinds=(
-        "unreachable", "refused", "timeout", "tls", "protocol", "dns",
-        "expectation",  # not_serving, no_such_node, read_only, quota
-        "auth", "permission", "inconclusive", "prober_error",
-    ),
+    kinds=KINDS,
 )  # fmt: skip
