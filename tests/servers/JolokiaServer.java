@@ -2,6 +2,7 @@
 // Arguments: port, directory, user's password ("" for no login), policy file ("" for none), connections in use.
 
 import java.io.File;
+import java.lang.management.ManagementFactory;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
@@ -43,8 +44,18 @@ public class JolokiaServer {
         }
         tomcat.start();
         pool(Integer.parseInt(given[4]));
-        System.gc();
+        collect();
         tomcat.getServer().await();
+    }
+
+    /** Collects old objects. The JVM skips a request for that while another collection takes place. */
+    static void collect() throws InterruptedException {
+        do {
+            System.gc();
+            Thread.sleep(50);
+        } while (ManagementFactory.getMemoryPoolMXBeans().stream()
+            .filter(pool -> pool.getName().matches(".*(Old|Tenured).*"))
+            .noneMatch(pool -> pool.getCollectionUsage().getUsed() > 0));
     }
 
     static void protect(Tomcat tomcat, Context context, String password) {
