@@ -12,7 +12,7 @@ from inventory import units
 from monitor.alerts.account import ended, moment_of, zone_of
 from monitor.incidents.incident import ISOLATED, Event
 from monitor.job import Job
-from monitor.readiness.conditions import Compare, Condition, Statistic
+from monitor.readiness.conditions import All, Compare, Condition, Statistic
 from probes.api import MetricDef
 
 HOURS = 6
@@ -126,10 +126,12 @@ def _stated(expected: str, job: Job) -> Iterator[tuple[str, Bound]]:
 
 
 def _compared(condition: Condition) -> Iterator[Bound]:
-    for part in condition.parts():
-        inner = part.inner if isinstance(part, Statistic) else part
-        if isinstance(inner, Compare) and inner.op[0] in "<>":
-            yield Bound(inner.op, inner.bound)
+    """Yield the bounds that each have to hold: not what is negated, nor one of several alternatives."""
+    for each in condition.conditions if isinstance(condition, All) else ():
+        yield from _compared(each)
+    inner = condition.inner if isinstance(condition, Statistic) else condition
+    if isinstance(inner, Compare) and inner.op[0] in "<>":
+        yield Bound(inner.op, inner.bound)
 
 
 def required(drawn: Sketch) -> str:

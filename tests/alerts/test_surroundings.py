@@ -171,6 +171,19 @@ def test_the_inventory_s_own_expectation_counts_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("expect", "bounds"),
+    [
+        ({"all": ["> 0", "<= 40"]}, {"rtt_ms": Bound("<=", 40.0)}),
+        ({"not": ">= 40"}, {}),
+        ({"any": ["<= 40", ">= 90"]}, {}),
+        ({"all": [{"not": ">= 40"}, "<= 50"]}, {"rtt_ms": Bound("<=", 50.0)}),
+    ],
+)
+def test_what_need_not_hold_is_not_called_required(expect: object, bounds: dict[str, Bound]) -> None:
+    assert bounds_of(job("gz-tianhe/uplink/icmp", "icmp", rtt_ms=expect), ()) == bounds
+
+
+@pytest.mark.parametrize(
     ("detail", "bounds", "metric"),
     [
         ("loss_pct 12 %, usually 0 (loss)", {}, "loss_pct"),
