@@ -10,16 +10,16 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from probes._certificates import TlsParams
 from probes._resolve import Address, resolve
 from probes._sockets import Poller, Stream, connect, own_deadline
 from probes._starttls import ask_for_tls
 from probes._tls_stream import start_tls
-from probes.api import Context, FactDef, MetricDef, Reading, Target, clip
+from probes.api import Context, FactDef, MetricDef, Reading, Secret, Target, clip
 from probes.errors import Ending, ProtocolViolated, from_oserror
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -50,6 +50,21 @@ class ServiceParams(TlsParams):
 
     tls: Literal["off", "on"] = "off"
     """Whether to speak TLS, and verify it."""
+
+
+class AccountParams(ServiceParams):
+    """How a service is reached, and by which account."""
+
+    user: str | None = None
+    """The account."""
+    password: Secret | None = None
+    """Its password."""
+
+    @model_validator(mode="after")
+    def _account_is_whole(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password belong together")
+        return self
 
 
 @dataclass(slots=True)

@@ -11,34 +11,26 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from probes import _http_body as content
 from probes._clean import cleaned
 from probes._http import Response, request
 from probes._resolve import Address
-from probes.api import Context, Secret, Target
+from probes.api import Context, Target
 from probes.errors import ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
-from probes.middleware._service import Notes, Port, ServiceParams, Talk, bare, talking
+from probes.middleware._service import AccountParams, Notes, Port, ServiceParams, Talk, bare, talking
 
 LIMIT = 1_048_576
 """Longest body read, in bytes, where the caller does not say."""
 Fields = Iterable[tuple[str, str]]
 
 
-class WebParams(ServiceParams):
+class WebParams(AccountParams):
     """How a service with HTTP basic authentication is reached."""
 
     user: str | None = Field(None, pattern=r"^[^:\r\n\x00]+$", max_length=256)
     """Account, by basic authentication."""
-    password: Secret | None = None
-    """Its password."""
-
-    @model_validator(mode="after")
-    def _logs_in(self) -> WebParams:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
-        return self
 
     def secrets(self, context: Context) -> tuple[str, ...]:
         """Return what must not be shown."""

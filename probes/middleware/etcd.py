@@ -13,11 +13,11 @@ import json
 import secrets
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from probes._clean import cleaned
 from probes._exposition import Malformed, Scan
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
 from probes.middleware import _etcd as said_by
 from probes.middleware._counters import LastCounters, Sample, deltas
@@ -26,9 +26,9 @@ from probes.middleware._service import (
     KINDS,
     NOT_TOLD,
     TIMES,
+    AccountParams,
     Notes,
     Port,
-    ServiceParams,
     address_of,
 )
 from probes.middleware._web import Answer, Web
@@ -39,23 +39,15 @@ MAX_SERIES_TEXT = 4 * 1_048_576
 NO_GATEWAY = "the JSON gateway is off; start etcd with enable-grpc-gateway"
 
 
-class EtcdParams(ServiceParams):
+class EtcdParams(AccountParams):
     """Parameters of `etcd`."""
 
     port: Port = 2379
     """Where clients connect."""
     user: str | None = Field(None, min_length=1, max_length=256)
     """Account, where authentication is on."""
-    password: Secret | None = None
-    """Its password."""
     round_trip: Annotated[str, Field(pattern=r"^[!-~]+$", max_length=200)] | None = None
     """Prefix of a key `PREFIXmuster-...` to write with a lease of 30 s, to read back and to delete."""
-
-    @model_validator(mode="after")
-    def _logs_in(self) -> EtcdParams:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
-        return self
 
 
 class _Gateway:

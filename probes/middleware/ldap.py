@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from probes._driver import loaded
 from probes._resolve import Address, resolve
-from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Secret, Target
+from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target
 from probes.errors import Ending, from_oserror
 from probes.middleware._csn import changes, lag
 from probes.middleware._service import (
@@ -23,9 +23,9 @@ from probes.middleware._service import (
     NOT_TOLD,
     QUERY_MS,
     TLS_MS,
+    AccountParams,
     Notes,
     Port,
-    ServiceParams,
     address_of,
     talking,
 )
@@ -49,7 +49,7 @@ class Reference(Params):
     """The entry that has `contextCSN`; by default `base`."""
 
 
-class LdapParams(ServiceParams):
+class LdapParams(AccountParams):
     """Parameters of `ldap`."""
 
     port: Port | None = None
@@ -58,8 +58,6 @@ class LdapParams(ServiceParams):
     """Whether to ask for TLS on the open connection, and verify it."""
     user: Name | None = None
     """DN (or what the server takes for one) to log in with; without one the search is anonymous."""
-    password: Secret | None = None
-    """Its password."""
     login: bool = False
     """Whether logging in is what is tested: a refusal is then the target's failure."""
     base: str | None = Field(None, max_length=1000)
@@ -77,8 +75,6 @@ class LdapParams(ServiceParams):
 
     @model_validator(mode="after")
     def _make_sense(self) -> LdapParams:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
         if self.login and self.user is None:
             raise ValueError("login: true needs a user to log in with")
         if self.tls == "on" and self.starttls:

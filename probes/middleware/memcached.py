@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, OwnLoginFailed
 from probes.middleware._counters import LastCounters, Sample, deltas
 from probes.middleware._memcached import Memcached
@@ -20,9 +20,9 @@ from probes.middleware._service import (
     KINDS,
     NOT_TOLD,
     TIMES,
+    AccountParams,
     Notes,
     Port,
-    ServiceParams,
     address_of,
     talking,
 )
@@ -42,23 +42,15 @@ PLAIN = {
 COUNTERS = ("get_hits", "get_misses", "evictions")
 
 
-class MemcachedParams(ServiceParams):
+class MemcachedParams(AccountParams):
     """Parameters of `memcached`."""
 
     port: Port = 11211
     """Where it listens."""
     user: str | None = Field(None, pattern=r"^[!-~]+$", max_length=64)
     """Account of the server's authentication file (`-Y`)."""
-    password: Secret | None = None
-    """Its password."""
     round_trip: bool = False
     """Whether to write a value `muster:...`, which expires after 10 s, read it back and delete it."""
-
-    @model_validator(mode="after")
-    def _logs_in(self) -> MemcachedParams:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
-        return self
 
 
 async def probe_memcached(target: Target, params: MemcachedParams, context: Context) -> Reading:

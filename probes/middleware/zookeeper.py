@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from probes._resolve import Address
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
 from probes.middleware import _zookeeper as words
 from probes.middleware._service import (
@@ -21,9 +21,9 @@ from probes.middleware._service import (
     KINDS,
     NOT_TOLD,
     TIMES,
+    AccountParams,
     Notes,
     Port,
-    ServiceParams,
     address_of,
     talking,
 )
@@ -34,7 +34,7 @@ LONGEST = 262_144
 """Bytes of one answer; `mntr` of 3.8 has 16 kB."""
 
 
-class ZooKeeperParams(ServiceParams):
+class ZooKeeperParams(AccountParams):
     """Parameters of `zookeeper`."""
 
     port: Port = 2181
@@ -47,13 +47,9 @@ class ZooKeeperParams(ServiceParams):
     """A node below which to make an ephemeral node `muster-...`, read it back and delete it."""
     user: str | None = Field(None, pattern=r"^[^:\r\n\x00]+$", max_length=256)
     """Account of the scheme `digest`, for the round trip."""
-    password: Secret | None = None
-    """Its password."""
 
     @model_validator(mode="after")
     def _make_sense(self) -> ZooKeeperParams:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together")
         if self.user is not None and self.round_trip is None:
             raise ValueError("user is only for the round trip; write round_trip: /PATH, or leave user out")
         return self
