@@ -129,7 +129,7 @@ async def probe_jmx(target: Target, params: JmxParams, context: Context) -> Read
         async with Web(target, address, params.port, params, notes) as web:
             told = await _ask(web, params, context)
         for name, why in (told.denied | told.absent).items():
-            if name in told.denied or name.startswith(":"):
+            if name in told.denied or name in jvm.PLATFORM or name.startswith(":"):
                 notes.missing(f"{name.removeprefix(':')}: {cleaned(why, params.secrets(context))}")
         if not told.answers.keys() & jvm.PLATFORM.keys() - {"agent"}:
             raise PermissionMissing("missing_right: the agent lets nothing of the JVM be read")

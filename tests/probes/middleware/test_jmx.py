@@ -190,6 +190,16 @@ async def test_servers_that_are_something_else(handler: Any, outcome: str, kind:
     assert (reading.outcome, reading.kind) == (outcome, kind)
 
 
+async def test_a_bean_of_every_jvm_that_can_not_be_read_is_named() -> None:
+    answers = [{"status": 200, "value": {}} for _ in jvm.PLATFORM]
+    answers[[*jvm.PLATFORM].index("threads")] = {"status": 500, "error": "IllegalStateException: x"}
+    async with tcp_server(_says(answers)) as port:
+        reading = await run_once("jmx", "127.0.0.1", port=port)
+    assert reading.outcome is Outcome.OK
+    assert "threads" not in reading.metrics
+    assert "threads: IllegalStateException: x" in reading.facts["not_told"]
+
+
 def _told(answers: dict[str, dict[str, Any]]) -> Told:
     return jvm.sorted_out([*answers], [{"status": 200, "value": value} for value in answers.values()])
 
