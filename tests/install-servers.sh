@@ -5,7 +5,7 @@ packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-expo
 prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps
 busybox cron openssl rpm sudo
 activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
-postgresql rabbitmq-server redis-server snmpd
+postgresql rabbitmq-server redis-server
 default-jdk-headless etcd-server haproxy ldap-utils libjolokia-core-java libtomcat9-java memcached slapd zookeeper"
 
 missing=""
