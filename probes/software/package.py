@@ -36,7 +36,9 @@ rpm) rpm -q --qf '%{NAME}\t%{EPOCH}:%{VERSION}-%{RELEASE}\tii\n' -- "$@" 2>&1 ;;
 apk) apk info -e -v -- "$@" ;;
 esac
 echo "status=$?"
-cat /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/apk/world 2>/dev/null
+for f in /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/apk/world; do
+  [ ! -e $f ] || cat $f || echo unread
+done
 echo end
 """
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
@@ -67,12 +69,15 @@ class PackageParams(HostParams):
 
 @dataclass(slots=True)
 class Found:
-    """What the package manager says: versions by name, and who is held or not properly configured."""
+    """What the package manager says: versions by name, and who is held or not properly configured.
+
+    None where it can't be told.
+    """
 
     manager: str
     versions: dict[str, list[str]] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    broken: set[str] = field(default_factory=set)
+    held: set[str] | None = field(default_factory=set)
+    broken: set[str] | None = field(default_factory=set)
 
 
 def parse(text: str, names: tuple[str, ...]) -> Found:
@@ -90,14 +95,17 @@ def parse(text: str, names: tuple[str, ...]) -> Found:
     if trouble or (found.manager == "dpkg" and status > 1):
         why = trouble[0] if trouble else f"dpkg-query ended with status {status}"
         raise Inconclusive(f"the package database can't be read: {clip(why, 200)}")
+    broken, held = set[str](), set[str]()
     for row in rows:
-        _apk(row, names, found) if found.manager == "apk" else _row(row, names, found)
+        _apk(row, names, found) if found.manager == "apk" else _row(row, names, found, broken, held)
     if found.manager != "dpkg":
-        found.held = {name for name in found.versions if any(_locks(line, name) for line in locks)}
+        held = {name for name in found.versions if any(_locks(line, name) for line in locks)}
+    found.held = None if "unread" in locks else held
+    found.broken = broken if found.manager == "dpkg" else None
     return found
 
 
-def _row(row: str, names: tuple[str, ...], found: Found) -> None:
+def _row(row: str, names: tuple[str, ...], found: Found, broken: set[str], held: set[str]) -> None:
     words = row.split("\t")
     if len(words) != 3 or words[0] not in names:
         return
@@ -105,9 +113,9 @@ def _row(row: str, names: tuple[str, ...], found: Found) -> None:
     desired, status = state[0], state[1]
     if status in "iFHUWt":
         found.versions.setdefault(name, []).append(version.removeprefix("(none):"))
-        found.broken |= {name} if status != "i" or state[2:].strip() else set()
+        broken |= {name} if status != "i" or state[2:].strip() else set()
     if desired == "h":
-        found.held.add(name)
+        held.add(name)
 
 
 def _apk(row: str, names: tuple[str, ...], found: Found) -> None:
@@ -136,40 +144,36 @@ def reading(found: Found, params: PackageParams) -> tuple[dict[str, float], dict
     """Return the metrics and facts of what was found."""
     names, versions = params.names, found.versions
     missing = [name for name in names if name not in versions]
-    metrics = {
-        "installed": float(len(names) - len(missing)),
-        "missing": float(len(missing)),
-        "held": float(len(found.held)),
-        "broken": float(len(found.broken)),
-    }
+    metrics = {"installed": float(len(names) - len(missing)), "missing": float(len(missing))}
     facts = {
         "manager": found.manager,
         "versions": listed(f"{name} {' '.join(versions[name])}" for name in names if name in versions)
         or "none",
         "missing_names": listed(missing) or "none",
-        "held_names": listed(sorted(found.held)) or "none",
-        "broken_names": listed(sorted(found.broken)) or "none",
     }
+    for name, those in (("held", found.held), ("broken", found.broken)):
+        if those is not None:
+            metrics[name], facts[f"{name}_names"] = float(len(those)), listed(sorted(those)) or "none"
+    if found.held is None:
+        facts["not_read"] = "held: missing_right"
     if len(names) == 1 and versions:
         facts |= {
             "version": clip(plain(versions[names[0]][-1])),
             "full_version": clip(versions[names[0]][-1]),
         }
     if params.versions:
-        different = {
-            name: " ".join(versions.get(name, ["not installed"]))
-            for name, wanted in params.versions.items()
-            if not any(is_version(version, wanted) for version in versions.get(name, ()))
-        }
+        different = _different(versions, params.versions)
         metrics["differing"] = float(len(different))
-        facts["differences"] = (
-            listed(
-                (f"{name}: expected {params.versions[name]}, found {now}" for name, now in different.items()),
-                "; ",
-            )
-            or "none"
-        )
+        facts["differences"] = listed(different, "; ") or "none"
     return metrics, facts
+
+
+def _different(versions: dict[str, list[str]], wanted: dict[str, str]) -> list[str]:
+    return [
+        f"{name}: expected {version}, found {' '.join(versions.get(name, ['not installed']))}"
+        for name, version in wanted.items()
+        if not any(is_version(each, version) for each in versions.get(name, ()))
+    ]
 
 
 async def probe_package(target: Target, params: PackageParams, context: Context) -> Reading:
@@ -191,7 +195,7 @@ PROBE = ProbeSpec(
         MetricDef(
             "held", "count", "none", 1, "how many are kept from being upgraded (hold, versionlock, pin)"
         ),
-        MetricDef("broken", "count", "lower", 1, "how many are half installed or not configured (dpkg)"),
+        MetricDef("broken", "count", "lower", 1, "how many are half installed or not configured (dpkg only)"),
         MetricDef(
             "differing", "count", "lower", 1, "with versions: how many have another version, or are missing"
         ),
@@ -203,8 +207,9 @@ PROBE = ProbeSpec(
         FactDef("versions", help="all that are installed, with their versions"),
         FactDef("missing_names", help="those that are not installed"),
         FactDef("held_names", help="those that are held"),
-        FactDef("broken_names", help="those that are half installed or not configured"),
+        FactDef("broken_names", help="those that are half installed or not configured (dpkg only)"),
         FactDef("differences", help="with versions: expected and found, where they differ"),
+        FactDef("not_read", help="what could not be read, and why"),
     ),
     phases=PHASES,
     kinds=KINDS,

@@ -28,7 +28,9 @@ async def told(name: str, text: str, /, **params: Any) -> tuple[dict[str, float]
 async def test_package(text: str) -> None:
     metrics, facts = await told("package", text, packages=["bash", "openssl", "nano"])
     apk = "manager=apk" in text
-    assert metrics == {"installed": 1 if apk else 2, "missing": 2 if apk else 1, "held": 1, "broken": 0}
+    broken = {"broken": 0} if "manager=dpkg" in text else {}
+    assert metrics == {"installed": 1 if apk else 2, "missing": 2 if apk else 1, "held": 1} | broken
+    assert ("broken_names" in facts) == bool(broken), "only dpkg says so"
     assert facts["held_names"] == ("bash" if apk else "openssl")
     assert facts["missing_names"] == ("openssl, nano" if apk else "nano")
 
@@ -47,6 +49,14 @@ async def test_half_a_package_is_installed_and_broken(state: str) -> None:
     text = f"manager=dpkg\nbash\t5.2\t{state}\nstatus=0\nend\n"
     metrics, _ = await told("package", text, packages=["bash"])
     assert (metrics["installed"], metrics["broken"]) == (1, 1)
+
+
+async def test_a_list_of_locks_that_cannot_be_read_is_not_empty() -> None:
+    text = recorded.RPM.replace("openssl-1:1.1.1m-16.oe2203sp1.*", "unread")
+    metrics, facts = await told("package", text, packages=["bash", "openssl"])
+    assert "held" not in metrics
+    assert "held_names" not in facts
+    assert facts["not_read"] == "held: missing_right"
 
 
 async def test_a_removed_package_with_its_configuration_left_is_missing() -> None:
