@@ -105,9 +105,10 @@ def _waiting(parts: dict[str, str]) -> tuple[dict[str, float] | None, list[str]]
         return {"pending": float(len(updates)), "security_pending": float(len(security))}, security
     if "security" in parts:
         *rows, last = lines_of(parts["security"]) or [""]
-        if last != "ok":
+        updates = [row.split() for row in rows if row.strip()]
+        if last != "ok" or any(len(words) != 3 for words in updates):
             return None, []
-        names = sorted({clip(row.split()[-1], 100) for row in rows if len(row.split()) == 3})
+        names = sorted({clip(words[-1], 100) for words in updates})
         return {"security_pending": float(len(names))}, names
     return None, []
 

@@ -287,6 +287,19 @@ async def test_an_update_list_that_failed_is_not_an_empty_one(text: str) -> None
     assert "security_pending: not_supported" in facts["not_read"]
 
 
+async def test_a_list_of_updates_in_another_form_is_not_an_empty_one() -> None:
+    newer = """Name                   Type     Severity   Package               Issued
+FEDORA-2026-0123456789 security Important  openssl-3.2.6-2.fc42  2026-11-20 01:02:03
+ok
+"""
+    old = recorded.DNF.partition("@security\n")[2].partition("@restart")[0]
+    metrics, facts = await told("patch_age", recorded.DNF.replace(old, newer))
+    assert "security_pending" not in metrics
+    assert facts["not_read"] == "security_pending: not_supported"
+    metrics, _ = await told("patch_age", recorded.DNF.replace(old, "ok\n"))
+    assert metrics["security_pending"] == 0
+
+
 async def test_os_release() -> None:
     _, facts = await told("os_release", recorded.KYLIN)
     assert facts["build"] == "Kylin Linux Advanced Server release V10 (Lance)"
