@@ -65,7 +65,10 @@ def parse(text: str) -> list[Process]:
         raise ValueError("the list of processes breaks off")
     own = whole(parts["sid"].strip())
     found = [_process(line) for line in lines_of(parts["ps"])]
-    return [process for process in found if process.session != own]
+    others = [process for process in found if process.session != own]
+    if len(others) == len(found):
+        raise ValueError("the list of processes lacks ps itself")
+    return others
 
 
 def _process(line: str) -> Process:

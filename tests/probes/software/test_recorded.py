@@ -149,6 +149,11 @@ async def test_process() -> None:
     assert (await told("process", recorded.PS, name="ngin"))[0]["count"] == 0
 
 
+async def test_a_list_of_processes_without_ps_itself_counts_nothing() -> None:
+    text = "".join(line for line in recorded.PS.splitlines(keepends=True) if "   4243 " not in line)
+    assert (await answered("process", text, name="no-such")).kind == "protocol"
+
+
 async def test_limits() -> None:
     metrics, facts = await told(
         "limits", recorded.LIMITS, process="nginx", at_least={"nofile": 65536, "nproc": 100}
