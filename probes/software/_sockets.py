@@ -12,7 +12,9 @@ from probes.software._text import lines_of
 FRAGMENT = r"""
 for n in tcp tcp6 udp udp6; do
   echo "@$n"
+  [ -e /proc/net/$n ] || continue
   grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 (0A|07) ' /proc/net/$n
+  [ $? -le 1 ] || { echo "/proc/net/$n can't be read"; exit 94; }
 done
 [ -r /proc/net/tcp ] || { echo "no /proc/net/tcp"; exit 94; }
 echo "@ss"

@@ -49,6 +49,8 @@ if [ -n "$u" ]; then
   echo "@crontab"
   printf '%s\n' "$o" | sed 's/^/ /'
 else
+  d=/etc/cron.d
+  [ ! -d $d ] || { [ -r $d ] && [ -x $d ]; } || { echo "the account may not list $d"; exit 93; }
   for f in /etc/crontab /etc/cron.d/*; do
     [ -e "$f" ] || continue
     [ -r "$f" ] || { echo "the account may not read $f"; exit 93; }

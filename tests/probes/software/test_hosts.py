@@ -99,6 +99,28 @@ async def test_all_checks_of_a_host_are_one_command_and_all_hold() -> None:
     assert HASH not in told
 
 
+@needs_root
+async def test_crontabs_that_the_account_may_not_list_are_not_without_entries(tmp_path: Path) -> None:
+    (tmp_path / "backup").write_text("1 2 * * * root /usr/local/bin/marker-backup\n")
+    async with host(over={"/etc/cron.d": tmp_path}) as (shared, server):
+        tmp_path.chmod(0o755)
+        same(await probe(shared, server, "cron", pattern="marker-backup"), entries=1)
+        for mode in (0o700, 0o711, 0o744):
+            tmp_path.chmod(mode)
+            hidden = await probe(shared, server, "cron", pattern="marker-backup")
+            assert (hidden.kind, hidden.metrics) == ("permission", {})
+            assert hidden.detail == "missing_right: the account may not list /etc/cron.d"
+
+
+@needs_root
+async def test_sockets_that_cannot_be_listed_are_not_none(tmp_path: Path) -> None:
+    program("unshare")
+    (tmp_path / "grep").touch(mode=0o644)
+    async with host(over={program("grep"): tmp_path / "grep"}) as (shared, server):
+        reading = await probe(shared, server, "port", allowed=[])
+    assert (reading.kind, reading.metrics) == ("inconclusive", {})
+
+
 SUDOERS = (
     f"ALL=(root) NOPASSWD: /usr/bin/passwd -S {ACCOUNT}, /usr/bin/chage -l {ACCOUNT}",
     "ALL=(root) NOPASSWD: /usr/bin/passwd -S root, /usr/bin/chage -l root",
