@@ -132,14 +132,16 @@ async def _search(directory: Directory, params: LdapParams, notes: Notes) -> lis
         found = await directory.search(
             params.base, params.scope, params.filter, [wanted], params.limit, seconds
         )
+        name = "entries_at_least" if found.cut else "entries"
         notes.metrics |= {
-            "entries": float(min(found.entries, params.limit)),
+            name: float(min(found.entries, params.limit)),
             "referrals": float(found.referrals),
         }
         if found.cut:
             notes.facts["truncated"] = (
                 f"there are more than {params.limit} entries, or the server tells no more"
             )
+            notes.missing("entries: the search was cut")
         if params.attribute is not None and found.entries:
             notes.facts["value"] = found.value(params.attribute)
     return [] if params.reference is None else await _csn(directory, params.reference, params, seconds)
@@ -185,7 +187,8 @@ PROBE = ProbeSpec(
     run=probe_ldap,
     metrics=(
         CONNECT_MS, TLS_MS, LOGIN_MS, QUERY_MS,
-        MetricDef("entries", "count", "none", 1, "Entries found, up to the limit."),
+        MetricDef("entries", "count", "none", 1, "Entries found; left out where the search was cut."),
+        MetricDef("entries_at_least", "count", "none", 1, "Entries found by a search that was cut."),
         MetricDef("referrals", "count", "lower", 1, "References to other servers among them (not followed)."),
         MetricDef("replica_lag_s", "s", "lower", 0.001, "Age of its last change against the reference's."),
     ),

@@ -219,7 +219,8 @@ async def _retained(mqtt: MqttWire, params: MqttParams, topic: str, found: Found
     found.context.phase = "retained"
     deadline = mqtt.wire.until
     await mqtt.say(packets.subscribe(params.version, RETAINED, topic, qos=0))
-    mqtt.wire.until = min(deadline, time.perf_counter() + params.wait)
+    waited = time.perf_counter() + params.wait
+    mqtt.wire.until = min(deadline, waited)
     subscribed = False
     while True:
         try:
@@ -227,6 +228,8 @@ async def _retained(mqtt: MqttWire, params: MqttParams, topic: str, found: Found
         except TimedOut:
             if not subscribed:
                 raise
+            if deadline < waited:
+                raise Inconclusive(f"the run's time was up before the {params.wait:g} s of `wait`") from None
             why = "there is none, or it may not be read"
             raise ExpectationFailed(f"no message is retained on {topic!r} ({why})") from None
         if packet.kind == SUBACK and packet.number == RETAINED:

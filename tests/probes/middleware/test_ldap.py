@@ -71,7 +71,9 @@ async def test_scopes_limits_and_referrals(server: Slapd) -> None:
     none = await _probe(server.port, **MONITOR, base=people, filter="(uid=nobody)", attribute="cn")
     assert below.metrics["entries"] == 5
     assert (itself.metrics["entries"], itself.facts["value"]) == (1, "people")
-    assert limited.metrics["entries"] == 2
+    assert limited.metrics["entries_at_least"] == 2
+    assert "entries" not in limited.metrics, "a search that was cut is no count"
+    assert "entries: the search was cut" in limited.facts["not_told"]
     assert limited.facts["truncated"].startswith("there are more than 2 entries")
     assert whole.metrics["referrals"] == 1
     assert none.metrics["entries"] == 0

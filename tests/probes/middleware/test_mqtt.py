@@ -138,6 +138,16 @@ async def test_nothing_is_retained(tmp_path: Path, caplog: pytest.LogCaptureFixt
         reading = await run_watched(caplog, "mqtt", port=broker.port, topic="plant/status", wait=0.3, **LOGIN)
     assert (reading.outcome, reading.kind, reading.phase) == (Outcome.FAILED, "expectation", "retained")
     assert reading.detail.startswith("no message is retained on 'plant/status'")
+
+
+async def test_time_that_is_up_says_nothing_of_what_is_retained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask: dict[str, Any] = {"topic": "plant/status", "wait": 30, "timeout": 2.0, **LOGIN}
+    async with _broker(tmp_path) as broker:
+        reading = await run_watched(caplog, "mqtt", port=broker.port, **ask)
+    assert reading.outcome is Outcome.ERROR, reading
+    assert reading.kind == "inconclusive"
     assert "round_trip_ms" in reading.metrics
 
 
