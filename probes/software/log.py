@@ -34,6 +34,8 @@ case $c:$o in
 esac
 echo "exists=1"
 (unset TZ; date '+now=%s%nzone=%z')
+d=${f%/*}/
+[ -r "$d" ] && [ -x "$d" ] || echo "unlisted=1"
 now=$(date +%s) size=$(stat -c %s "$f") before=
 for r in "$f".[0-9]* "$f"-[0-9]*; do
   [ -e "$r" ] && t=$(stat -c %Y "$r") && [ "$t" -gt $((now - within)) ] || continue
@@ -116,10 +118,13 @@ async def probe_log(target: Target, params: LogParams, context: Context) -> Read
     if values.get("exists") == "0":
         raise ExpectationFailed(f"there is no {params.path}", phases=answer.phases)
     clock = understood(lambda text: Clock(whole(values["now"]), text), values.get("zone", ""), answer)
-    texts = [line for line in lines_of(body.decode("utf-8", "replace")) if not line.startswith("-- ")]
+    texts = lines_of(body.decode("utf-8", "replace"))
+    if params.journal:
+        texts = [line for line in texts if not line.startswith("-- ")]
     cut = answer.part.truncated or len(body) >= params.max_bytes or len(texts) >= JOURNAL_LINES
     lines = understood(lambda _: stamped(texts[1:] if cut and params.path else texts, clock), "", answer)
     why = "the log was rotated meanwhile" if values.get("rotated") == "1" else ""
+    cut = cut or values.get("unlisted") == "1"
     return Reading.ok(*await _counted(params, lines, cut, clock.now, why), answer.phases)
 
 

@@ -296,6 +296,28 @@ async def test_log(tmp_path: Path) -> None:
 
 
 @needs_root
+async def test_a_log_that_may_have_been_rotated_out_of_sight_counts_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_text(time.strftime("%Y-%m-%dT%H:%M:%SZ fine\n", time.gmtime()))
+    shutil.move(path, tmp_path / "app.log.1")
+    path.write_text(time.strftime("%Y-%m-%dT%H:%M:%SZ -- fine\n", time.gmtime()))
+    asked = {"path": "/srv/app.log", "pattern": "error"}
+    async with host(over={"/srv": tmp_path}) as (shared, server):
+        tmp_path.chmod(0o755)
+        same(await probe(shared, server, "log", **asked), matches=0, lines=2)
+        tmp_path.chmod(0o711)
+        hidden = await probe(shared, server, "log", **asked)
+    assert hidden.metrics == {}
+    assert hidden.facts["not_read"].startswith("matches: ")
+
+
+async def test_lines_of_a_file_that_begin_like_the_journals_remarks_count(tmp_path: Path) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    (tmp_path / "app.log").write_text(f"{stamp} begins\n-- error\n")
+    same(await here("log", path=str(tmp_path / "app.log"), pattern="error"), matches=1, lines=2)
+
+
+@needs_root
 async def test_mount_and_the_space_of_a_small_file_system(tmp_path: Path) -> None:
     small = tmp_path / "small one"
     small.mkdir()
