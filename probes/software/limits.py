@@ -1,7 +1,8 @@
 """Resource limits of running processes: of a service, by name, or of a user; against a manifest.
 
-Format: /proc/PID/limits (proc(5)), of at most 64 processes; the lowest soft limit among them counts. A limit
-is what a process has, whatever the files under /etc/security say that a later login would get.
+Format: /proc/PID/limits (proc(5)), of at most 64 processes; the lowest soft limit among them counts, and of
+more only those too low are told. A limit is what a process has, whatever the files under /etc/security say that a
+later login would get.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ user)
   set -- $(stat -c '%U %n' /proc/[0-9]* |
     while read -r u d; do [ "$u" = "$n" ] && echo "${d#/proc/}"; done) ;;
 esac
-i=0
+i=0 more=0
 for pid; do
-  [ $i = 64 ] && break
-  l=$(cat "/proc/$pid/limits") || continue
+  if [ $i = 64 ] || ! l=$(cat "/proc/$pid/limits"); then
+    [ ! -e "/proc/$pid" ] || more=$((more + 1))
+    continue
+  fi
   i=$((i + 1))
   echo "@$pid"
   printf '%s\n' "$l"
 done
+echo "more=$more"
 echo "end=$i"
 """
 MOST = 100_000
@@ -85,16 +89,17 @@ class LimitsParams(HostParams):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The lowest soft limits of some processes, and how many they are."""
+    """The lowest soft limits of some processes, how many they are, and how many more were not looked at."""
 
     processes: int
     soft: dict[str, float]
+    more: int
 
 
 def parse(text: str) -> Limits:
     """Return the lowest limits of all processes in the text. Raises ValueError."""
-    *rows, last = lines_of(text)
-    if not last.startswith("end="):
+    *rows, more, last = lines_of(text)
+    if not last.startswith("end=") or not more.startswith("more="):
         raise ValueError("the limits break off")
     soft: dict[str, float] = {}
     for row in rows:
@@ -105,7 +110,7 @@ def parse(text: str) -> Limits:
     count = whole(last.removeprefix("end="))
     if bool(count) != bool(soft):
         raise ValueError("no table of limits")
-    return Limits(count, soft)
+    return Limits(count, soft, whole(more.removeprefix("more=")))
 
 
 def value_of(text: str | int) -> float:
@@ -122,7 +127,9 @@ def reading(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Return the metrics and facts of what was found."""
     soft = found.soft
-    metrics = {"processes": float(found.processes)} | {n: soft[n] for n in REPORTED if n in soft}
+    metrics = {"processes": float(found.processes + found.more)}
+    if not found.more:
+        metrics |= {name: soft[name] for name in REPORTED if name in soft}
     facts = {"limits": listed(f"{name} {_shown(value)}" for name, value in soft.items())}
     if at_least:
         lower = [
@@ -130,8 +137,11 @@ def reading(
             for name, wanted in at_least.items()
             if soft.get(name, -1.0) < value_of(wanted)
         ]
-        metrics["differing"] = float(len(lower))
-        facts["differences"] = listed(lower, "; ") or "none"
+        if lower or not found.more:
+            metrics["differing"] = float(len(lower))
+            facts["differences"] = listed(lower, "; ") or "none"
+    if found.more:
+        facts["not_read"] = f"{found.more} more processes"
     return metrics, facts
 
 
@@ -152,7 +162,7 @@ PROBE = ProbeSpec(
     params=LimitsParams,
     run=probe_limits,
     metrics=(
-        MetricDef("processes", "count", "none", 1, "processes that were looked at"),
+        MetricDef("processes", "count", "none", 1, "processes that there are"),
         MetricDef("nofile", "count", "higher", 1, "lowest soft limit of open files; unlimited is 2 ** 63"),
         MetricDef("nproc", "count", "higher", 1, "of processes of the user"),
         MetricDef("memlock", "bytes", "higher", 1, "of locked memory"),
@@ -163,6 +173,9 @@ PROBE = ProbeSpec(
     facts=(
         FactDef("limits", help="all soft limits, the lowest of the processes"),
         FactDef("differences", help="with at_least: expected and found, where it is lower"),
+        FactDef(
+            "not_read", help="how many processes were not looked at: then no limit is told but one too low"
+        ),
     ),
     phases=PHASES,
     kinds=(*KINDS, "expectation"),  # no such process runs

@@ -125,6 +125,7 @@ Max locked memory         unlimited            unlimited            bytes
 Limit                     Soft Limit           Hard Limit           Units     
 Max open files            1024                 524288               files     
 Max nice priority         0                    0                    
+more=0
 end=2
 """
 MOUNTS = """@mounts

@@ -384,6 +384,20 @@ async def test_limits_are_those_that_a_process_has(tmp_path: Path) -> None:
     assert (gone.outcome, gone.kind) == (Outcome.FAILED, "expectation")
 
 
+async def test_more_than_64_processes_are_not_all_looked_at(tmp_path: Path) -> None:
+    own = tmp_path / "mustermany"
+    shutil.copy(program("sleep"), own)
+    runs = [await asyncio.create_subprocess_exec(own, "30") for _ in range(66)]
+    try:
+        reading = await here("limits", process="mustermany", at_least={"nofile": 1})
+    finally:
+        for run in runs:
+            run.kill()
+            await run.wait()
+    same(reading, processes=66, differing=None, nofile=None)
+    assert reading.facts["not_read"] == "2 more processes"
+
+
 async def run_command(tmp_path: Path, body: str, /, **params: Any) -> Reading:
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\n{body}\n")

@@ -166,6 +166,16 @@ async def test_limits() -> None:
     assert (await told("limits", recorded.LIMITS, process="x", at_least={"as": 1}))[0]["differing"] == 1
 
 
+async def test_limits_of_more_processes_than_are_looked_at_hold_for_none() -> None:
+    text = recorded.LIMITS.replace("more=0", "more=7")
+    metrics, facts = await told("limits", text, process="nginx", at_least={"nofile": 1024})
+    assert metrics == {"processes": 9}
+    assert "differences" not in facts
+    assert facts["not_read"] == "7 more processes"
+    metrics, facts = await told("limits", text, process="nginx", at_least={"nofile": 1025})
+    assert (metrics["differing"], facts["differences"]) == (1, "nofile: expected at least 1025, found 1024")
+
+
 async def test_mount() -> None:
     metrics, facts = await told("mount", recorded.MOUNTS, path="/srv/data")
     assert metrics == {
