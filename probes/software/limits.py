@@ -1,8 +1,8 @@
 """Resource limits of running processes: of a service, by name, or of a user; against a manifest.
 
 Format: /proc/PID/limits (proc(5)), of at most 64 processes; the lowest soft limit among them counts, and of
-more only those too low are told. A limit is what a process has, whatever the files under /etc/security say that a
-later login would get.
+more only those too low are told. A limit is what a process has, whatever the files under /etc/security say
+that a later login would get.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from probes._ssh import SshParams
-from probes.api import Context, ProbeSettings, Reading, Target
+from probes.api import Context, Outcome, ProbeSettings, Reading, Target
 from probes.software._gather import Answer, Gatherer
 from probes.software._script import Ask
 from tests.probing import SharedHere, run_once, shared_here
@@ -46,6 +46,11 @@ async def probe(shared: SharedHere, server: Sshd, name: str, /, **params: Any) -
 async def here(name: str, /, **params: Any) -> Reading:
     async with shared_here() as shared:
         return await run_once(name, "local", shared=shared, timeout=15, **params)
+
+
+def same(reading: Reading, **metrics: Any) -> None:
+    assert reading.outcome is Outcome.OK, reading.detail
+    assert {name: reading.metrics.get(name) for name in metrics} == metrics
 
 
 def commands(server: Sshd) -> int:

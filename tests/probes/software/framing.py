@@ -42,3 +42,9 @@ async def answered(name: str, body: bytes | str, status: int = 0, /, **params: A
         shared.settings = type(shared.settings)(exec_allow=("/bin/true",))
         ssh = {"user": "ops", "key": "secret:key"}
         return await run_once(name, "10.0.0.1", shared=shared, ssh=ssh, **params)
+
+
+async def told(name: str, text: str, /, **params: Any) -> tuple[dict[str, float], dict[str, str]]:
+    reading = await answered(name, text, **params)
+    assert reading.kind == "", reading.detail
+    return reading.metrics, reading.facts

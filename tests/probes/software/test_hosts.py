@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import pwd
 import shutil
 import stat
 import time
@@ -13,90 +11,102 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from probes.api import Outcome, ProbeSettings, Reading
-from probes.software._gather import Answer, Gatherer
-from probes.software._script import Ask
-from tests.probes.software.asking import commands, here, host, probe
+from probes.software._gather import Gatherer
+from tests.probes.software.asking import commands, here, host, probe, same
 from tests.probing import run_once, shared_here
 from tests.servers.accounts import ACCOUNT, HASH, UID, needs_root
-from tests.servers.certificates import Authority
 from tests.servers.chronyd import chronyd
 from tests.servers.process import program
 
-
-def same(reading: Reading, **metrics: Any) -> None:
-    assert reading.outcome is Outcome.OK, reading.detail
-    assert {name: reading.metrics.get(name) for name in metrics} == metrics
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "package": ("package", {"packages": ["openssh-server", "no-such-package"]}),
+    "passwd": ("file", {"path": "/etc/passwd", "sha256": True, "pattern": f"^{ACCOUNT}:"}),
+    "absent": ("file", {"path": "/no/such/file"}),
+    "shadow": ("file", {"path": "/etc/shadow", "sha256": True, "pattern": "x"}),
+    "hidden": ("file", {"path": "/root/x"}),
+    "service": ("service", {"service": "ssh"}),
+    "by process": ("service", {"service": "no-such-service", "process": "sshd"}),
+    "port": ("port", {"port": 1, "allowed": []}),
+    "process": ("process", {"name": "sshd"}),
+    "nobody": ("process", {"pattern": "no such [p]rocess"}),
+    "sysctl": ("sysctl", {"values": {"kernel.ostype": "Linux", "no.such": 1}}),
+    "limits": ("limits", {"user": ACCOUNT, "at_least": {"nofile": 16}}),
+    "mount": ("mount", {"path": "/proc"}),
+    "own": ("user", {"user": ACCOUNT}),
+    "root": ("user", {"user": "root"}),
+    "certificate": ("certificate", {"path": "/no/such/file"}),
+    "cron": ("cron", {"pattern": "no such entry"}),
+    "clock": ("time_sync", {}),
+    "group": ("group", {"group": ACCOUNT}),
+    "loopback": ("interface", {"interface": "lo"}),
+    "system": ("os_release", {}),
+    "log": ("log", {"path": "/var/log/dpkg.log", "pattern": "x"}),
+}
 
 
 @needs_root
 async def test_all_checks_of_a_host_are_one_command_and_all_hold() -> None:
-    asked: list[tuple[str, dict[str, Any]]] = [
-        ("package", {"packages": ["openssh-server", "no-such-package"]}),
-        ("file", {"path": "/etc/passwd", "sha256": True, "pattern": f"^{ACCOUNT}:"}),
-        ("file", {"path": "/no/such/file"}),
-        ("file", {"path": "/etc/shadow", "sha256": True, "pattern": "x"}),
-        ("file", {"path": "/root/x"}),
-        ("service", {"service": "ssh"}),
-        ("service", {"service": "no-such-service", "process": "sshd"}),
-        ("port", {"port": 1, "allowed": []}),
-        ("process", {"name": "sshd"}),
-        ("process", {"pattern": "no such [p]rocess"}),
-        ("sysctl", {"values": {"kernel.ostype": "Linux", "no.such": 1}}),
-        ("limits", {"user": ACCOUNT, "at_least": {"nofile": 16}}),
-        ("mount", {"path": "/proc"}),
-        ("user", {"user": ACCOUNT}),
-        ("user", {"user": "root"}),
-        ("certificate", {"path": "/no/such/file"}),
-        ("cron", {"pattern": "no such entry"}),
-        ("time_sync", {}),
-        ("group", {"group": ACCOUNT}),
-        ("interface", {"interface": "lo"}),
-        ("os_release", {}),
-        ("log", {"path": "/var/log/dpkg.log", "pattern": "x"}),
-    ]
     async with host() as (shared, server):
-        readings = await asyncio.gather(*(probe(shared, server, name, **params) for name, params in asked))
+        readings = await asyncio.gather(
+            *(probe(shared, server, name, **params) for name, params in ASKED.values())
+        )
         assert commands(server) == 1
-    package, passwd, absent, shadow, hidden, _, by_process, port, process, nobody, *rest = readings
-    same(package, installed=1, missing=1)
-    same(passwd, exists=1, matches=1)
-    assert passwd.facts["mode"] == "0644"
-    same(absent, exists=0)
-    same(shadow, exists=1)
-    assert shadow.facts["not_read"] == "sha256: missing_right, content: missing_right"
-    assert (hidden.kind, hidden.detail) == (
-        "permission",
-        "missing_right: the account may not look at /root/x",
-    )
-    same(by_process, active=1)
-    assert by_process.facts["manager"] == "process"
-    same(port, listening=0)
-    assert port.metrics["unexpected_ports"] == port.metrics["open_ports"]
-    assert process.metrics["count"] >= 2
-    same(nobody, count=0)
-    sysctl, limits, mount, own, root, certificate, cron, clock, group, loopback, system, _ = rest
-    same(sysctl, differing=1)
-    same(limits, differing=0)
-    assert limits.metrics["processes"] >= 1
-    same(mount, mounted=1)
-    same(own, exists=1, locked=0, password_left_days=pytest.approx(20090 - time.time() / 86400, abs=0.01))
-    same(root, exists=1, uid=0)
-    assert "password: missing_right" in root.facts["not_read"]
-    same(certificate, exists=0)
-    same(cron, entries=0)
-    same(group, exists=1, gid=UID, members=0)
-    same(loopback, exists=1, up=1)
-    assert loopback.facts["addresses"].startswith("127.0.0.1/8")
-    assert clock.kind in ("", "inconclusive")
-    assert system.facts["kernel"] == os.uname().release
     assert all("login" in reading.phases for reading in readings)
     told = repr([(r.detail, r.facts, r.metrics) for r in readings])
     assert server.private_key.splitlines()[1] not in told
     assert HASH not in told
+    found = dict(zip(ASKED, readings, strict=True))
+    files_hold(found)
+    what_runs_holds(found)
+    accounts_hold(found)
+    the_system_holds(found)
+
+
+def files_hold(found: dict[str, Reading]) -> None:
+    same(found["package"], installed=1, missing=1)
+    same(found["passwd"], exists=1, matches=1)
+    assert found["passwd"].facts["mode"] == "0644"
+    same(found["absent"], exists=0)
+    same(found["shadow"], exists=1)
+    assert found["shadow"].facts["not_read"] == "sha256: missing_right, content: missing_right"
+    hidden = found["hidden"]
+    assert (hidden.kind, hidden.detail) == (
+        "permission",
+        "missing_right: the account may not look at /root/x",
+    )
+    same(found["certificate"], exists=0)
+    same(found["cron"], entries=0)
+
+
+def what_runs_holds(found: dict[str, Reading]) -> None:
+    same(found["by process"], active=1)
+    assert found["by process"].facts["manager"] == "process"
+    port = found["port"]
+    same(port, listening=0)
+    assert port.metrics["unexpected_ports"] == port.metrics["open_ports"]
+    assert found["process"].metrics["count"] >= 2
+    same(found["nobody"], count=0)
+    same(found["limits"], differing=0)
+    assert found["limits"].metrics["processes"] >= 1
+
+
+def accounts_hold(found: dict[str, Reading]) -> None:
+    left = pytest.approx(20090 - time.time() / 86400, abs=0.01)
+    same(found["own"], exists=1, locked=0, password_left_days=left)
+    same(found["root"], exists=1, uid=0)
+    assert "password: missing_right" in found["root"].facts["not_read"]
+    same(found["group"], exists=1, gid=UID, members=0)
+
+
+def the_system_holds(found: dict[str, Reading]) -> None:
+    same(found["sysctl"], differing=1)
+    same(found["mount"], mounted=1)
+    same(found["loopback"], exists=1, up=1)
+    assert found["loopback"].facts["addresses"].startswith("127.0.0.1/8")
+    assert found["clock"].kind in ("", "inconclusive")
+    assert found["system"].facts["kernel"] == os.uname().release
 
 
 @needs_root
@@ -169,169 +179,6 @@ async def test_without_sudo_on_the_host_a_right_is_missing_and_nothing_failed() 
     async with host() as (shared, server):
         reading = await probe(shared, server, "user", user="root", sudo=True)
         assert (reading.outcome, reading.kind) == (Outcome.ERROR, "permission")
-
-
-async def test_file(tmp_path: Path) -> None:
-    path = tmp_path / "a b;$(id)'s"
-    path.write_text("one\ntwo error\nthree error\n")
-    path.chmod(0o640)
-    os.utime(path, (time.time() - 100,) * 2)
-    reading = await here("file", path=str(path), sha256=True, pattern="err.r")
-    same(reading, exists=1, matches=2, size_bytes=26)
-    assert reading.metrics["mtime_age_s"] == pytest.approx(100, abs=3)
-    assert reading.facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (reading.facts["mode"], reading.facts["type"]) == ("0640", "regular")
-    assert reading.facts["owner"] == pwd.getpwuid(os.getuid()).pw_name
-    assert "error" not in repr(reading), "no content is kept"
-    assert (await here("file", path=str(path), pattern="err", keep=True)).facts["line"] == "two error"
-    reading = await here("file", path=str(path), pattern="err", max_bytes=10)
-    assert "matches" not in reading.metrics
-    assert reading.facts["not_read"] == "content: larger than 10 bytes"
-    (tmp_path / "empty").touch()
-    same(await here("file", path=str(tmp_path / "empty"), pattern="x"), matches=0, size_bytes=0)
-
-
-async def test_links_and_other_files_that_are_none(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("nowhere")
-    os.mkfifo(tmp_path / "fifo")
-    same(await here("file", path=str(tmp_path / "link")), exists=0)
-    reading = await here("file", path=str(tmp_path / "link"), follow=False)
-    same(reading, exists=1)
-    assert (reading.facts["type"], reading.facts["link"]) == ("symbolic link", "nowhere")
-    reading = await here("file", path=str(tmp_path / "fifo"), sha256=True, pattern="x")
-    same(reading, exists=1)
-    assert "matches" not in reading.metrics
-    assert reading.facts["type"] == "fifo"
-
-
-async def test_a_slow_pattern_is_ours(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("a" * 4000 + "!")
-    reading = await here("file", path=str(tmp_path / "x"), pattern="(a|a|aa)+$")
-    assert reading.kind == "inconclusive"
-
-
-def pem(key: ec.EllipticCurvePrivateKey, password: bytes = b"") -> str:
-    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, how).decode()
-
-
-async def look(path: Path, key: Path | None = None) -> Reading:
-    return await here("certificate", path=str(path), **({"key": str(key)} if key else {}))
-
-
-async def test_certificate(tmp_path: Path) -> None:
-    program("openssl")
-    authority = Authority(tmp_path)
-    pair, other = authority.issue("hall.example"), authority.issue("other.example")
-    certificate = pair.certificate.public_bytes(serialization.Encoding.PEM).decode()
-    root = authority.file.read_text()
-    chain, wrong, locked = tmp_path / "chain", tmp_path / "wrong", tmp_path / "locked"
-    chain.write_text(certificate + root)
-    wrong.write_text(root + certificate)
-    locked.write_text(pem(pair.key, b"x"))
-    both = await look(pair.file, pair.file)
-    same(both, exists=1, key_matches=1, certificates=1)
-    assert both.metrics["days_left"] == pytest.approx(90, abs=1.1)
-    assert "hall.example" in both.facts["names"]
-    same(await look(chain, pair.file), chain_ok=1, certificates=2, key_matches=1)
-    same(await look(wrong, pair.file), chain_ok=0, key_matches=0)
-    same(await look(pair.file, other.file), key_matches=0)
-    absent = await look(pair.file, tmp_path / "none")
-    same(absent, key_matches=0)
-    assert absent.facts["key"] == "absent"
-    encrypted = await look(pair.file, locked)
-    assert "key_matches" not in encrypted.metrics
-    assert "encrypted" in encrypted.facts["not_read"]
-    der = tmp_path / "der"
-    der.write_bytes(pair.certificate.public_bytes(serialization.Encoding.DER))
-    same(await look(der, pair.file), exists=1, certificates=1, key_matches=1)
-    none = await look(locked)
-    assert (none.outcome, none.kind) == (Outcome.FAILED, "expectation")
-
-
-async def test_no_key_leaves_the_host(tmp_path: Path) -> None:
-    program("openssl")
-    pair = Authority(tmp_path).issue("hall.example")
-    secret = pem(pair.key).splitlines()[1]
-    file = tmp_path / "x.pem"
-    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n" + pem(pair.key) + pair.file.read_text())
-    seen: list[bytes] = []
-
-    class Watched(Gatherer):
-        async def _answers(self, *args: Any) -> dict[Ask, Answer]:
-            answers = await super()._answers(*args)
-            seen.extend(answer.part.data for answer in answers.values())
-            return answers
-
-    async with shared_here() as shared:
-        shared._clients[Gatherer] = Watched(shared)
-        await run_once("certificate", "local", shared=shared, path=str(file), key=str(file))
-    assert b"-----BEGIN CERTIFICATE-----" in seen[0]
-    assert secret.encode() not in seen[0]
-    assert b"PRIVATE" not in seen[0]
-
-
-async def test_log(tmp_path: Path) -> None:
-    path, now = tmp_path / "app.log", time.time()
-
-    def line(age: float, text: str) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime(now - age)) + text + "\n"
-
-    path.write_text(line(3000, "error old") + line(30, "error new") + line(10, "fine"))
-    reading = await here("log", path=str(path), pattern="error")
-    same(reading, matches=1, lines=2)
-    assert reading.metrics["newest_match_age_s"] == pytest.approx(30, abs=3)
-    assert "error" not in repr(reading)
-    rotated = tmp_path / "app.log.1"
-    shutil.move(path, rotated)
-    path.write_text(line(5, "error newest"))
-    same(await here("log", path=str(path), pattern="error"), matches=2, lines=3)
-    (tmp_path / "app.log.2.gz").touch()
-    reading = await here("log", path=str(path), pattern="error")
-    assert "matches" not in reading.metrics
-    assert "rotated" in reading.facts["not_read"]
-    gone = await here("log", path=str(tmp_path / "gone"), pattern="x")
-    assert (gone.outcome, gone.kind) == (Outcome.FAILED, "expectation")
-
-
-@needs_root
-async def test_a_log_that_may_have_been_rotated_out_of_sight_counts_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "app.log"
-    path.write_text(time.strftime("%Y-%m-%dT%H:%M:%SZ fine\n", time.gmtime()))
-    shutil.move(path, tmp_path / "app.log.1")
-    path.write_text(time.strftime("%Y-%m-%dT%H:%M:%SZ -- fine\n", time.gmtime()))
-    asked = {"path": "/srv/app.log", "pattern": "error"}
-    async with host(over={"/srv": tmp_path}) as (shared, server):
-        tmp_path.chmod(0o755)
-        same(await probe(shared, server, "log", **asked), matches=0, lines=2)
-        tmp_path.chmod(0o711)
-        hidden = await probe(shared, server, "log", **asked)
-    assert hidden.metrics == {}
-    assert hidden.facts["not_read"].startswith("matches: ")
-
-
-async def test_lines_of_a_file_that_begin_like_the_journals_remarks_count(tmp_path: Path) -> None:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    (tmp_path / "app.log").write_text(f"{stamp} begins\n-- error\n")
-    same(await here("log", path=str(tmp_path / "app.log"), pattern="error"), matches=1, lines=2)
-
-
-@needs_root
-async def test_mount_and_the_space_of_a_small_file_system(tmp_path: Path) -> None:
-    small = tmp_path / "small one"
-    small.mkdir()
-    mounted = await asyncio.create_subprocess_exec(
-        "mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(small)
-    )
-    assert await mounted.wait() == 0
-    try:
-        reading = await here("mount", path=str(small))
-    finally:
-        await (await asyncio.create_subprocess_exec("umount", str(small))).wait()
-    same(reading, mounted=1, writable=0, size_bytes=2**20)
-    assert (reading.facts["source"], reading.facts["fstype"]) == ("tmpfs", "tmpfs")
-    same(await here("mount", path=str(small)), mounted=0)
 
 
 async def test_process_counts_what_runs_and_not_the_monitor() -> None:

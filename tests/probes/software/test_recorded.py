@@ -10,76 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from probes import registry
-from probes.software import _log_times, _sockets, cron, package, sysctl, time_sync
-from probes.software._log_times import Clock
+from probes.software import _sockets, cron, sysctl, time_sync
 from tests.probes.software import recorded
-from tests.probes.software.framing import answered
-
-DAY_S = 86_400
-
-
-async def told(name: str, text: str, /, **params: Any) -> tuple[dict[str, float], dict[str, str]]:
-    reading = await answered(name, text, **params)
-    assert reading.kind == "", reading.detail
-    return reading.metrics, reading.facts
-
-
-@pytest.mark.parametrize("text", [recorded.DPKG, recorded.RPM, recorded.APK], ids=["dpkg", "rpm", "apk"])
-async def test_package(text: str) -> None:
-    metrics, facts = await told("package", text, packages=["bash", "openssl", "nano"])
-    apk = "manager=apk" in text
-    broken = {"broken": 0} if "manager=dpkg" in text else {}
-    assert metrics == {"installed": 1 if apk else 2, "missing": 2 if apk else 1, "held": 1} | broken
-    assert ("broken_names" in facts) == bool(broken), "only dpkg says so"
-    assert facts["held_names"] == ("bash" if apk else "openssl")
-    assert facts["missing_names"] == ("openssl, nano" if apk else "nano")
-
-
-async def test_a_manifest_of_versions_may_leave_epoch_and_revision_out() -> None:
-    wanted = {"bash": "5.1.8", "openssl": "1.1.1m-16.oe2203sp1", "nano": "7"}
-    metrics, facts = await told("package", recorded.RPM, versions=wanted)
-    assert metrics["differing"] == 1
-    assert facts["differences"] == "nano: expected 7, found not installed"
-    metrics, facts = await told("package", recorded.RPM, versions={"bash": "5.1"})
-    assert facts["differences"] == "bash: expected 5.1, found 5.1.8-6.oe2203sp1"
-
-
-@pytest.mark.parametrize("state", ["iU ", "iF ", "iHR", "it "])
-async def test_half_a_package_is_installed_and_broken(state: str) -> None:
-    text = f"manager=dpkg\nbash\t5.2\t{state}\nstatus=0\nend\n"
-    metrics, _ = await told("package", text, packages=["bash"])
-    assert (metrics["installed"], metrics["broken"]) == (1, 1)
-
-
-async def test_a_list_of_locks_that_cannot_be_read_is_not_empty() -> None:
-    text = recorded.RPM.replace("openssl-1:1.1.1m-16.oe2203sp1.*", "unread")
-    metrics, facts = await told("package", text, packages=["bash", "openssl"])
-    assert "held" not in metrics
-    assert "held_names" not in facts
-    assert facts["not_read"] == "held: missing_right"
-
-
-async def test_a_removed_package_with_its_configuration_left_is_missing() -> None:
-    metrics, _ = await told("package", "manager=dpkg\nbash\t5.2\trc \nstatus=0\nend\n", packages=["bash"])
-    assert metrics["missing"] == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "manager=rpm\nerror: cannot open Packages index\npackage bash is not installed\nstatus=1\nend\n",
-        "manager=dpkg\nstatus=2\nend\n",
-    ],
-)
-async def test_a_database_that_cannot_be_read_makes_nothing_missing(text: str) -> None:
-    reading = await answered("package", text, packages=["bash"])
-    assert (reading.kind, reading.metrics) == ("inconclusive", {})
-
-
-@given(st.from_regex(r"[a-z][a-z0-9+.]{0,8}(-[a-z][a-z0-9]{0,4})?", fullmatch=True), st.integers(0, 99))
-def test_apk_names_and_versions_come_apart(name: str, release: int) -> None:
-    found = package.parse(f"manager=apk\n{name}-1.2.3-r{release}\nstatus=0\nend\n", (name, f"{name}-x"))
-    assert found.versions == {name: [f"1.2.3-r{release}"]}
+from tests.probes.software.framing import answered, told
 
 
 async def test_service_by_systemd() -> None:
@@ -278,53 +211,6 @@ def test_time_spans_of_systemd(text: str, expected: float | None) -> None:
         assert time_sync.milliseconds(text) == pytest.approx(expected)
 
 
-async def test_patch_age() -> None:
-    metrics, facts = await told("patch_age", recorded.APT)
-    assert metrics == {
-        "last_change_days": 1, "last_upgrade_days": 10, "lists_age_days": 0.5, "pending": 2,
-        "security_pending": 1, "restart_required": 1,
-    }  # fmt: skip
-    assert facts == {"manager": "dpkg", "security_names": "libgcrypt20"}
-    metrics, facts = await told("patch_age", recorded.DNF)
-    assert metrics == {
-        "last_change_days": 1,
-        "lists_age_days": 0.5,
-        "security_pending": 2,
-        "restart_required": 0,
-    }
-    assert facts["security_names"].startswith("kernel-5.10.0-200")
-
-
-@pytest.mark.parametrize("text", [recorded.APT, recorded.DNF], ids=["apt", "dnf"])
-async def test_an_update_list_that_failed_is_not_an_empty_one(text: str) -> None:
-    metrics, facts = await told("patch_age", text.replace("\nok\n", "\n"))
-    assert "security_pending" not in metrics
-    assert "security_pending: not_supported" in facts["not_read"]
-
-
-async def test_a_list_of_updates_in_another_form_is_not_an_empty_one() -> None:
-    newer = """Name                   Type     Severity   Package               Issued
-FEDORA-2026-0123456789 security Important  openssl-3.2.6-2.fc42  2026-11-20 01:02:03
-ok
-"""
-    old = recorded.DNF.partition("@security\n")[2].partition("@restart")[0]
-    metrics, facts = await told("patch_age", recorded.DNF.replace(old, newer))
-    assert "security_pending" not in metrics
-    assert facts["not_read"] == "security_pending: not_supported"
-    metrics, _ = await told("patch_age", recorded.DNF.replace(old, "ok\n"))
-    assert metrics["security_pending"] == 0
-
-
-async def test_os_release() -> None:
-    _, facts = await told("os_release", recorded.KYLIN)
-    assert facts["build"] == "Kylin Linux Advanced Server release V10 (Lance)"
-    assert (facts["id"], facts["version"], facts["architecture"]) == ("kylin", "V10", "aarch64")
-    _, facts = await told("os_release", recorded.UOS)
-    assert (facts["build"], facts["build_source"]) == ("12038.100", "/etc/os-version")
-    _, facts = await told("os_release", recorded.UOS.replace("ID=uos", "ID=uos\nBUILD_ID=42"))
-    assert (facts["build"], facts["build_source"]) == ("42", "os-release")
-
-
 @pytest.mark.parametrize(
     ("name", "path"),
     [
@@ -341,83 +227,6 @@ async def test_sysctl_that_can_not_all_be_read_has_no_count() -> None:
     metrics, facts = await told("sysctl", "=1\n!\nend\n", values={"a.b": 0, "c.d": 0})
     assert metrics == {}
     assert facts == {"differences": "a.b: expected 0, found 1", "not_read": "c.d: missing_right"}
-
-
-NOW = 1_795_564_800.0  # 2026-11-25 00:00:00 UTC
-
-
-@pytest.mark.parametrize(
-    ("line", "age"),
-    [
-        ("2026-11-24T23:59:00Z x", 60),
-        ("2026-11-25T07:59:00+08:00 x", 60),
-        ("2026-11-24 23:59:00,123 ERROR x", 60),
-        ("[2026-11-24 23:59:00.123] x", 60),
-        ("2026/11/24 23:59:00 [error] 7#7: x", 60),
-        ("Nov 24 23:59:00 pc1 sshd[7]: x", 60),
-        ("<13>Nov 24 23:59:00 pc1 x", 60),
-        ("Dec 31 23:59:00 pc1 x", 60 + 328 * DAY_S),
-        ('10.0.0.1 - - [25/Nov/2026:07:59:00 +0800] "GET / HTTP/1.1" 500 0', 60),
-        ("1795564740.123456 pc1 sshd[7]: x", 60),
-        ("no time at all", None),
-        ("2026-13-45 99:99:99 x", None),
-        ("Feb 31 10:00:00 x", None),
-    ],
-)
-def test_when_a_line_was_written(line: str, age: float | None) -> None:
-    at = _log_times.written(line, Clock(NOW))
-    assert at is None if age is None else at == pytest.approx(NOW - age, abs=1)
-
-
-def test_a_line_without_a_zone_is_in_the_hosts() -> None:
-    assert _log_times.written("2026-11-25 07:59:00 x", Clock(NOW, "+0800")) == NOW - 60
-    assert _log_times.written("Nov 24 18:59:00 x", Clock(NOW, "-0500")) == NOW - 60
-
-
-@given(st.text(max_size=60), st.floats(0, 4e9))
-def test_any_line_has_a_time_or_none(line: str, now: float) -> None:
-    at = _log_times.written(line, Clock(now))
-    assert at is None or abs(at) < 1e12
-
-
-def syslog(*ages: float | None) -> str:
-    lines = [f"{NOW - age:.6f} pc1 app: error {age}" if age is not None else "  traceback" for age in ages]
-    return "exists=1\nnow=1795564800\nzone=+0000\n\n" + "".join(f"{line}\n" for line in lines)
-
-
-async def test_log() -> None:
-    text = syslog(900, 300, None, 60) + f"{NOW:.6f} pc1 app: fine\n"
-    metrics, facts = await told("log", text, path="/x", pattern="error|traceback")
-    assert metrics == {"lines": 4, "matches": 3, "newest_match_age_s": pytest.approx(60, abs=1)}
-    assert facts == {}
-    _, facts = await told("log", text, path="/x", pattern="error", keep=True)
-    assert facts["line"].endswith("error 60")
-
-
-async def test_a_log_that_does_not_reach_back_counts_nothing() -> None:
-    text = syslog(*[60] * 100)
-    metrics, facts = await told("log", text, path="/x", pattern="error", max_bytes=1024)
-    assert "matches" not in metrics
-    assert "do not reach back" in facts["not_read"]
-    metrics, _ = await told("log", syslog(*[900] * 50, 60), path="/x", pattern="error", max_bytes=1024)
-    assert metrics["matches"] == 1, "what is cut off is older than what counts"
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("exists=1\nnow=1795564800\nzone=+0000\n\nno time\n", "do not say when"),
-        (syslog(60).replace("zone", "rotated=1\nzone"), "rotated"),
-    ],
-)
-async def test_a_log_that_can_not_be_told_counts_nothing(text: str, why: str) -> None:
-    metrics, facts = await told("log", text, path="/x", pattern="x")
-    assert "matches" not in metrics
-    assert why in facts["not_read"]
-
-
-async def test_an_empty_log_has_no_match() -> None:
-    assert (await told("log", syslog(), path="/x", pattern="x"))[0] == {"lines": 0, "matches": 0}
 
 
 @pytest.mark.parametrize(
