@@ -1,8 +1,8 @@
 """How long ago a host was patched, what security updates wait, and whether it must be restarted. Offline.
 
-Sources: the log of dpkg(1) and the package lists that apt fetched last (`apt-get -s upgrade`, nothing is
-fetched or changed); install times of rpm(8) and the cache of dnf(8) (`-C`); apk's database. A count of
-waiting updates is no newer than the lists, whose age is told with it.
+Sources: the log of dpkg(1) and the package lists that apt fetched last (`apt-get -s dist-upgrade`, which names
+new kernels, too; nothing is fetched or changed); install times of rpm(8) and the cache of dnf(8) (`-C`); apk's
+database. A count of waiting updates is no newer than the lists, whose age is told with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if [ -s /var/lib/dpkg/status ]; then
     echo "@lists"
     newest "$@" /var/lib/apt/lists/*Release /var/lib/apt/periodic/update-success-stamp
     echo "@pending"
-    o=$(apt-get -s -o Debug::NoLocking=true upgrade) && { printf '%s\n' "$o" | grep '^Inst '; echo ok; }
+    o=$(apt-get -s -o Debug::NoLocking=true dist-upgrade) && { printf '%s\n' "$o" | grep '^Inst '; echo ok; }
   fi
 elif [ -e /lib/apk/db/installed ]; then
   echo "@apk"
@@ -78,6 +78,10 @@ def parse(text: str) -> tuple[dict[str, float], dict[str, str]]:
     ):  # fmt: skip
         if value := parts.get(section, "").strip():
             metrics[metric] = (now - whole(value)) / DAY_S
+        elif section == "upgraded":
+            not_read.append(
+                f"{metric}: not_supported" if "upgraded" not in parts else f"{metric}: not in the log"
+            )
     waiting, names = _waiting(parts)
     if waiting is None:
         not_read.append("security_pending: not_supported")

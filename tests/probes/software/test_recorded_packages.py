@@ -101,7 +101,7 @@ ok
     old = recorded.DNF.partition("@security\n")[2].partition("@restart")[0]
     metrics, facts = await told("patch_age", recorded.DNF.replace(old, newer))
     assert "security_pending" not in metrics
-    assert facts["not_read"] == "security_pending: not_supported"
+    assert facts["not_read"] == "last_upgrade_days: not_supported, security_pending: not_supported"
     metrics, _ = await told("patch_age", recorded.DNF.replace(old, "ok\n"))
     assert metrics["security_pending"] == 0
 
