@@ -1,8 +1,8 @@
 """How long ago a host was patched, what security updates wait, and whether it must be restarted. Offline.
 
-Sources: the log of dpkg(1) and the package lists that apt fetched last (`apt-get -s dist-upgrade`, which names
-new kernels, too; nothing is fetched or changed); install times of rpm(8) and the cache of dnf(8) (`-C`); apk's
-database. A count of waiting updates is no newer than the lists, whose age is told with it.
+Sources: the log of dpkg(1) and the package lists that apt fetched last (`apt-get -s dist-upgrade`, which
+names new kernels, too; nothing is fetched or changed); install times of rpm(8) and the cache of dnf(8)
+(`-C`); apk's database. A count of waiting updates is no newer than the lists, whose age is told with it.
 """
 
 from __future__ import annotations
