@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from probes._service import Port
 from probes.api import FactDef, MetricDef, Params
 from probes.errors import ExpectationFailed
 from probes.middleware._broker import Found
 from probes.middleware._broker_http import Api, escaped, number, numbers, rows, text
-from probes.middleware._service import Port
 
 OVERVIEW = {
     "messages": ("queue_totals", "messages"),

@@ -10,9 +10,9 @@ from statistics import median
 
 from probes import _http_body as content
 from probes._patterns import SEARCH_S, SHORT, SHORT_SEARCH_S, pattern
+from probes._web import Answer
 from probes.api import clip
 from probes.errors import Inconclusive, ProtocolViolated
-from probes.middleware._web import Answer
 
 MAX_NAME = 100
 MAX_ROWS = 10_000

@@ -17,11 +17,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from probes._clean import cleaned
-from probes._sockets import Poller, connect, own_deadline
-from probes._tls_stream import start_tls
-from probes.api import FactDef, MetricDef, Outcome, Reading, Secret, Shared, Target
-from probes.errors import Ending, ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     LOGIN_MS,
@@ -35,6 +31,10 @@ from probes.middleware._service import (
     address_of,
     bare,
 )
+from probes._sockets import Poller, connect, own_deadline
+from probes._tls_stream import start_tls
+from probes.api import FactDef, MetricDef, Outcome, Reading, Secret, Shared, Target
+from probes.errors import Ending, ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
 
 MAX_READ = 8 * 1024 * 1024
 """Bytes that one run takes from a broker, in all."""

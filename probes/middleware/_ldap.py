@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import sansldap
 
 from probes._clean import cleaned
+from probes._service import Talk
 from probes.api import clip
 from probes.errors import (
     Ending,
@@ -21,7 +22,6 @@ from probes.errors import (
     ProberFault,
     ProtocolViolated,
 )
-from probes.middleware._service import Talk
 
 MAX_BYTES = 8 * 1_048_576
 """Bytes read in one search."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from probes._clean import cleaned
+from probes._service import Talk
 from probes.errors import Ending, ExpectationFailed, OwnLoginFailed, ProtocolViolated
-from probes.middleware._service import Talk
 
 MAX_LINE = 4096
 MAX_STATS = 2000

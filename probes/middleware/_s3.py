@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 
 from probes import _http_body as content
 from probes._clean import cleaned
+from probes._service import Port, ServiceParams
+from probes._web import Answer, Web
 from probes.api import Bytes, Context, Secret
 from probes.errors import ProtocolViolated
 from probes.middleware._s3_answers import Refusal, Thing, clock, listed, refusal
 from probes.middleware._s3_sign import Key, path_of, query_of, signed
-from probes.middleware._service import Port, ServiceParams
-from probes.middleware._web import Answer, Web
 
 MAX_ANSWER = 4 * 1024 * 1024
 PAGE = 1000

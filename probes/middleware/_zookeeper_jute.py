@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from probes._service import Talk
 from probes.errors import Ending, ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
-from probes.middleware._service import Talk
 
 MAX_PACKET = 1_048_576
 SESSION_MS = 10_000

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from probes._driver import loaded
+from probes._service import KINDS, bare
 from probes.api import Context, ProbeSpec, Reading, Target
 from probes.middleware import _amqp_management
 from probes.middleware._amqp_management import Management
@@ -27,7 +28,6 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._broker_http import Api
-from probes.middleware._service import KINDS, bare
 
 if TYPE_CHECKING:
     from probes.middleware._amqp_wire import AmqpWire

@@ -20,18 +20,7 @@ from pydantic import Field, model_validator
 from probes._clean import cleaned
 from probes._clock import monitor_clock
 from probes._resolve import Address
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
-from probes.errors import (
-    Ending,
-    ExpectationFailed,
-    NotMeasured,
-    PermissionMissing,
-    ProberFault,
-    ProtocolViolated,
-)
-from probes.middleware import _elasticsearch as answers
-from probes.middleware._leftovers import Leftovers
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     KINDS,
@@ -43,7 +32,18 @@ from probes.middleware._service import (
     Port,
     address_of,
 )
-from probes.middleware._web import Web, WebParams
+from probes._web import Web, WebParams
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
+from probes.errors import (
+    Ending,
+    ExpectationFailed,
+    NotMeasured,
+    PermissionMissing,
+    ProberFault,
+    ProtocolViolated,
+)
+from probes.middleware import _elasticsearch as answers
+from probes.middleware._leftovers import Leftovers
 
 MAX_ANSWER = 4 * 1024 * 1024
 STATS = (

@@ -17,11 +17,7 @@ from pydantic import Field
 
 from probes._clean import cleaned
 from probes._exposition import Malformed, Scan
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
-from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
-from probes.middleware import _etcd as said_by
-from probes.middleware._counters import LastCounters, Sample, deltas
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     KINDS,
     NOT_TOLD,
@@ -31,7 +27,11 @@ from probes.middleware._service import (
     Port,
     address_of,
 )
-from probes.middleware._web import Answer, Web
+from probes._web import Answer, Web
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
+from probes.errors import Ending, ExpectationFailed, PermissionMissing, ProtocolViolated
+from probes.middleware import _etcd as said_by
+from probes.middleware._counters import LastCounters, Sample, deltas
 
 LEASE_S = 30
 """After so long the key of a round trip that was broken off is gone."""

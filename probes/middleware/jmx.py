@@ -13,12 +13,7 @@ from pydantic import Field, field_validator
 
 from probes._clean import cleaned
 from probes._http_body import as_fact
-from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target, clip
-from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
-from probes.middleware import _jmx as jvm
-from probes.middleware._counters import LastCounters, Sample, deltas
-from probes.middleware._jmx import Told
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     KINDS,
@@ -29,7 +24,12 @@ from probes.middleware._service import (
     Port,
     address_of,
 )
-from probes.middleware._web import Web, WebParams, refuse
+from probes._web import Web, WebParams, refuse
+from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target, clip
+from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
+from probes.middleware import _jmx as jvm
+from probes.middleware._counters import LastCounters, Sample, deltas
+from probes.middleware._jmx import Told
 
 CONFIG = "includeStackTrace=false&ignoreErrors=true&canonicalNaming=false"
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from probes._driver import loaded
 from probes._resolve import resolve
+from probes._service import KINDS
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, Inconclusive, PermissionMissing, ProtocolViolated
 from probes.middleware._broker import (
@@ -28,7 +29,6 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._kafka_views import RIGHTS, Spot, View, by_leader, lag, of_its_topics
-from probes.middleware._service import KINDS
 
 if TYPE_CHECKING:
     from probes.middleware._kafka_wire import KafkaWire

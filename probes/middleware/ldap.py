@@ -12,10 +12,7 @@ from pydantic import Field, model_validator
 
 from probes._driver import loaded
 from probes._resolve import Address, resolve
-from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target
-from probes.errors import Ending, from_oserror
-from probes.middleware._csn import changes, lag
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     KINDS,
@@ -29,6 +26,9 @@ from probes.middleware._service import (
     address_of,
     talking,
 )
+from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target
+from probes.errors import Ending, from_oserror
+from probes.middleware._csn import changes, lag
 
 if TYPE_CHECKING:
     from probes.middleware._ldap import Directory

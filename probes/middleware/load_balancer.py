@@ -15,13 +15,13 @@ from pydantic import Field, field_validator, model_validator
 from probes._http_params import FieldName, JsonPath, Text, statuses
 from probes._patterns import Pattern
 from probes._resolve import Address, resolve
+from probes._service import ADDRESS, KINDS, NOT_TOLD, Notes, Port, ServiceParams, address_of
 from probes._sockets import own_deadline
+from probes._web import Answer, Fields, Web, WebParams, refuse
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Secret, Target
 from probes.errors import Ending, ExpectationFailed, TargetFailed
 from probes.middleware import _balancer as view
 from probes.middleware._balancer import Tally, Who
-from probes.middleware._service import ADDRESS, KINDS, NOT_TOLD, Notes, Port, ServiceParams, address_of
-from probes.middleware._web import Answer, Fields, Web, WebParams, refuse
 
 BODY = 65_536
 STATS = 4 * 1_048_576

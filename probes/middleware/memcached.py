@@ -11,11 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
-from probes.errors import ExpectationFailed, OwnLoginFailed
-from probes.middleware._counters import LastCounters, Sample, deltas
-from probes.middleware._memcached import Memcached
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     KINDS,
     NOT_TOLD,
@@ -26,6 +22,10 @@ from probes.middleware._service import (
     address_of,
     talking,
 )
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
+from probes.errors import ExpectationFailed, OwnLoginFailed
+from probes.middleware._counters import LastCounters, Sample, deltas
+from probes.middleware._memcached import Memcached
 
 EXPIRY_S = 10
 """After so long the value of a round trip that was broken off is gone."""

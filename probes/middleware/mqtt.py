@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from probes._patterns import Pattern
 from probes._patterns import found as matches
+from probes._service import KINDS
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Seconds, Target
 from probes.errors import ExpectationFailed, Inconclusive, ProtocolViolated, TimedOut
 from probes.middleware import _mqtt_packet as packets
@@ -32,7 +33,6 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._mqtt_packet import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Packet, Version
-from probes.middleware._service import KINDS
 
 PORTS = (1883, 8883)
 SHORTEST_KEEP_ALIVE_S = 10

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from probes._service import KINDS, Port
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.errors import ExpectationFailed, PermissionMissing, ProberFault, ProtocolViolated
 from probes.middleware._broker import (
@@ -28,7 +29,6 @@ from probes.middleware._broker import (
 from probes.middleware._broker_http import Api, numbers, rows, text
 from probes.middleware._nats_keys import BadSeed, NatsKey
 from probes.middleware._nats_wire import Message, NatsWire
-from probes.middleware._service import KINDS, Port
 
 PORTS = (4222, 4222)
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s.*>/\\]+$")]

@@ -10,10 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
-from probes.errors import ProtocolViolated
-from probes.middleware._counters import Sample, grown
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     KINDS,
@@ -24,7 +21,10 @@ from probes.middleware._service import (
     Port,
     address_of,
 )
-from probes.middleware._web import Web, WebParams, refuse
+from probes._web import Web, WebParams, refuse
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target, clip
+from probes.errors import ProtocolViolated
+from probes.middleware._counters import Sample, grown
 
 LONGEST = 8192
 COUNTERS = ("accepted", "handled", "requests")

@@ -16,13 +16,7 @@ from typing import Any
 
 from probes import _http_body as content
 from probes._resolve import Address
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
-from probes.errors import Ending, ExpectationFailed, ProtocolViolated
-from probes.middleware._leftovers import Leftovers
-from probes.middleware._s3 import PAGE, Bucket, Page, S3Params, digest_of
-from probes.middleware._s3_answers import Refusal, Thing, first, records
-from probes.middleware._s3_sign import Key
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     CONNECT_MS,
     KINDS,
@@ -31,7 +25,13 @@ from probes.middleware._service import (
     Notes,
     address_of,
 )
-from probes.middleware._web import Web
+from probes._web import Web
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
+from probes.errors import Ending, ExpectationFailed, ProtocolViolated
+from probes.middleware._leftovers import Leftovers
+from probes.middleware._s3 import PAGE, Bucket, Page, S3Params, digest_of
+from probes.middleware._s3_answers import Refusal, Thing, first, records
+from probes.middleware._s3_sign import Key
 
 MAX_PAGES = 20
 OWN = re.compile(r"muster-[0-9a-f]{16}")

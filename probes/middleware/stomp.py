@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from probes._service import KINDS
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, ProberFault, ProtocolViolated
 from probes.middleware._broker import (
@@ -28,7 +29,6 @@ from probes.middleware._broker import (
     wire_to,
 )
 from probes.middleware._broker_http import rows
-from probes.middleware._service import KINDS
 from probes.middleware._stomp_frame import (
     COMMANDS,
     MAX_BODY,

@@ -13,10 +13,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from probes._resolve import Address
-from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
-from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
-from probes.middleware import _zookeeper as words
-from probes.middleware._service import (
+from probes._service import (
     ADDRESS,
     KINDS,
     NOT_TOLD,
@@ -27,7 +24,10 @@ from probes.middleware._service import (
     address_of,
     talking,
 )
-from probes.middleware._web import Web
+from probes._web import Web
+from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
+from probes.errors import ExpectationFailed, PermissionMissing, ProtocolViolated
+from probes.middleware import _zookeeper as words
 from probes.middleware._zookeeper_jute import Session
 
 LONGEST = 262_144

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from probes._service import Notes
 from probes.api import Context
 from probes.errors import Ending, ProtocolViolated
 from probes.middleware._s3 import Page, S3Params, digest_of
 from probes.middleware._s3_answers import Thing, clock, first, listed, records, refusal
 from probes.middleware._s3_sign import Key, path_of, query_of, signed
-from probes.middleware._service import Notes
 from probes.middleware.s3 import _tell_newest
 from tests.probing import shared_here
 

@@ -17,9 +17,9 @@ from probes import _http_body as content
 from probes._clean import cleaned
 from probes._http import Response, request
 from probes._resolve import Address
+from probes._service import AccountParams, Notes, Port, ServiceParams, Talk, bare, talking
 from probes.api import Context, Target
 from probes.errors import ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
-from probes.middleware._service import AccountParams, Notes, Port, ServiceParams, Talk, bare, talking
 
 LIMIT = 1_048_576
 """Longest body read, in bytes, where the caller does not say."""

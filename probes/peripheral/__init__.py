@@ -1,0 +1,1 @@
+"""What hangs on a counter or in the field: printers, card readers, meters, payment terminals, the hotline."""
