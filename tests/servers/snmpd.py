@@ -1,0 +1,31 @@
+"""net-snmp's snmpd on a private port of loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.servers.ports import free_port
+from tests.servers.process import program, running
+
+
+@asynccontextmanager
+async def snmpd(directory: Path, *lines: str) -> AsyncIterator[int]:
+    """Run one with these further lines of configuration and give its port."""
+    port = free_port(socket.SOCK_DGRAM)
+    config, log = directory / "snmpd.conf", directory / "snmpd.log"
+    config.write_text(
+        "\n".join(
+            [f"agentAddress udp:127.0.0.1:{port}", "[snmp] persistentDir " + str(directory), *lines, ""]
+        )
+    )
+    command = (program("snmpd"), "-f", "-C", "-c", str(config), "-Lo", "-M", "", "-m", "", "-I", "-smux")
+    async with running(*command, log=log):
+        for _ in range(200):
+            if "NET-SNMP version" in log.read_text():
+                break
+            await asyncio.sleep(0.02)
+        yield port
