@@ -1,7 +1,7 @@
 """Asking by pysnmp: pure Python, slow, and able to do all that RFC 3414 and 3415 ask of a client.
 
 One SNMP engine per account and loop, since an engine knows a user name once; its port stays open between
-runs. It keeps a small entry of each target.
+runs, for a bounded number of targets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -32,30 +33,79 @@ INDICATIONS = {
     "UnknownEngineID": "4", "EngineIDMismatch": "4", "DecryptionError": "6",
 }  # fmt: skip
 """pysnmp's names of the reports, by the counter of usmStats that the agent sent."""
+STALE = ("UnknownEngineID", "EngineIDMismatch", "NotInTimeWindow")
+"""What comes of what is remembered of an agent that was exchanged or restarted since."""
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """One engine, the targets it has met, and how many runs use it now."""
+
+    engine: Any
+    targets: set[tuple[str, int]] = field(default_factory=set)
+    runs: int = 0
+    retired: bool = False
 
 
 class Engines:
-    """The engines of the running loop; a client for `Shared.get`."""
+    """The engines of the running loop; a client for `Shared.get`.
+
+    An engine never forgets a target, so after `TARGETS` of them the next run gets a new one, and the old one
+    is closed with its last run.
+    """
 
     MOST = 32
+    TARGETS = 64
 
     def __init__(self, _: Shared) -> None:
-        self._made: OrderedDict[bytes, Any] = OrderedDict()
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._salt = secrets.token_bytes(32)
+        self._making = asyncio.Lock()
 
-    def of(self, account: tuple[str, ...], library: ModuleType) -> Any:
-        """Return the engine for `account`; the one longest unused is closed beyond `MOST`."""
+    async def enter(
+        self, account: tuple[str, ...], where: tuple[str, int], library: ModuleType
+    ) -> tuple[Kept, bool]:
+        """Return an engine for `account`, and whether it has met this target before.
+
+        Making one takes 50 ms, in a thread.
+        """
         name = hashlib.blake2b("\0".join(account).encode(), key=self._salt).digest()
-        engine = self._made.pop(name, None) or library.SnmpEngine()
-        self._made[name] = engine
-        if len(self._made) > self.MOST:
-            self._made.popitem(last=False)[1].close_dispatcher()
-        return engine
+        async with self._making:
+            kept = self._kept.get(name)
+            if kept is None or (where not in kept.targets and len(kept.targets) >= self.TARGETS):
+                made = Kept(await asyncio.to_thread(library.SnmpEngine))
+                self._retire(name)
+                kept = self._kept[name] = made
+            self._kept.move_to_end(name)
+            if len(self._kept) > self.MOST:
+                self._retire(next(iter(self._kept)))
+            met = where in kept.targets
+            kept.targets.add(where)
+            kept.runs += 1
+            return kept, met
+
+    def leave(self, kept: Kept) -> None:
+        """End a run's use of an engine."""
+        kept.runs -= 1
+        if kept.retired and not kept.runs:
+            kept.engine.close_dispatcher()
+
+    def renounce(self, kept: Kept) -> None:
+        """Give this engine to no further run: what it believes of a target is wrong."""
+        for name in [name for name, other in self._kept.items() if other is kept]:
+            self._retire(name)
+
+    def _retire(self, name: bytes) -> None:
+        kept = self._kept.pop(name, None)
+        if kept is not None:
+            kept.retired = True
+            if not kept.runs:
+                kept.engine.close_dispatcher()
 
     async def aclose(self) -> None:
         """Close all ports."""
-        for engine in self._made.values():
-            engine.close_dispatcher()
+        for name in list(self._kept):
+            self._retire(name)
 
 
 class Pysnmp:
@@ -64,17 +114,25 @@ class Pysnmp:
     def __init__(
         self,
         library: ModuleType,
-        engine: Any,
+        engines: Engines,
+        names: tuple[str, ...],
         account: Any,
         address: Address,
         params: SnmpParams,
         until: float,
     ) -> None:
-        self._library, self._engine, self._account, self._params = library, engine, account, params
+        self._library, self._engines, self._names = library, engines, names
+        self._account, self._params = account, params
         self._address, self._until = address, until
+        self._where = (address.host, params.port)
         self._context = library.ContextData(contextName=params.context.encode())
-        self._spoke = False
+        self._spoke = self._met_before = False
+        self._kept = Kept(None)
         self.facts: dict[str, str] = {}
+
+    async def enter(self) -> None:
+        """Take an engine, for as long as the run lasts."""
+        self._kept, self._met_before = await self._engines.enter(self._names, self._where, self._library)
 
     async def get(self, oids: list[str]) -> dict[str, Value]:
         """Ask once for these."""
@@ -106,7 +164,8 @@ class Pysnmp:
         return ask
 
     async def aclose(self) -> None:
-        """Nothing to close: the engine's port stays open for further runs."""
+        """Leave the engine; its port stays open for further runs."""
+        self._engines.leave(self._kept)
 
     @staticmethod
     def _must_increase(oid: str, value: Value | None, last: str) -> None:
@@ -114,41 +173,51 @@ class Pysnmp:
             raise ProtocolViolated(f"order: after {last} it gave {oid}")
 
     async def _ask(self, command: Any, oids: list[str], *first: int) -> Any:
-        library = self._library
-        kind = library.UdpTransportTarget if self._address.family == "4" else library.Udp6TransportTarget
-        seconds = max(0.05, min(self._params.timeout, self._until - time.perf_counter()))
-        where = await kind.create(
-            (self._address.host, self._params.port), timeout=seconds, retries=self._params.retries
-        )
-        names = [library.ObjectType(library.ObjectIdentity(oid)) for oid in oids]
-        try:
-            async with asyncio.timeout(max(0.05, self._until - time.perf_counter())):
-                error, status, index, answered = await command(
-                    self._engine, self._account, where, self._context, *first, *names, lookupMib=False
-                )
-        except TimeoutError:
-            raise self._silence(seconds) from None
-        except library.PySnmpError as failure:
-            raise ProtocolViolated(f"no SNMP answer: {type(failure).__name__}") from None
+        """Ask once; where the agent is another than it was in an earlier run, learn it anew and ask again."""
+        met_before, asked = self._met_before, await self._once(command, oids, first)
+        if met_before and type(asked[0]).__name__ in STALE:
+            self._engines.renounce(self._kept)
+            self._engines.leave(self._kept)
+            await self.enter()
+            asked = await self._once(command, oids, first)
+        error, status, index, answered = asked
         if error:
-            raise self._failed(error, seconds)
-        self._spoke = True
+            raise self._failed(error)
+        self._met_before, self._spoke = False, True
         if int(status):
             raise StatusError(int(status), int(index))
         return answered
 
-    def _failed(self, error: Any, seconds: float) -> Ending:
+    async def _once(self, command: Any, oids: list[str], first: tuple[int, ...]) -> Any:
+        library, params = self._library, self._params
+        kind = library.UdpTransportTarget if self._address.family == "4" else library.Udp6TransportTarget
+        where = await kind.create(self._where, timeout=params.timeout, retries=params.retries)
+        names = [library.ObjectType(library.ObjectIdentity(oid)) for oid in oids]
+        try:
+            async with asyncio.timeout(max(0.05, self._until - time.perf_counter())):
+                return await command(
+                    self._kept.engine, self._account, where, self._context, *first, *names, lookupMib=False
+                )
+        except TimeoutError:
+            raise self._silence() from None
+        except library.PySnmpError as failure:
+            raise ProtocolViolated(f"no SNMP answer: {type(failure).__name__}") from None
+
+    def _failed(self, error: Any) -> Ending:
         name = type(error).__name__
         if name == "RequestTimedOut":
-            return self._silence(seconds)
+            return self._silence()
         if name in INDICATIONS:
             return reported(f"1.3.6.1.6.3.15.1.1.{INDICATIONS[name]}")
         return ProtocolViolated(f"no SNMP answer: {name}")
 
-    def _silence(self, seconds: float) -> Ending:
+    def _silence(self) -> Ending:
         params = self._params
         return silence(
-            seconds, community=params.version != "3", encrypted=params.priv is not None, spoke=self._spoke
+            params.timeout,
+            community=params.version != "3",
+            encrypted=params.priv is not None,
+            spoke=self._spoke,
         )
 
     def _pair(self, varbind: Any) -> tuple[str, Value | None]:
@@ -161,13 +230,15 @@ async def open_pysnmp(address: Address, params: SnmpParams, context: Context, un
     library = await loaded("probes._snmp_pysnmp_library", "snmp")
     phrases = [_phrase(ref, context) for ref in (params.community, params.auth_key, params.priv_key)]
     named = (params.version, params.user or "", params.auth or "", params.priv or "", params.key_extension)
-    engine = context.shared.get(Engines).of((*named, *phrases), library)
-    context.phase = "query"
     try:
         account = _account(params, phrases, library)
     except library.PySnmpError:
         raise OwnLoginFailed("wrong_key: the library can't use this pass phrase") from None
-    return Pysnmp(library, engine, account, address, params, until)
+    engines = context.shared.get(Engines)
+    agent = Pysnmp(library, engines, (*named, *phrases), account, address, params, until)
+    context.phase = "queued"
+    await agent.enter()
+    return agent
 
 
 def _account(params: SnmpParams, phrases: list[str], library: ModuleType) -> Any:

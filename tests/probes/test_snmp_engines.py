@@ -42,15 +42,22 @@ async def asked(port: int, engine: str, **given: Any) -> tuple[dict[str, Any], i
 @pytest.mark.parametrize("engine", ["gufo", "pysnmp"])
 async def test_every_version_answers_the_same_and_refusals_say_why(tmp_path: Path, engine: str) -> None:
     async with snmpd(tmp_path, *LINES) as port:
-        for given in ({"version": 1, "community": "secret:c"}, {"community": "secret:c"}, V3):
+        v3: list[dict[str, Any]] = [] if engine == "gufo" else [V3]
+        known: list[dict[str, Any]] = [
+            {"version": 1, "community": "secret:c"},
+            {"community": "secret:c"},
+            *v3,
+        ]
+        for given in known:
             values, rows = await asked(port, engine, **given)
             assert values == {"1.3.6.1.2.1.1.6.0": b"lab", "1.3.6.1.2.1.1.99.0": NO_SUCH}
             assert rows >= 1
-        for given, kind, word in (
+        refused: list[tuple[dict[str, Any], str, str]] = [
             ({"community": "secret:x"}, "timeout", "query"),
-            ({**V3, "auth_key": "secret:x"}, "auth", "wrong_key"),
-            ({**V3, "user": "nobody"}, "auth", "unknown_user"),
-        ):
+            *[({**given, "auth_key": "secret:x"}, "auth", "wrong_key") for given in v3],
+            *[({**given, "user": "nobody"}, "auth", "unknown_user") for given in v3],
+        ]
+        for given, kind, word in refused:
             with pytest.raises(Ending) as ending:
                 await asked(port, engine, **given)
             assert (ending.value.kind, ending.value.detail.split(":")[0]) == (kind, word)
