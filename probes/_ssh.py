@@ -262,8 +262,9 @@ class SshPool:
                 session, timeout = connection.session, context.remaining
                 give_up = partial(self._give_up, login, connection, work)
                 return await self._blocking(lambda: work.run(session, timeout), give_up)
-        except TimedOut:
-            self._retire(login, connection)
+        except (TimedOut, asyncio.CancelledError):  # both deadlines are the same moment: either may be first
+            if context.phase == "command":
+                self._retire(login, connection)
             raise
         finally:
             connection.users -= 1
