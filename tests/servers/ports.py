@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-
-def free_port(kind: int = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
-    """Return a port that is free now; for servers that can't be handed a socket."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+TCP = socket.SOCK_STREAM
+FIRST, LAST, WORKERS = 10_000, 32_000, 8
+"""Ports given out: below those that the kernel gives to clients, a share of them for each test worker."""
+_given: deque[int] = deque(maxlen=1000)
 
 
-def free_port_of_both(tries: int = 50) -> int:
+def _candidates() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS
+    mine = [port for port in range(FIRST + worker, LAST, WORKERS) if port not in _given]
+    random.SystemRandom().shuffle(mine)
+    return iter(mine)
+
+
+def _is_free(port: int, kind: int, host: str) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(*kinds: int, host: str = "127.0.0.1") -> int:
+    """Return a port that is free now (TCP unless said), and has not been given to anybody lately.
+
+    For servers that can't be handed a socket. No client's own port takes it before its server does.
+    """
+    port = next(p for p in _candidates() if all(_is_free(p, kind, host) for kind in kinds or (TCP,)))
+    _given.append(port)
+    return port
+
+
+def free_port_of_both() -> int:
     """Return a port of 127.0.0.1 that is free now for UDP and TCP, for a server that listens on both."""
-    for _ in range(tries):
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagrams.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free for both UDP and TCP")
+    return free_port(TCP, socket.SOCK_DGRAM)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import asyncio
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.netns import Namespace
-from tests.servers.ports import until_listening
+from tests.servers.ports import free_port, until_listening
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin") or ""
 PORT_INSIDE = 2222
@@ -96,7 +95,7 @@ async def _start(
     wrap: Sequence[str] = (),
 ) -> Sshd:
     await asyncio.to_thread(_prepare, directory)
-    port = PORT_INSIDE if inside else _free_port(host)
+    port = PORT_INSIDE if inside else free_port(host=host)
     known = directory / "known_hosts"
     known.write_text(f"[{host}]:{port} {(directory / 'host.pub').read_text()}")
     config = directory / "config"
@@ -136,13 +135,6 @@ def _config(directory: Path, host: str, port: int) -> tuple[str, ...]:
         "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
         "PermitRootLogin yes", "LogLevel VERBOSE", f"SetEnv HOME={directory}", "",
     )  # fmt: skip
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
 
 
 async def _listening(host: str, port: int, process: asyncio.subprocess.Process) -> None:
