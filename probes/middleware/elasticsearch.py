@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from probes._clean import cleaned
 from probes._clock import monitor_clock
+from probes._leftovers import Leftovers
 from probes._resolve import Address
 from probes._service import (
     ADDRESS,
@@ -43,7 +44,6 @@ from probes.errors import (
     ProtocolViolated,
 )
 from probes.middleware import _elasticsearch as answers
-from probes.middleware._leftovers import Leftovers
 
 MAX_ANSWER = 4 * 1024 * 1024
 STATS = (

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes import _http_body as content
+from probes._leftovers import Leftovers
 from probes._resolve import Address
 from probes._service import (
     ADDRESS,
@@ -28,7 +29,6 @@ from probes._service import (
 from probes._web import Web
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import Ending, ExpectationFailed, ProtocolViolated
-from probes.middleware._leftovers import Leftovers
 from probes.middleware._s3 import PAGE, Bucket, Page, S3Params, digest_of
 from probes.middleware._s3_answers import Refusal, Thing, first, records
 from probes.middleware._s3_sign import Key
