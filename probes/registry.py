@@ -64,6 +64,7 @@ BUILT_IN: dict[str, str] = {
     "nats": "probes.middleware.nats",
     "stomp": "probes.middleware.stomp",
     "s3": "probes.middleware.s3",
+    "http_contract": "probes.interface.http_contract",
 }
 
 
