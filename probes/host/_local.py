@@ -34,8 +34,8 @@ def counters() -> Counters:
     return found
 
 
-def snapshot() -> Snapshot:
-    """Return this machine now."""
+def snapshot(*, hardware: bool = False, sudo: bool = False) -> Snapshot:
+    """Return this machine now, with its hardware where that is compared."""
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     now = Snapshot(counters=counters(), memory_total=memory.total)
     now.gauges = {
@@ -48,7 +48,15 @@ def snapshot() -> Snapshot:
     now.threads, now.cores = psutil.cpu_count(), psutil.cpu_count(logical=False)
     now.disks, now.macs, now.failed_units = _disks(), _macs(), _failed_units()
     now.facts = _facts()
+    if hardware:
+        _proc.parse_files(now, _hardware(sudo))
     return now
+
+
+def _hardware(sudo: bool) -> dict[str, str]:
+    script = "".join(('s() { echo "', _proc.MARK, '$1"; }\n', _proc.HARDWARE_SCRIPT))
+    script += (_proc.SUDO_SCRIPT if sudo else "") + _proc.END
+    return _proc.sections(_output("/bin/sh", "-c", script) or f"{_proc.MARK}end")
 
 
 def _disks() -> list[Disk]:
@@ -71,11 +79,16 @@ def _disks() -> list[Disk]:
 
 def _macs() -> dict[str, str]:
     return {
-        name: address.address
+        name: _permanent(name) or address.address
         for name, addresses in psutil.net_if_addrs().items()
         for address in addresses
         if address.family == psutil.AF_LINK and Path(f"/sys/class/net/{name}/device").exists()
     }
+
+
+def _permanent(name: str) -> str:
+    """Return the hardware address of a member of a bond, which shows the bond's own."""
+    return _text(f"/sys/class/net/{name}/bonding_slave/perm_hwaddr")
 
 
 def _failed_units() -> list[str] | None:

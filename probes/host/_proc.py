@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from probes._hardware import Drive
 from probes.host._snapshot import REAL_FILE_SYSTEMS, Counters, Disk, Snapshot
 
 MARK = "@@muster:"
@@ -32,14 +33,26 @@ s uname; uname -s; uname -r; uname -m; uname -n
 s osrelease; cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release 2>/dev/null
 s cpuinfo; grep -m 4 -E '^({"|".join(CPU_KEYS)})' /proc/cpuinfo
 s cores; cat /sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list 2>/dev/null | sort -u | wc -l
-s macs; for d in /sys/class/net/*/device; do n=${{d%/device}}; read -r a 2>/dev/null <"$n/address" && echo "${{n##*/}} $a"; done
+s macs; for d in /sys/class/net/*/device; do n=${{d%/device}}; {{ read -r a <"$n/bonding_slave/perm_hwaddr" || read -r a <"$n/address"; }} 2>/dev/null && echo "${{n##*/}} $a"; done
 s dmi; for f in sys_vendor product_name product_serial; do echo "$f=$(cat /sys/class/dmi/id/$f 2>/dev/null)"; done
 s timezone; readlink /etc/localtime || cat /etc/timezone 2>/dev/null
 s virt; systemd-detect-virt 2>/dev/null
 s failed; [ -d /run/systemd/system ] && {{ systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null; echo "status=$?"; }}
-s end; exit 0
 """  # noqa: E501 - a script
-COUNTERS_SCRIPT += "s end; exit 0\n"
+HARDWARE_SCRIPT = """s drives; lsblk -dbnP -o NAME,TYPE,RM,SIZE,MODEL,SERIAL 2>/dev/null && echo end
+s speeds; for d in /sys/class/net/*/device; do n=${d%/device}; { read -r v <"$n/speed"; } 2>/dev/null && echo "${n##*/} $v"; done
+s modules; [ "$(id -u)" = 0 ] && dmidecode -t 17 2>/dev/null
+"""  # noqa: E501 - a script
+SUDO_SCRIPT = """s modules_by_sudo; sudo -n dmidecode -t 17 2>/dev/null
+s serial_by_sudo; sudo -n dmidecode -s system-serial-number 2>/dev/null
+"""
+END = "s end; exit 0\n"
+COUNTERS_SCRIPT += END
+
+
+def gather_script(*, hardware: bool, sudo: bool) -> str:
+    """Return the script that gathers a host, with its hardware where that is compared."""
+    return GATHER_SCRIPT + (HARDWARE_SCRIPT if hardware else "") + (SUDO_SCRIPT if sudo else "") + END
 
 
 class BrokenOff(ValueError):  # noqa: N818 - says what happened
@@ -73,7 +86,7 @@ def parse_files(now: Snapshot, parts: dict[str, str]) -> None:
     """Add to `now` what the sections tell; one that makes no sense adds nothing more."""
     for name, parser in _PARSERS.items():
         if name in parts:
-            with contextlib.suppress(ValueError, IndexError, ZeroDivisionError, OverflowError):
+            with contextlib.suppress(ValueError, LookupError, ZeroDivisionError, OverflowError):
                 parser(parts[name], now)
 
 
@@ -252,6 +265,39 @@ def _dmi(text: str, now: Snapshot) -> None:
             now.facts[names[key]] = value.strip()
 
 
+def _drives(text: str, now: Snapshot) -> None:
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        return
+    found = []
+    for line in lines[:-1]:
+        words = {key: " ".join(value.split()) for key, value in re.findall(r'(\w+)="([^"]*)"', line)}
+        size = _count(words["SIZE"])
+        if words["TYPE"] == "disk" and words["RM"] == "0" and size and not words["NAME"].startswith("zram"):
+            found.append(Drive(words["NAME"], size, words["MODEL"] or None, words["SERIAL"] or None))
+    now.drives = found
+
+
+def _speeds(text: str, now: Snapshot) -> None:
+    for name, speed in re.findall(r"^(\S{1,64}) (\d{1,9})$", text, re.MULTILINE):
+        now.speeds[name] = int(speed) * 1e6
+
+
+def _modules(text: str, now: Snapshot) -> None:
+    """Read what dmidecode prints of SMBIOS type 17; with nothing of that type nothing is known."""
+    devices = text.split("\nMemory Device\n")[1:]
+    if not devices:
+        return
+    sizes = [re.search(r"^\s*Size: (\d{1,9}) (kB|MB|GB|TB)$", device, re.MULTILINE) for device in devices]
+    powers = {"kB": 10, "MB": 20, "GB": 30, "TB": 40}
+    now.modules = [int(size[1]) << powers[size[2]] for size in sizes if size]
+
+
+def _serial(text: str, now: Snapshot) -> None:
+    if lines := [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]:
+        now.facts["serial"] = lines[-1]
+
+
 def _timezone(text: str, now: Snapshot) -> None:
     now.facts["timezone"] = text.strip().partition("zoneinfo/")[2] or text.strip().split("/")[-1]
 
@@ -271,4 +317,6 @@ _PARSERS: dict[str, Callable[[str, Snapshot], None]] = {
     "uptime": _uptime, "stat": _stat, "loadavg": _loadavg, "procs": _procs, "meminfo": _meminfo,
     "uname": _uname, "osrelease": _os_release, "cpuinfo": _cpuinfo, "cores": _cores, "macs": _macs,
     "dmi": _dmi, "timezone": _timezone, "virt": _virt, "failed": _failed,
+    "drives": _drives, "speeds": _speeds, "modules": _modules,
+    "modules_by_sudo": _modules, "serial_by_sudo": _serial,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from probes._hardware import Drive
 from probes.api import FactDef, MetricDef
 
 REAL_FILE_SYSTEMS = frozenset({
@@ -57,6 +58,11 @@ class Snapshot:
     threads: int | None = None
     memory_total: int | None = None
     macs: dict[str, str] = field(default_factory=dict)
+    speeds: dict[str, float] = field(default_factory=dict)
+    """Of interfaces that are up, in bit/s."""
+    drives: list[Drive] | None = None
+    modules: list[int] | None = None
+    """Memory modules that are fitted, in bytes."""
 
 
 HOST_METRICS = (
@@ -104,6 +110,8 @@ HOST_FACTS = (
     FactDef("serial", help="serial number of the machine (DMI; only root may read it)"),
     FactDef("boot_time", "datetime", "when it booted"),
     FactDef("timezone", help="time zone of the system"),
+    FactDef("drives", help="physical disks: name, size, model, serial; only where hardware is expected"),
+    FactDef("memory_modules", help="memory modules that are fitted; only where hardware is expected"),
     FactDef("virtualization", help="hypervisor or container it runs in, or none"),
     FactDef("failed_unit_names", help="systemd units that failed"),
 )
@@ -164,6 +172,10 @@ def facts(now: Snapshot) -> dict[str, str]:
         found["disks"] = _listed(f"{d.mount} {d.kind} {d.total / 2**30:.1f} GiB" for d in now.disks)
     if now.macs:
         found["nics"] = _listed(f"{name} {mac}" for name, mac in now.macs.items())
+    if now.drives:
+        found["drives"] = _listed(map(str, now.drives))
+    if now.modules:
+        found["memory_modules"] = _listed(f"{size / 2**30:g} GiB" for size in now.modules)
     if now.failed_units:
         found["failed_unit_names"] = _listed(now.failed_units)
     return found

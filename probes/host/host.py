@@ -1,6 +1,6 @@
 """A Linux host: processor, memory, disks, load, network, units, and what it is made of.
 
-Its own machine by psutil; others by one command over a kept SSH connection (`_proc.GATHER_SCRIPT`, given to a
+Its own machine by psutil; others by one command over a kept SSH connection (`_proc.gather_script`, given to a
 shell's standard input, so that any login shell will do). Rates cover the time since the run before, by the
 host's own clock; the first run takes a second sample after a second.
 """
@@ -14,12 +14,13 @@ from typing import Literal, cast
 
 from pydantic import Field, model_validator
 
+from probes._hardware import HardwareParams
 from probes._local_machine import is_local
 from probes._ssh import Result, SshParams, SshPool
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Shared, Target, clip
 from probes.errors import ProberFault, ProtocolViolated
 from probes.host import _local, _proc, _snapshot
-from probes.host._hardware import HardwareParams, compare
+from probes.host._hardware import compare
 from probes.host._snapshot import Counters, Snapshot
 
 SPAN_S = 1.0
@@ -39,6 +40,10 @@ class HostParams(Params):
     )
     ssh: SshParams | None = Field(None, description="How to log in.")
     hardware: HardwareParams | None = Field(None, description="What the machine should have.")
+    sudo: bool = Field(
+        False,
+        description="Read serial number and memory modules by `sudo -n`; docs/servers.md has the lines.",
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> HostParams:
@@ -72,7 +77,7 @@ async def probe_host(target: Target, params: HostParams, context: Context) -> Re
         raise ProberFault(
             'no way in: give an ssh block, e.g. ssh: {user: ops, key: "secret:hall_ssh"}, or via: local'
         )
-    now, phases = await (_of_this_machine(context) if local else _over_ssh(target, params, context))
+    now, phases = await (_of_this_machine(params, context) if local else _over_ssh(target, params, context))
     metrics, facts = _snapshot.metrics(now), _snapshot.facts(now)
     if now.counters is not None:
         metrics |= await _rates(target, params, context, now.counters, local)
@@ -80,23 +85,27 @@ async def probe_host(target: Target, params: HostParams, context: Context) -> Re
         if phase in phases:
             metrics[f"{phase}_ms"] = phases[phase]
     if params.hardware is not None:
-        _compare(params.hardware, now, metrics, facts)
+        compared = compare(params.hardware, now).report()
+        metrics, facts = metrics | compared[0], facts | compared[1]
     if not metrics:
         raise ProtocolViolated("it showed nothing of what a Linux host shows", phases=phases)
     return Reading.ok(metrics, {name: clip(text) for name, text in facts.items()}, phases)
 
 
-async def _of_this_machine(context: Context) -> tuple[Snapshot, dict[str, float]]:
+async def _of_this_machine(params: HostParams, context: Context) -> tuple[Snapshot, dict[str, float]]:
     context.phase = "gather"
     start = time.perf_counter()
-    now = await asyncio.to_thread(_local.snapshot)
+    hardware = params.hardware is not None
+    now = await asyncio.to_thread(_local.snapshot, hardware=hardware, sudo=hardware and params.sudo)
     return now, {"gather": (time.perf_counter() - start) * 1000}
 
 
 async def _over_ssh(
     target: Target, params: HostParams, context: Context
 ) -> tuple[Snapshot, dict[str, float]]:
-    result = await _script(target, params, context, _proc.GATHER_SCRIPT)
+    hardware = params.hardware is not None
+    script = _proc.gather_script(hardware=hardware, sudo=hardware and params.sudo)
+    result = await _script(target, params, context, script)
     try:
         now = _proc.snapshot(_text(result))
     except _proc.BrokenOff as error:
@@ -149,17 +158,6 @@ async def _counters(target: Target, params: HostParams, context: Context, local:
         return _proc.counters(_proc.sections(_text(result)))
     except _proc.BrokenOff as error:
         raise _not_a_host(result, error) from None
-
-
-def _compare(
-    expected: HardwareParams, now: Snapshot, metrics: dict[str, float], facts: dict[str, str]
-) -> None:
-    outcome = compare(expected, now)
-    if outcome.count is not None:
-        metrics["hardware_mismatches"] = outcome.count
-    facts["hardware_differences"] = "; ".join(outcome.mismatches) or "none"
-    if outcome.unreadable:
-        facts["hardware_unreadable"] = ", ".join(outcome.unreadable)
 
 
 PROBE = ProbeSpec(

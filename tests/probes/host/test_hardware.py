@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from probes.host._hardware import HardwareParams, compare
+from probes._hardware import DiskParams, Drive, HardwareParams
+from probes.host._hardware import compare
+from probes.host._proc import parse_files
 from probes.host._snapshot import Disk, Snapshot
 
 GIB = 2**30
@@ -55,3 +59,110 @@ def test_what_could_not_be_read_is_no_evidence() -> None:
 def test_a_difference_counts_whatever_else_could_not_be_read() -> None:
     outcome = compare(HardwareParams(serial="ABC", memory=16 * GIB), FOUND)
     assert outcome.count == 1
+
+
+LSBLK = """NAME="sda" TYPE="disk" RM="0" SIZE="480103981056" MODEL="SAMSUNG MZ7LH480" SERIAL="S45NNA0M1"
+NAME="sdb" TYPE="disk" RM="0" SIZE="480103981056" MODEL="SAMSUNG MZ7LH480" SERIAL="S45NNA0M2"
+NAME="sdc" TYPE="disk" RM="0" SIZE="4000787030016" MODEL="ST4000NM0035-1V4" SERIAL="ZC1A"
+NAME="sdd" TYPE="disk" RM="1" SIZE="32000000000" MODEL="Cruzer" SERIAL="U1"
+NAME="sr0" TYPE="rom" RM="1" SIZE="1073741312" MODEL="DVD" SERIAL=""
+NAME="zram0" TYPE="disk" RM="0" SIZE="1073741312" MODEL="" SERIAL=""
+end
+"""
+SPEEDS = "eth0 1000\neth1 10000\neth2 -1\n"
+DMIDECODE = """# dmidecode 3.4
+Getting SMBIOS data from sysfs.
+
+Handle 0x1100, DMI type 17, 84 bytes
+Memory Device
+\tTotal Width: 72 bits
+\tSize: 16 GB
+\tLocator: A1
+
+Handle 0x1101, DMI type 17, 84 bytes
+Memory Device
+\tSize: No Module Installed
+\tLocator: A2
+
+Handle 0x1102, DMI type 17, 84 bytes
+Memory Device
+\tSize: 16384 MB
+\tVolatile Size: 16 GB
+\tLocator: B1
+"""
+
+
+def _machine(**parts: str) -> Snapshot:
+    now = Snapshot(macs={"eth0": "02:fc:00:00:00:01", "eth1": "02:fc:00:00:00:02"})
+    parse_files(now, {"drives": LSBLK, "speeds": SPEEDS, "modules": DMIDECODE} | parts)
+    return now
+
+
+SSD = {"size": 480 * 10**9, "model": "MZ7LH480"}
+ALL = "[sda 480 GB SAMSUNG MZ7LH480 serial S45NNA0M1, sdb 480 GB SAMSUNG MZ7LH480 serial S45NNA0M2, sdc 4.00 TB ST4000NM0035-1V4 serial ZC1A]"  # noqa: E501
+NICS = "[eth0 02:fc:00:00:00:01 1 Gbit/s, eth1 02:fc:00:00:00:02 10 Gbit/s]"
+
+
+@pytest.mark.parametrize(
+    ("expected", "mismatches"),
+    [
+        ({"disks": [SSD | {"count": 2}, {"size": 4 * 10**12}]}, []),
+        ({"disks": [{"count": 3}]}, []),
+        ({"disks": [{"count": 4}]}, [f"disks: expected 4, found 3 of them among {ALL}"]),
+        ({"disks": [SSD | {"count": 3}]},
+         [f"disks: expected 3 x 480 GB MZ7LH480, found 2 of them among {ALL}"]),
+        ({"disks": [{"serial": "s45nna0m2"}, {"serial": "s45nna0m1"}]}, []),
+        ({"disks": [{"serial": "S45NNA0M1"}, {"serial": "GONE"}]},
+         [f"disks: expected 1 x serial GONE, found 0 of them among {ALL}"]),
+        ({"disks": [{"count": 2, "size": 10**11}, {"count": 1, "serial": "S45NNA0M1"}]}, []),
+        ({"nics": [{"mac": "02-FC-00-00-00-02", "speed": 10**10}, {"speed": 10**9}]}, []),
+        ({"nics": [{"speed": 10**10, "count": 2}]},
+         [f"nics: expected 2 x 10 Gbit/s, found 1 of them among {NICS}"]),
+        ({"nics": [{"mac": "02:fc:00:00:00:09"}]},
+         [f"nics: expected 1 x 02:fc:00:00:00:09, found 0 of them among {NICS}"]),
+        ({"nics": 2, "memory_modules": 2}, []),
+        ({"memory_modules": 4}, ["memory_modules: expected 4, found 2"]),
+    ],
+)  # fmt: skip
+def test_disks_interfaces_and_modules(expected: dict[str, object], mismatches: list[str]) -> None:
+    outcome = compare(HardwareParams.model_validate(expected), _machine())
+    assert list(outcome.mismatches) == mismatches
+    assert outcome.count == len(mismatches)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected", "unreadable"),
+    [
+        ({"drives": ""}, {"disks": [{"count": 1}]}, "disks"),
+        ({"drives": 'NAME="vda" TYPE="disk" RM="0" SIZE="1000" MODEL="" SERIAL=""\nend'},
+         {"disks": [{"serial": "A"}]}, "disks"),
+        ({"speeds": "eth0 -1\n"}, {"nics": [{"speed": 10**9}]}, "nics"),
+        ({"modules": ""}, {"memory_modules": 1}, "memory_modules"),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_read_is_no_difference(
+    parts: dict[str, str], expected: dict[str, object], unreadable: str
+) -> None:
+    metrics, facts = compare(HardwareParams.model_validate(expected), _machine(**parts)).report()
+    assert metrics == {}
+    assert facts == {"hardware_differences": "none", "hardware_unreadable": unreadable}
+
+
+def test_what_root_may_read_is_read_by_sudo() -> None:
+    now = _machine(modules="", modules_by_sudo=DMIDECODE, serial_by_sudo="# a comment\nCN7016\n")
+    assert compare(HardwareParams(memory_modules=2, serial="cn7016"), now).count == 0
+
+
+@given(st.text(max_size=300))
+def test_what_a_host_prints_breaks_nothing(text: str) -> None:
+    now = Snapshot()
+    parse_files(now, {"drives": f"{text}\nend", "speeds": text, "modules": text, "serial_by_sudo": text})
+    compare(HardwareParams(memory_modules=2, disks=(DiskParams(),)), now)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(1, 4))
+def test_one_disk_serves_one_place(large: list[bool], wanted: int) -> None:
+    drives = [Drive(f"d{number}", 10**12 if is_large else 10**9) for number, is_large in enumerate(large)]
+    expected = HardwareParams(disks=(DiskParams(count=wanted), DiskParams(size=10**12)))
+    fits = sum(large) >= 1 and len(large) >= wanted + 1
+    assert (compare(expected, Snapshot(drives=drives)).count == 0) is fits
