@@ -28,6 +28,7 @@ DIMENSIONS: dict[str, dict[str, float]] = {
     "length": {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3},
     "voltage": {"mV": 1e-3, "V": 1.0, "kV": 1e3},
     "power": {"W": 1.0, "kW": 1e3},
+    "energy": {"Wh": 1.0, "kWh": 1e3, "MWh": 1e6},
 }
 """Each dimension's units, and what one of them is in the dimension's base."""
 

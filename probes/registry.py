@@ -25,6 +25,7 @@ BUILT_IN: dict[str, str] = {
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",
+    "redfish": "probes.hardware.redfish",
     "odbc": "probes.database.odbc",
     "oracle": "probes.database.oracle",
     "postgresql": "probes.database.postgresql",
@@ -64,6 +65,8 @@ BUILT_IN: dict[str, str] = {
     "nats": "probes.middleware.nats",
     "stomp": "probes.middleware.stomp",
     "s3": "probes.middleware.s3",
+    "ipp": "probes.peripheral.ipp",
+    "dlt645": "probes.peripheral.dlt645",
     "http_contract": "probes.interface.http_contract",
 }
 
