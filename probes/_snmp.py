@@ -4,8 +4,8 @@
         values = await agent.get(["1.3.6.1.2.1.1.3.0"])
         rows = await agent.walk("1.3.6.1.2.1.2.2.1.2")
 
-One question at a time. gufo is fast; pysnmp does version 3, whose answers gufo does not verify, and stands
-where gufo is not installed.
+One question at a time. gufo is fast; pysnmp does what gufo can't (contexts) and stands where gufo is not
+installed.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def text(value: Value) -> str:
 def _by_gufo(params: SnmpParams) -> bool:
     if params.engine != "auto":
         return params.engine == "gufo"
-    return params.version != "3" and _gufo_there()
+    return not params.context and _gufo_there()
 
 
 @cache

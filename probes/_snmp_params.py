@@ -34,7 +34,7 @@ class SnmpParams(Params):
     context: str = Field("", max_length=32, description="Context name of version 3.")
     port: int = Field(161, ge=1, le=65535, description="UDP port of the agent.")
     engine: Literal["auto", "gufo", "pysnmp"] = Field(
-        "auto", description="Library; auto takes gufo for versions 1 and 2c where it is installed."
+        "auto", description="Library; auto takes gufo where it is installed and can do what is asked."
     )
     retries: int = Field(0, ge=0, le=3, description="Further tries of a question that is not answered.")
     max_repetitions: int = Field(5, ge=1, le=50, description="Objects asked for at once in a walk.")
@@ -46,8 +46,8 @@ class SnmpParams(Params):
     def _whole(self) -> SnmpParams:
         if self.version != "3":
             return self._community()
-        if self.engine == "gufo":
-            msg = "engine gufo does not verify who answers in version 3; leave engine out"
+        if self.engine == "gufo" and self.context:
+            msg = "engine gufo knows no context; leave engine out"
             raise ValueError(msg)
         if self.user is None or self.community is not None:
             msg = "version 3 needs a user and takes no community"

@@ -19,6 +19,7 @@ from probes._driver import loaded
 from probes._resolve import Address
 from probes._snmp_params import SnmpParams
 from probes._snmp_values import Next, Pairs, StatusError, Value, opaque, reported, silence
+from probes._snmp_wire import discovered
 from probes.api import Context, SecretRef, Shared
 from probes.errors import Ending, OwnLoginFailed, ProtocolViolated
 
@@ -42,7 +43,8 @@ class Kept:
     """One engine, the targets it has met, and how many runs use it now."""
 
     engine: Any
-    targets: set[tuple[str, int]] = field(default_factory=set)
+    targets: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """What it has met: address, port, and the engine id there (empty for versions 1 and 2c)."""
     runs: int = 0
     retired: bool = False
 
@@ -63,16 +65,16 @@ class Engines:
         self._making = asyncio.Lock()
 
     async def enter(
-        self, account: tuple[str, ...], where: tuple[str, int], library: ModuleType
+        self, account: tuple[str, ...], where: tuple[str, int], engine_id: bytes, library: ModuleType
     ) -> tuple[Kept, bool]:
         """Return an engine for `account`, and whether it has met this target before.
 
-        Making one takes 50 ms, in a thread.
+        Making one takes 50 ms, in a thread. One that knows another engine at `where` is not used any more.
         """
         name = hashlib.blake2b("\0".join(account).encode(), key=self._salt).digest()
         async with self._making:
             kept = self._kept.get(name)
-            if kept is None or (where not in kept.targets and len(kept.targets) >= self.TARGETS):
+            if kept is None or not self._fits(kept, where, engine_id):
                 made = Kept(await asyncio.to_thread(library.SnmpEngine))
                 self._retire(name)
                 kept = self._kept[name] = made
@@ -80,9 +82,14 @@ class Engines:
             if len(self._kept) > self.MOST:
                 self._retire(next(iter(self._kept)))
             met = where in kept.targets
-            kept.targets.add(where)
+            kept.targets[where] = engine_id
             kept.runs += 1
             return kept, met
+
+    def _fits(self, kept: Kept, where: tuple[str, int], engine_id: bytes) -> bool:
+        if where in kept.targets:
+            return kept.targets[where] == engine_id
+        return len(kept.targets) < self.TARGETS
 
     def leave(self, kept: Kept) -> None:
         """End a run's use of an engine."""
@@ -128,11 +135,20 @@ class Pysnmp:
         self._context = library.ContextData(contextName=params.context.encode())
         self._spoke = self._met_before = False
         self._kept = Kept(None)
+        self._engine_id = b""
         self.facts: dict[str, str] = {}
+
+    async def discover(self) -> None:
+        """Ask for the engine id, so that nothing is taken for true that an earlier run met here."""
+        header = await discovered(self._address, self._params, self._until)
+        self._engine_id, self._spoke = header.engine_id, True
+        self.facts["engine_id"] = header.engine_id.hex()
 
     async def enter(self) -> None:
         """Take an engine, for as long as the run lasts."""
-        self._kept, self._met_before = await self._engines.enter(self._names, self._where, self._library)
+        self._kept, self._met_before = await self._engines.enter(
+            self._names, self._where, self._engine_id, self._library
+        )
 
     async def get(self, oids: list[str]) -> dict[str, Value]:
         """Ask once for these."""
@@ -236,6 +252,9 @@ async def open_pysnmp(address: Address, params: SnmpParams, context: Context, un
         raise OwnLoginFailed("wrong_key: the library can't use this pass phrase") from None
     engines = context.shared.get(Engines)
     agent = Pysnmp(library, engines, (*named, *phrases), account, address, params, until)
+    if params.version == "3":
+        context.phase = "login"
+        await agent.discover()
     context.phase = "queued"
     await agent.enter()
     return agent

@@ -1,4 +1,4 @@
-"""Both SNMP engines against one snmpd."""
+"""Both SNMP engines against one snmpd: the same answers, the same endings."""
 
 from __future__ import annotations
 
@@ -8,57 +8,120 @@ from typing import Any
 import pytest
 
 from probes._snmp import NO_SUCH, SnmpParams, snmp
+from probes._snmp_message import REPORT, seen
 from probes.api import Context, Target
 from probes.errors import Ending
-from tests.probing import shared_here
+from tests.probing import SharedHere, shared_here
 from tests.servers.snmpd import snmpd
+from tests.servers.udp_relay import relaying
 
-LINES = (
-    "rocommunity public 127.0.0.1", "sysLocation lab", "createUser watch SHA authpass11 AES privpass11",
-    "rouser watch priv",
-)  # fmt: skip
 SECRETS = {"c": "public", "x": "marker-nope", "a": "authpass11", "p": "privpass11"}
-V3 = {
-    "version": 3,
-    "user": "watch",
-    "auth": "SHA1",
-    "auth_key": "secret:a",
-    "priv": "AES128",
-    "priv_key": "secret:p",
-}
+LOCATION, ABSENT, DESCRIPTIONS = "1.3.6.1.2.1.1.6.0", "1.3.6.1.2.1.1.99.0", "1.3.6.1.2.1.2.2.1.2"
+AUTHS = {"MD5": "MD5", "SHA1": "SHA", "SHA224": "SHA-224", "SHA256": "SHA-256", "SHA384": "SHA-384",
+         "SHA512": "SHA-512"}  # fmt: skip
+PRIVS = {"DES": "DES", "AES128": "AES", "AES192": "AES-192", "AES256": "AES-256"}
+"""What Muster calls a protocol, and what snmpd does."""
+ENGINES = ["gufo", "pysnmp"]
 
 
-async def asked(port: int, engine: str, **given: Any) -> tuple[dict[str, Any], int]:
+def level(auth: str | None = "SHA1", priv: str | None = "AES128", **more: Any) -> dict[str, Any]:
+    """Return the parameters of a user of version 3 that snmpd knows under this name."""
+    given = {"version": 3, "user": f"u{auth}{priv}", "auth": auth, "priv": priv, **more}
+    keys = {"auth_key": "secret:a"} if auth else {}
+    keys |= {"priv_key": "secret:p"} if priv else {}
+    return {name: value for name, value in {**keys, **given}.items() if value is not None}
+
+
+def users() -> list[str]:
+    """Return the lines of snmpd for every level it can do."""
+    lines = [
+        "rocommunity public 127.0.0.1",
+        "sysLocation lab",
+        "createUser uNoneNone",
+        "rouser uNoneNone noauth",
+    ]
+    for auth, by_auth in AUTHS.items():
+        for priv in (None, *PRIVS):
+            name = f"u{auth}{priv}"
+            protected = f" {PRIVS[priv]} privpass11" if priv else ""
+            lines += [f"createUser {name} {by_auth} authpass11{protected}"]
+            lines += [f"rouser {name} {'priv' if priv else 'auth'}"]
+    return lines
+
+
+async def asked(port: int, engine: str, shared: SharedHere, **given: Any) -> tuple[dict[str, Any], int]:
     params = SnmpParams.model_validate({"port": port, "engine": engine, "timeout": 0.5, **given})
+    async with snmp(Target("127.0.0.1"), params, Context(shared, 10.0)) as agent:
+        values = await agent.get([LOCATION, ABSENT])
+        return values, len(await agent.walk(DESCRIPTIONS))
+
+
+async def ending(port: int, engine: str, shared: SharedHere, **given: Any) -> tuple[str, str]:
+    with pytest.raises(Ending) as ended:
+        await asked(port, engine, shared, **given)
+    assert not any(secret in ended.value.detail for secret in SECRETS.values())
+    return ended.value.kind, ended.value.detail.split(":")[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_every_version_and_level_answers_the_same(tmp_path: Path, engine: str) -> None:
+    levels = [level(auth, priv) for auth in AUTHS for priv in (None, *PRIVS)]
+    every: list[dict[str, Any]] = [{"version": 1, "community": "secret:c"}, {"community": "secret:c"}]
+    async with snmpd(tmp_path, *users()) as port, shared_here(secrets=SECRETS) as shared:
+        for given in (*every, level(None, None), *levels):
+            values, rows = await asked(port, engine, shared, **given)
+            assert values == {LOCATION: b"lab", ABSENT: NO_SUCH}, given
+            assert rows >= 1, given
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_refusals_say_why(tmp_path: Path, engine: str) -> None:
+    async with snmpd(tmp_path, *users()) as port, shared_here(secrets=SECRETS) as shared:
+        for given, said in (
+            ({"community": "secret:x"}, ("timeout", "query")),
+            (level(auth_key="secret:x"), ("auth", "wrong_key")),
+            (level(auth="SHA512", user="uSHA1AES128"), ("auth", "wrong_key")),
+            (level(user="nobody"), ("auth", "unknown_user")),
+            (level(priv_key="secret:x"), ("inconclusive", "wrong_privacy_key")),
+            (level(priv=None, user="uSHA1AES128"), ("auth", "missing_right")),
+            (level(user="uSHA1None"), ("auth", "wrong_level")),
+        ):
+            assert await ending(port, engine, shared, **given) == said, given
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_an_agent_that_was_exchanged_or_restarted_is_learnt_anew(tmp_path: Path, engine: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    async with shared_here(secrets=SECRETS) as shared:
+        async with snmpd(first, *users()) as port:
+            await asked(port, engine, shared, **level())
+        for directory in (first, second):
+            async with snmpd(directory, *users(), port=port):
+                assert (await asked(port, engine, shared, **level()))[0][LOCATION] == b"lab"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("given", [level(priv=None), level()], ids=["signed", "encrypted"])
+async def test_an_answer_that_was_changed_on_the_way_is_not_believed(
+    tmp_path: Path, engine: str, given: dict[str, Any]
+) -> None:
     async with (
+        snmpd(tmp_path, *users()) as port,
+        relaying(port) as relay,
         shared_here(secrets=SECRETS) as shared,
-        snmp(Target("127.0.0.1"), params, Context(shared, 10.0)) as agent,
     ):
-        values = await agent.get(["1.3.6.1.2.1.1.6.0", "1.3.6.1.2.1.1.99.0"])
-        return values, len(await agent.walk("1.3.6.1.2.1.2.2.1.2"))
+        assert (await asked(relay.port, engine, shared, **given))[0][LOCATION] == b"lab"
+        relay.to_client = lambda _, data: [
+            (0, data if _is_report(data) else data[:-1] + bytes([data[-1] ^ 1]))
+        ]
+        kind, word = await ending(relay.port, engine, shared, **given)
+        if engine == "gufo":
+            assert (kind, word) in {("protocol", "wrong_digest"), ("protocol", "no SNMP message")}
+        else:
+            assert (kind, word) in {("timeout", "query"), ("inconclusive", "wrong_privacy_key")}
 
 
-@pytest.mark.may_block
-@pytest.mark.parametrize("engine", ["gufo", "pysnmp"])
-async def test_every_version_answers_the_same_and_refusals_say_why(tmp_path: Path, engine: str) -> None:
-    async with snmpd(tmp_path, *LINES) as port:
-        v3: list[dict[str, Any]] = [] if engine == "gufo" else [V3]
-        known: list[dict[str, Any]] = [
-            {"version": 1, "community": "secret:c"},
-            {"community": "secret:c"},
-            *v3,
-        ]
-        for given in known:
-            values, rows = await asked(port, engine, **given)
-            assert values == {"1.3.6.1.2.1.1.6.0": b"lab", "1.3.6.1.2.1.1.99.0": NO_SUCH}
-            assert rows >= 1
-        refused: list[tuple[dict[str, Any], str, str]] = [
-            ({"community": "secret:x"}, "timeout", "query"),
-            *[({**given, "auth_key": "secret:x"}, "auth", "wrong_key") for given in v3],
-            *[({**given, "user": "nobody"}, "auth", "unknown_user") for given in v3],
-        ]
-        for given, kind, word in refused:
-            with pytest.raises(Ending) as ending:
-                await asked(port, engine, **given)
-            assert (ending.value.kind, ending.value.detail.split(":")[0]) == (kind, word)
-            assert "marker-nope" not in ending.value.detail
+def _is_report(data: bytes) -> bool:
+    return seen(data).pdu == REPORT
