@@ -31,9 +31,14 @@ def pattern(text: str) -> regex.Pattern[str]:
 
 def found(wanted: str, text: str) -> bool:
     """Search `text` for a pattern. Raises `Inconclusive` where that takes too long."""
+    return match(wanted, text) is not None
+
+
+def match(wanted: str, text: str) -> regex.Match[str] | None:
+    """Return the first match of a pattern in `text`. Raises as `found`."""
     limit = SHORT_SEARCH_S if len(text) <= SHORT else SEARCH_S
     try:
-        return pattern(wanted).search(text, concurrent=True, timeout=limit) is not None
+        return pattern(wanted).search(text, concurrent=True, timeout=limit)
     except TimeoutError:
         why = f"the pattern {wanted!r} took too long on this text; write it with fewer repeats"
         raise Inconclusive(why) from None

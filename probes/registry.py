@@ -30,6 +30,7 @@ BUILT_IN: dict[str, str] = {
     "oracle": "probes.database.oracle",
     "postgresql": "probes.database.postgresql",
     "sql": "probes.database.sql",
+    "ups": "probes.hardware.ups",
     "certificate": "probes.software.certificate",
     "command": "probes.software.command",
     "cron": "probes.software.cron",
@@ -66,7 +67,10 @@ BUILT_IN: dict[str, str] = {
     "stomp": "probes.middleware.stomp",
     "s3": "probes.middleware.s3",
     "ipp": "probes.peripheral.ipp",
+    "serial": "probes.peripheral.serial",
     "dlt645": "probes.peripheral.dlt645",
+    "iso8583": "probes.peripheral.iso8583",
+    "file_exchange": "probes.interface.file_exchange",
     "http_contract": "probes.interface.http_contract",
 }
 

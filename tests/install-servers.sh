@@ -2,7 +2,7 @@
 # Installs the real servers the tests talk to. Does nothing where they are there; starts no service.
 set -eu
 packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-exporter
-prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps
+prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps socat
 busybox cron cups-ipp-utils dbus openssl rpm snmp snmpd sudo
 activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
 postgresql rabbitmq-server redis-server

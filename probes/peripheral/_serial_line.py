@@ -95,8 +95,10 @@ class Lines:
 class SerialLine:
     """An open line; as a `probes._sockets.Stream`."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, opened_ms: float) -> None:
         self._fd = fd
+        self.opened_ms = opened_ms
+        """How long opening and setting took, without what was waited for others."""
 
     async def send(self, data: bytes, until: float | None = None) -> float:
         """Hand all of `data` to the kernel; return the `time.perf_counter` right before."""
@@ -171,8 +173,8 @@ async def serial_line(
         opening = lines.pool.submit(_open_now, device, settings, context)
         fd = -1
         try:
-            fd, before = await asyncio.shield(asyncio.wrap_future(opening))
-            yield SerialLine(fd)
+            fd, before, took_ms = await asyncio.shield(asyncio.wrap_future(opening))
+            yield SerialLine(fd, took_ms)
         finally:
             if fd >= 0:
                 await asyncio.shield(asyncio.wrap_future(lines.pool.submit(_close, fd, before)))
@@ -183,13 +185,14 @@ async def serial_line(
 def _close_late(opening: Any) -> None:
     """Close what was opened for a run that had ended by then."""
     if not opening.cancelled() and opening.exception() is None:
-        _close(*opening.result())
+        fd, before, _ = opening.result()
+        _close(fd, before)
 
 
-def _open_now(device: str, settings: LineParams, context: Context) -> tuple[int, Attributes]:
+def _open_now(device: str, settings: LineParams, context: Context) -> tuple[int, Attributes, float]:
     """Open, in a thread; until one is free it is the monitor that is waited for."""
-    context.phase = "connect"
-    return _open(device, settings)
+    context.phase, start = "connect", time.perf_counter()
+    return *_open(device, settings), (time.perf_counter() - start) * 1000
 
 
 def _open(device: str, settings: LineParams) -> tuple[int, Attributes]:
