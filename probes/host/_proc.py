@@ -266,15 +266,18 @@ def _dmi(text: str, now: Snapshot) -> None:
 
 
 def _drives(text: str, now: Snapshot) -> None:
+    """Read lsblk's list; a serial number that comes again is another path to the same disk."""
     lines = text.splitlines()
     if not lines or lines[-1] != "end":
         return
-    found = []
+    found, seen = [], set()
     for line in lines[:-1]:
         words = {key: " ".join(value.split()) for key, value in re.findall(r'(\w+)="([^"]*)"', line)}
-        size = _count(words["SIZE"])
-        if words["TYPE"] == "disk" and words["RM"] == "0" and size and not words["NAME"].startswith("zram"):
-            found.append(Drive(words["NAME"], size, words["MODEL"] or None, words["SERIAL"] or None))
+        size, serial = _count(words["SIZE"]), words["SERIAL"] or None
+        fixed = words["TYPE"] == "disk" and words["RM"] == "0" and not words["NAME"].startswith("zram")
+        if fixed and size and serial not in seen:
+            found.append(Drive(words["NAME"], size, words["MODEL"] or None, serial))
+            seen |= {serial} - {None}
     now.drives = found
 
 
