@@ -11,10 +11,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from probes._resolve import Address, resolve
 from probes._sockets import Connection, Poller, connect, own_deadline
+from probes._udp import Udp
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Target, clip
 from probes.errors import ExpectationFailed, ProtocolViolated
 from probes.network._dns_message import Answer, Question, canonical, decode, question
-from probes.network._udp import Udp
 
 LONG = 4096
 """Answers beyond this many bytes are decoded in a thread, so that none holds the loop."""

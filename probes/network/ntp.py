@@ -17,10 +17,10 @@ from pydantic import Field
 from probes._clock import monitor_clock
 from probes._resolve import resolve
 from probes._sockets import Poller, own_deadline
+from probes._udp import KINDS, Udp
 from probes.api import Context, FactDef, MetricDef, Params, ProbeSpec, Reading, Seconds, Target
 from probes.errors import ExpectationFailed, ProtocolViolated
 from probes.network._ntp_packet import Packet, decode, from_unix_ns, offset_and_delay, request
-from probes.network._udp import KINDS, Udp
 
 
 class NtpParams(Params):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from dataclasses import dataclass
 from types import ModuleType
 
 from probes._driver import driver, loaded
@@ -17,7 +16,6 @@ from probes._service import (
     CONNECT_MS,
     KINDS,
     NOT_TOLD,
-    PIECE,
     TLS_MS,
     Notes,
     Talk,
@@ -26,6 +24,7 @@ from probes._service import (
 )
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
 from probes.errors import ExpectationFailed, ProtocolViolated, TimedOut
+from probes.peripheral._arrivals import Arrivals
 from probes.peripheral._iso8583_message import (
     LENGTH_BYTES,
     MERCHANT,
@@ -52,19 +51,6 @@ MEANINGS = {
     "99": "the PIN can't be read", "A0": "the MAC is wrong or missing",
 }  # fmt: skip
 """Response codes (ISO 8583:1987, and China UnionPay's specification of terminals) that may come here."""
-
-
-@dataclass(slots=True)
-class Arrivals(Talk):
-    """A talk that knows when its last bytes had arrived (`time.perf_counter`)."""
-
-    at: float = 0.0
-
-    async def more(self) -> bool:
-        """Wait for more in `left`; False where the other side has closed."""
-        data, self.at = await self.stream.recv(PIECE, self.until)
-        self.left += data
-        return bool(data)
 
 
 async def probe_iso8583(target: Target, params: Iso8583Params, context: Context) -> Reading:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes._clock import monitor_clock
+from probes._udp import kernel_elapsed_ns
 from probes.api import Outcome
 from probes.network._ntp_packet import (
     PACKET,
@@ -21,7 +22,6 @@ from probes.network._ntp_packet import (
     offset_and_delay,
     request,
 )
-from probes.network._udp import kernel_elapsed_ns
 from tests.probing import run_once
 from tests.servers.chronyd import chronyd
 from tests.servers.hostile import udp_server

@@ -1,4 +1,4 @@
-"""Questions and answers over UDP, timed by the kernel, shared by `dns` and `ntp`.
+"""Questions and answers over UDP, timed by the kernel, shared by `dns`, `ntp` and `sip`.
 
 The time of arrival is the kernel's (SO_TIMESTAMPNS), so that a busy loop does not lengthen a reading. It is
 of the realtime clock; where that clock was stepped in between, the monotonic clock is used instead.
@@ -63,6 +63,12 @@ class Udp:
     def __exit__(self, *_: object) -> None:
         self._poller.forget(self._fd)
         self._socket.close()
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our own address and port."""
+        host, port, *_ = self._socket.getsockname()
+        return str(host), int(port)
 
     def send(self, data: bytes) -> int:
         """Send `data` and return when, in nanoseconds since the epoch. Raises OSError."""
