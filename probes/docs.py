@@ -98,7 +98,7 @@ def parameters(model: type[BaseModel], prefix: str = "") -> list[tuple[str, ...]
 def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in (Union, UnionType, Annotated):
+    elif get_origin(annotation) in (Union, UnionType, Annotated, tuple, list):
         for part in get_args(annotation):
             yield from _blocks(part)
 

@@ -72,6 +72,7 @@ BUILT_IN: dict[str, str] = {
     "serial": "probes.peripheral.serial",
     "dlt645": "probes.peripheral.dlt645",
     "iso8583": "probes.peripheral.iso8583",
+    "sip": "probes.peripheral.sip",
     "file_exchange": "probes.interface.file_exchange",
     "http_contract": "probes.interface.http_contract",
 }

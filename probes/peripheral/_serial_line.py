@@ -8,8 +8,8 @@ respected (flock(2), as pyserial and minicom use it, and TIOCEXCL). Only termina
 some other devices does something (a watchdog starts).
 
 What becomes of a device that can't be opened, by the first word of the detail: `no_device` is
-failed(unreachable), `busy` is error(inconclusive), `missing_right` is error(permission), `no_serial_line` is
-failed(expectation).
+failed(unreachable), `busy` is error(inconclusive), `missing_right` is error(permission), `no_serial_line` and
+`no_such_setting` are failed(expectation).
 """
 
 from __future__ import annotations
@@ -55,12 +55,15 @@ Attributes = list[Any]
 """What tcgetattr gives: iflag, oflag, cflag, lflag, ispeed, ospeed, and the list of control characters."""
 
 
+Baud = Literal[
+    300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600
+]  # fmt: skip
+
+
 class LineParams(Params):
     """Settings of a serial line."""
 
-    baud: Literal[
-        300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600
-    ] = 9600  # fmt: skip
+    baud: Baud = 9600
     """Bits a second."""
     bits: Literal[5, 6, 7, 8] = 8
     """Data bits of a character."""
@@ -223,6 +226,8 @@ def _look(device: str) -> None:
 def _refusal(device: str, error: OSError) -> Ending:
     if error.errno in GONE:
         return Unreachable(f"no_device: {device}: {error.strerror}")
+    if error.errno == errno.EINVAL:
+        return ExpectationFailed(f"no_such_setting: {device} can't be set as the check asks for")
     if error.errno == errno.EBUSY:
         return Inconclusive(f"busy: another program has {device}")
     if error.errno in (errno.EACCES, errno.EPERM):

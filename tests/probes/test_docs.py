@@ -33,6 +33,7 @@ class Example(Base):
     names: tuple[str, ...] | None = None
     password: Secret | None = Field(None, description="Said in the field.")
     block: Block = Block()
+    blocks: tuple[Block, ...] = ()
 
 
 async def _run(*_: object) -> Reading:
@@ -54,6 +55,8 @@ def test_parameters_in_words() -> None:
         ("`password`", "`secret:NAME`", "", "Said in the field"),
         ("`block`", "block", "as below", ""),
         ("`block.depth`", "integer", "`1`", "How deep"),
+        ("`blocks`", "list of block", "", ""),
+        ("`blocks.depth`", "integer", "`1`", "How deep"),
     ]
 
 
