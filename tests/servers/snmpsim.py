@@ -18,14 +18,21 @@ from tests.servers.ports import free_port
 from tests.servers.process import running
 
 
-def recorded(name: str, directory: Path) -> str:
-    """Unpack the recording `name` of snmpsim-data (as network/switch/x) and give its community."""
+def recorded(name: str, directory: Path, *subtrees: str) -> str:
+    """Unpack the recording `name` of snmpsim-data (as network/switch/x) and give its community.
+
+    Only these subtrees: whole recordings take long to be read.
+    """
     spec = importlib.util.find_spec("snmpsim_data")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("snmpsim-data is not installed")
     packed = Path(spec.submodule_search_locations[0], "data", f"{name}.snmprec.bz2")
     community = packed.name.removesuffix(".snmprec.bz2")
-    (directory / f"{community}.snmprec").write_bytes(bz2.decompress(packed.read_bytes()))
+    lines = bz2.decompress(packed.read_bytes()).splitlines(keepends=True)
+    heads = tuple(f"{subtree}.".encode() for subtree in subtrees)
+    (directory / f"{community}.snmprec").write_bytes(
+        b"".join(line for line in lines if line.startswith(heads))
+    )
     return community
 
 
@@ -43,7 +50,23 @@ async def snmpsim(directory: Path) -> AsyncIterator[int]:
     )  # fmt: skip
     async with running(*command, log=log):
         for _ in range(500):
-            if "Listening at UDP" in log.read_text(errors="replace"):
+            if await _listens(port):
                 break
             await asyncio.sleep(0.02)
         yield port
+
+
+async def _listens(port: int) -> bool:
+    """Tell whether a datagram is not refused; snmpsim says that it listens before it does."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.setblocking(False)
+        asker.connect(("127.0.0.1", port))
+        try:
+            asker.send(b"0")
+            await asyncio.sleep(0.02)
+            asker.recv(1)
+        except BlockingIOError:
+            return True
+        except ConnectionRefusedError:
+            return False
+        return True
