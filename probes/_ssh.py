@@ -167,10 +167,19 @@ class SshPool:
 
     async def move(self, session: Session, flow: Flow, context: Context) -> Output:
         """Run a flow over a connection of one's own. Raises an `Ending`."""
+        return await self.work(session, flow.run, context, "transfer")
+
+    async def work(
+        self, session: Session, work: Callable[[Session, float], T], context: Context, phase: str
+    ) -> T:
+        """Do `work`, which blocks for so many seconds at most, over a connection of one's own.
+
+        Where it is cancelled, the connection is broken off. Raises an `Ending`.
+        """
         await self._thread(context)
-        context.phase, timeout = "transfer", context.remaining
+        context.phase, timeout = phase, context.remaining
         try:
-            return await self._blocking(lambda: flow.run(session, timeout), session.abort)
+            return await self._blocking(lambda: work(session, timeout), session.abort)
         except Closed as error:
             raise ProtocolViolated(f"the connection broke right after the login: {error}") from None
 

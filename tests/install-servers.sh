@@ -6,7 +6,8 @@ prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping p
 busybox cron cups-ipp-utils dbus openssl rpm snmp snmpd sudo
 activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
 postgresql rabbitmq-server redis-server
-default-jdk-headless etcd-server haproxy ldap-utils libjolokia-core-java libtomcat9-java memcached slapd zookeeper"
+default-jdk-headless etcd-server haproxy ldap-utils libjolokia-core-java libtomcat9-java memcached slapd zookeeper
+dovecot-imapd libwrap0 proftpd-core proftpd-mod-crypto"
 
 missing=""
 for package in $packages; do
@@ -14,7 +15,9 @@ for package in $packages; do
     [ -x /usr/sbin/nginx ] && [ "$package" = nginx-light ] && continue
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
-[ -z "$missing" ] && exit 0
+# vsftpd can't be installed beside ProFTPD: it is only unpacked, where root runs the tests.
+unpacked=/opt/muster-tests
+[ -z "$missing" ] && { [ -x "$unpacked/usr/sbin/vsftpd" ] || [ "$(id -u)" != 0 ]; } && exit 0
 
 if [ "$(id -u)" != 0 ]; then
     echo "the tests need these Debian packages:$missing" >&2
@@ -32,3 +35,10 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086
 apt-get -qq install --no-install-recommends -y $missing >/dev/null
+
+if [ ! -x "$unpacked/usr/sbin/vsftpd" ]; then
+    download=$(mktemp -d)
+    chmod 755 "$download"
+    (cd "$download" && apt-get -qq download vsftpd && dpkg -x vsftpd_*.deb "$unpacked")
+    rm -r "$download"
+fi
