@@ -26,6 +26,7 @@ from monitor.control.socket import ControlServer
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.drifting import Drifting
+from monitor.gates.counter import Counter
 from monitor.incidents.correlator import Correlator
 from monitor.incidents.duty import Duty
 from monitor.incidents.situation import Situation
@@ -227,7 +228,9 @@ class App:
             self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state,
             self.tests, self.shared,
         )  # fmt: skip
-        control = ControlServer(self.place.socket, {**requests.handlers(), **self.people.handlers()})
+        counter = Counter(self.clerk, self.store.state)
+        handlers = {**requests.handlers(), **self.people.handlers(), **counter.handlers()}
+        control = ControlServer(self.place.socket, handlers)
         await control.start()
         try:
             async with serving(self._window(), self.place.settings.web) as self.listening:

@@ -24,11 +24,13 @@ from monitor.readiness.checklists import load_calendars
 from monitor.readiness.layered import Layered
 from monitor.readiness.results import Run, UnitResult
 from monitor.readiness.selection import Selection, select
+from monitor.readiness.waivers import Waivers
 from monitor.shared import SharedClients
 from monitor.store import audit, maintenance
 from monitor.store.api import Evidence, NoStore
 from monitor.store.database import Database
 from monitor.store.engine import Store
+from monitor.store.ledger import catch_up
 from monitor.workspace import Workspace, open_workspace
 
 Mode = Literal["fresh", "stored"]
@@ -41,6 +43,7 @@ async def check(
     """Make a run. Raises ConfigError, BadSelection, ControlError, Locked, SchemaTooNew."""
     started = time.time()
     workspace = open_workspace(place)
+    catch_up(place.state_dir, workspace.standing)
     gates = {each.gate for each in workspace.checklists.values()}
     units = select(workspace.inventory, wanted, gates)
     if mode == "stored":
@@ -123,7 +126,8 @@ async def _record(place: Place, results: Sequence[UnitResult], gate: str) -> Non
 
 def _warnings(workspace: Workspace, now: float) -> tuple[str, ...]:
     """Return a line for each waiver in force that runs out soon."""
-    found = sorted(workspace.waivers.warnings(now), key=lambda pair: pair[0].expires_at)
+    waivers = Waivers([*workspace.waivers.all, *workspace.standing.waivers()])
+    found = sorted(waivers.warnings(now), key=lambda pair: pair[0].expires_at)
     return tuple(
         f"waiver {each.id} ({each.unit}, {each.item}) ends {each.expires_at.isoformat()}, within {days} d"
         for each, days in found[:WARNED_WAIVERS]

@@ -26,6 +26,7 @@ from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
 from monitor.calendars.windows import Window
 from monitor.discipline.rules import Rules
+from monitor.gates.rights import Right
 from monitor.incidents.troubles import Timing
 from monitor.isolation.heartbeat_settings import HeartbeatSettings
 from monitor.isolation.witness_settings import WitnessSettings
@@ -184,6 +185,8 @@ class Settings(Section):
     tests: Tests = Field(default_factory=Tests)
     witnesses: WitnessSettings = Field(default_factory=WitnessSettings)
     heartbeat: HeartbeatSettings = Field(default_factory=HeartbeatSettings)
+    rights: tuple[Right, ...] = ()
+    """Who may do what at gates, `[[rights]]`."""
 
     @model_validator(mode="after")
     def _ways(self) -> Settings:
@@ -252,6 +255,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             return {k: anchor(v) if isinstance(v, BaseModel) else v for k, v in value.items()}
         return value
 
+    sections = {name: getattr(settings, name) for name in settings.model_fields_set}
     return settings.model_copy(
-        update={name: anchor(getattr(settings, name)) for name in settings.model_fields_set}
+        update={name: anchor(each) for name, each in sections.items() if isinstance(each, BaseModel)}
     )

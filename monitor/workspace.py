@@ -16,6 +16,7 @@ from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
 from monitor.capacity.functions import Functions
 from monitor.capacity.requirements import Requirements
+from monitor.gates.standing import Standing
 from monitor.job import IMPOSSIBLE, Job, Required
 from monitor.place import Place
 from monitor.plan import Plan
@@ -56,6 +57,8 @@ class Workspace:
     """What should run where; what units are asked for its sake is among the checklists."""
     digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
     """Units' digests by gate and unit, as far as they were needed."""
+    standing: Standing = field(default_factory=Standing, repr=False, compare=False)
+    """What people stated, excepted and signed; filled from the ledger (`monitor.store.ledger.catch_up`)."""
 
     def required(self, unit: str) -> Required | None:
         """Return what a unit's functions require of its channels, None where it has no functions."""
@@ -79,10 +82,11 @@ class Workspace:
 
     def judge(self, evidence: Evidence, gate: str, now: float) -> Judge:
         """Return a judge of all units by the evidence at one moment."""
+        waivers = Waivers([*self.waivers.all, *self.standing.waivers()])
         return Judge(
             self.inventory, self.plan, self.checklists, evidence,
-            now=now, gate=gate, waivers=self.waivers, jobs=self.jobs, digests=self.digests,
-            requirements=self.requirements,
+            now=now, gate=gate, waivers=waivers, jobs=self.jobs, digests=self.digests,
+            requirements=self.requirements, standing=self.standing,
         )  # fmt: skip
 
     def results(

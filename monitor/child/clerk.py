@@ -16,7 +16,9 @@ from typing import Any
 from inventory.problems import ConfigError, Problem
 from monitor.child import frames
 from monitor.child.wire import UnitWire
+from monitor.gates.deciding import Decided
 from monitor.job import Required
+from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import Use
 from monitor.store.verdicts import Packed
@@ -38,6 +40,13 @@ class Judge:
     """Judge all units at a gate by what the store holds now."""
 
     gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consider:
+    """Decide what comes of a request at a gate (`monitor.gates.deciding`); answer with one `Decided`."""
+
+    request: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class Bad:
 
     problems: tuple[Problem, ...]
     fault: str = ""
+    refused: str = ""
+    """What is told to who asked for what can't be had."""
 
 
 class ClerkFault(RuntimeError):  # noqa: N818 - reads better where it is raised
@@ -100,6 +111,12 @@ class Clerk:
         async for answer in self._ask(Judge(gate)):
             yield answer
 
+    async def consider(self, request: Mapping[str, Any]) -> Decided:
+        """Return what comes of a request at a gate. Raises Refused, ConfigError, ClerkFault."""
+        [decided] = [answer async for answer in self._ask(Consider(request))]
+        found: Decided = decided
+        return found
+
     async def close(self) -> None:
         """End the child."""
         process, self._process = self._process, None
@@ -113,7 +130,7 @@ class Clerk:
             process.kill()
             await process.wait()
 
-    async def _ask(self, request: Load | Judge) -> AsyncIterator[Any]:
+    async def _ask(self, request: Load | Judge | Consider) -> AsyncIterator[Any]:
         async with self._turn:
             try:
                 async for answer in self._answers(request):
@@ -125,7 +142,7 @@ class Clerk:
                 await self._kill()
                 raise
 
-    async def _answers(self, request: Load | Judge) -> AsyncIterator[Any]:
+    async def _answers(self, request: Load | Judge | Consider) -> AsyncIterator[Any]:
         process = await self._running()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -137,6 +154,8 @@ class Clerk:
                 self.took_s = answer.took_s
                 return
             if isinstance(answer, Bad):
+                if answer.refused:
+                    raise Refused(answer.refused)
                 if answer.fault:
                     raise ClerkFault(answer.fault)
                 raise ConfigError(answer.problems)

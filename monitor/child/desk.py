@@ -14,11 +14,14 @@ from typing import BinaryIO
 
 from inventory.problems import ConfigError
 from monitor.child import frames
-from monitor.child.clerk import HURRY, Bad, Done, Gone, Judge, Judged, Load
+from monitor.child.clerk import HURRY, Bad, Consider, Done, Gone, Judge, Judged, Load
 from monitor.child.wire import Packer, card
+from monitor.gates.deciding import decide
+from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import uses
 from monitor.store.engine import Store
+from monitor.store.ledger import catch_up
 from monitor.store.verdicts import pack
 from monitor.workspace import Workspace, open_workspace
 
@@ -38,15 +41,19 @@ class Desk:
         """Judge no further unit: something more urgent waits (a signal handler)."""
         self._hurried = True
 
-    def serve(self, request: Load | Judge) -> None:
+    def serve(self, request: Load | Judge | Consider) -> None:
         """Answer one request, whatever happens."""
         start = time.perf_counter()
         try:
             if isinstance(request, Load):
                 self._load(request)
+            elif isinstance(request, Consider):
+                self._consider(request)
             else:
                 self._judge(request)
             last: Done | Bad = Done(time.perf_counter() - start)
+        except Refused as error:
+            last = Bad((), refused=str(error))
         except ConfigError as error:
             last = Bad(error.problems)
         except Exception as error:  # noqa: BLE001 - the daemon decides what to do about it
@@ -65,23 +72,36 @@ class Desk:
         self._workspace = workspace
 
     def _judge(self, request: Judge) -> None:
-        if self._workspace is None:
-            self._workspace = open_workspace(self._place)
+        workspace = self._present()
         now, self._hurried = time.time(), False
         evidence = Store.read_only(self._place.state_dir)
         try:
-            for result in self._workspace.results(
-                self._workspace.inventory.units, evidence, request.gate, now
-            ):
+            for result in workspace.results(workspace.inventory.units, evidence, request.gate, now):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
-                judged = {**result.plain(), "versions": self._workspace.versions(result, evidence)}
+                judged = {**result.plain(), "versions": workspace.versions(result, evidence)}
                 packed = pack(request.gate, result.id, now, judged)
-                required = self._workspace.required(result.id)
+                required = workspace.required(result.id)
                 frames.write(self._answers, Judged(packed, used, result.id, required))
                 if self._hurried:
                     break
         finally:
             evidence.close()
+
+    def _consider(self, request: Consider) -> None:
+        workspace, rights = self._present(), self._place.settings.rights
+        evidence = Store.read_only(self._place.state_dir)
+        try:
+            decided = decide(workspace, evidence, request.request, rights, time.time())
+        finally:
+            evidence.close()
+        frames.write(self._answers, decided)
+
+    def _present(self) -> Workspace:
+        """Return the files as they were loaded, with all that stands in the ledger now."""
+        if self._workspace is None:
+            self._workspace = open_workspace(self._place)
+        catch_up(self._place.state_dir, self._workspace.standing)
+        return self._workspace
 
 
 def main() -> None:

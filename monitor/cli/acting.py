@@ -13,7 +13,7 @@ from monitor.calendars.calendar import Calendar
 from monitor.cli.common import CONFIG_ERROR, fail
 from monitor.control.peer import ourselves
 from monitor.control.socket import NoDaemon, ask
-from monitor.people.requests import Refused
+from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.process.lock import StateLock
 from monitor.readiness.checklists import load_calendars

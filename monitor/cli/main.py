@@ -10,6 +10,7 @@ import typer
 
 from inventory.problems import ConfigError
 from monitor.cli import (
+    attest,
     capacity,
     check,
     contracts,
@@ -18,13 +19,16 @@ from monitor.cli import (
     incident,
     init,
     inventory,
+    ledger,
     maintenance,
     outbox,
     probe,
     reflect,
     run,
+    sign,
     store,
     versions,
+    waive,
 )
 from monitor.cli.common import CONFIG_ERROR, err, refuse
 from monitor.control.socket import ControlError
@@ -36,9 +40,6 @@ EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 """Errors whose text says all that there is to say."""
 
 LATER = {
-    "attest": "people's part of a gate",
-    "waive": "people's part of a gate",
-    "sign": "people's part of a gate",
     "report": "the reports",
     "dashboards": "the Grafana dashboards",
 }
@@ -69,6 +70,8 @@ app.command("versions")(versions.versions)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 app.command("reflect")(reflect.reflect)
+app.command("sign")(sign.sign)
+app.command("ledger")(ledger.ledger)
 app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 capacity.app.command("contracts")(contracts.contracts)
@@ -78,6 +81,8 @@ app.add_typer(store.app, name="store")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(incident.app, name="incident")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(attest.app, name="attest")
+app.add_typer(waive.app, name="waive")
 
 
 def _later(name: str, what: str) -> None:

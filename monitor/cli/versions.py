@@ -37,6 +37,7 @@ from monitor.releases.manifest import Release
 from monitor.releases.matrix import Matrix, assign, compare
 from monitor.store.api import Evidence, NoStore
 from monitor.store.engine import Store
+from monitor.store.ledger import catch_up
 from monitor.workspace import Workspace, open_workspace
 
 
@@ -98,6 +99,7 @@ def _assigned(workspace: Workspace, chosen: list[str], wanted: str | None) -> Ma
 def _compared(
     where: Place, workspace: Workspace, chosen: list[str], assigned: Mapping[str, Release]
 ) -> Matrix:
+    catch_up(where.state_dir, workspace.standing)
     with ExitStack() as stack:
         evidence: Evidence = Layered()
         with suppress(NoStore):

@@ -76,8 +76,8 @@ class ControlServer:
         except (ValueError, KeyError, TypeError):
             yield {"error": f"no such request; there are {', '.join(sorted(self._handlers))}"}
             return
-        actor = await asyncio.to_thread(actor_of, uid, claimed, os.geteuid())
         try:
+            actor = await asyncio.to_thread(actor_of, uid, claimed, os.geteuid())
             async for answer in handler({**request, "actor": actor}):
                 yield answer
         except ControlError as error:

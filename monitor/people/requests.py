@@ -22,6 +22,7 @@ from monitor.control.socket import Handler
 from monitor.incidents.document import announced, head
 from monitor.incidents.incident import Incident
 from monitor.people.maintenance import AHEAD_S, Maintenance, Maintenances, Mode, Tree, spans
+from monitor.people.refused import Refused
 from monitor.store import incident_views, maintenance, people
 from monitor.store.database import Database
 from monitor.store.people import Act, Moved
@@ -30,10 +31,6 @@ from probes.api import clip
 
 MOST_NAME, MOST_WINDOWS = 100, 20
 SHOWN = 12
-
-
-class Refused(ValueError):  # noqa: N818 - reads better where it is raised
-    """What is asked for can't be done; the text says why, and what to write instead."""
 
 
 class World(Protocol):

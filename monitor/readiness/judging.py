@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from inventory.models import DEFAULT_GATE, Inventory, Unit
+from monitor.gates import attested
+from monitor.gates.standing import Standing
 from monitor.job import Job
 from monitor.plan import Plan
 from monitor.readiness.applied import Applied, Asked
@@ -61,6 +63,7 @@ class Judge:
         requirements: Requirements | None = None,
         jobs: Mapping[Asset, tuple[Job, ...]] | None = None,
         digests: MutableMapping[tuple[str, str], str] | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self._inventory, self._plan, self._asked = inventory, plan, Asked(checklists, gate)
         self._evidence, self._now, self._gate = evidence, now, gate
@@ -72,6 +75,7 @@ class Judge:
         self._dependencies = Dependencies(inventory, self._jobs, evidence, now)
         self._verdicts: dict[str, tuple[Verdict, float]] = {}
         self._digests = digests if digests is not None else {}
+        self._standing = standing or Standing()
 
     def unit(self, key: str) -> UnitResult:
         """Return a unit's result, with the roll-up of all below it. Raises `applied.Conflict`."""
@@ -132,9 +136,12 @@ class Judge:
     def _row(self, unit: Unit, row: Row) -> ItemResult:
         if not row.applicable:  # rule 5
             return _blank(row, status=Status.NOT_APPLICABLE, reason="applies_when")
+        stated = self._standing.stated(self._gate, unit.id, row.asset.id if row.asset else "", row.item.id)
+        if by := attested.excluded(stated, row.item, self._now):  # rule 5
+            return _blank(row, status=Status.NOT_APPLICABLE, reason="attested", detail=by)
         if row.item.attest is not None:
-            stated = f"attested by an {row.item.attest.role}"
-            return replace(_blank(row, reason="not_attested"), expected=stated)
+            blank = replace(_blank(row), expected=f"attested by an {row.item.attest.role}")
+            return attested.judged(row.item, stated, blank, self._now)
         if row.item.parent is not None:
             return self._of_parent(unit, row.item.parent, _blank(row))
         if row.job is None:
