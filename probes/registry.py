@@ -22,6 +22,7 @@ BUILT_IN: dict[str, str] = {
     "path": "probes.network.path",
     "interfaces": "probes.network.interfaces",
     "iperf3": "probes.network.iperf3",
+    "snmp": "probes.network.snmp",
     "throughput": "probes.network.throughput",
     "host": "probes.host.host",
     "exec": "probes.host.exec",
