@@ -10,23 +10,30 @@ from probes._service import Port, ServiceParams
 from probes._zone import Zone
 from probes.api import Seconds
 from probes.peripheral._dlt645_frame import BROADCAST, WHOEVER, Standard
-from probes.peripheral._serial_line import Device, LineParams
+from probes.peripheral._serial_line import Baud, Device, LineParams
 
 Meter = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 What = Literal["energy", "clock", "voltage"]
 
 
-class Dlt645Params(ServiceParams, LineParams):
+class MeterLine(LineParams):
+    """Settings of a serial line, by the standard (2007, 4.2 and 5.1) unless given."""
+
+    baud: Baud = 2400
+    """Bits a second; meters of 1997 often have 1200."""
+    parity: Literal["none", "even", "odd"] = "even"
+    """Parity bit."""
+
+
+class Dlt645Params(ServiceParams):
     """Parameters of `dlt645`."""
 
     port: Port | None = None
     """TCP port of the serial server or concentrator, which passes frames on as they are."""
     device: Device | None = None
     """Path of a serial device of the monitor's own machine, in place of `port`; the address is `local`."""
-    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 2400
-    """Bits a second of the serial device."""
-    parity: Literal["none", "even", "odd"] = "even"
-    """Parity bit of the serial device."""
+    line: MeterLine = MeterLine()
+    """Settings of the serial line."""
     standard: Standard = "2007"
     """The standard of the meters: DL/T 645-2007 or DL/T 645-1997."""
     meter: Meter | None = None
@@ -35,7 +42,7 @@ class Dlt645Params(ServiceParams, LineParams):
     """Addresses of a sample of meters, read one after the other."""
     read: Annotated[tuple[What, ...], Field(min_length=1)] = ("energy", "clock", "voltage")
     """What is read of each: a meter that has not given all of it is a missing one."""
-    lines: Literal[1, 3] = 1
+    phases: Literal[1, 3] = 1
     """Phases whose voltage is read: A, or A, B and C."""
     tariffs: bool = False
     """Whether the energy of each tariff is read with the total (of one meter)."""
@@ -48,6 +55,8 @@ class Dlt645Params(ServiceParams, LineParams):
     def _one_way_to_the_meters(self) -> Self:
         if (self.port is None) == (self.device is None):
             raise ValueError("give either port (a serial server) or device (a serial device of this machine)")
+        if self.device is not None and self.tls == "on":
+            raise ValueError("a serial line has no TLS")
         if self.meter is not None and self.meters:
             raise ValueError("meter and meters exclude each other")
         if BROADCAST in self.addresses:

@@ -89,7 +89,9 @@ async def probe_dlt645(target: Target, params: Dlt645Params, context: Context) -
 @asynccontextmanager
 async def _line(target: Target, params: Dlt645Params, notes: Notes) -> AsyncIterator[Stream]:
     if params.device is not None:
-        async with serial_line(target, params.device, params, notes.context) as line:
+        notes.facts["address"] = params.device
+        async with serial_line(target, params.device, params.line, notes.context) as line:
+            notes.add("connect", line.opened_ms)
             yield line
         return
     address = await address_of(target, notes)
@@ -122,7 +124,7 @@ async def _meter(bus: Bus, address: str, params: Dlt645Params) -> Meter:
     if "clock" in params.read:
         found.address, found.offset_s = await _offset(bus, address, params)
     if "voltage" in params.read:
-        for identifier in VOLTAGE[standard][: params.lines]:
+        for identifier in VOLTAGE[standard][: params.phases]:
             answer = await bus.read(address, identifier)
             found.address = answer.meter
             found.voltages.append(number(answer.data, VOLTAGE_BYTES, VOLTAGE_DECIMALS[standard]))

@@ -110,7 +110,7 @@ async def test_the_only_meter_of_a_serial_line() -> None:
 
 async def test_a_meter_that_others_have_written(tmp_path: Path) -> None:
     async with package_meter(tmp_path) as port:
-        reading = await run_once("dlt645", "127.0.0.1", port=port, meter="161", lines=3)
+        reading = await run_once("dlt645", "127.0.0.1", port=port, meter="161", phases=3)
         other = await run_once("dlt645", "127.0.0.1", port=port, meter="162", answer_within=0.3)
         none = await run_once("dlt645", "127.0.0.1", port=port, meter="161", standard="1997")
     assert (reading.outcome, reading.detail) == (Outcome.OK, "")
@@ -162,7 +162,7 @@ async def test_three_phases_and_tariffs_over_frames_that_follow() -> None:
     }
     for identifier, volts in (("02010100", "2301"), ("02010200", "2286"), ("02010300", "2330")):
         answers[frame(meter, "11", identifier)] = frame(meter, "91", volts + identifier)
-    reading = await _read(Line(answers), meter="161", read=["energy", "voltage"], lines=3, tariffs=True)
+    reading = await _read(Line(answers), meter="161", read=["energy", "voltage"], phases=3, tariffs=True)
     assert (reading.outcome, reading.detail) == (Outcome.OK, "")
     assert (reading.metrics["voltage_min_v"], reading.metrics["voltage_max_v"]) == (228.6, 233.0)
     tariffs = [reading.metrics[f"energy_t{tariff}_kwh"] for tariff in range(1, 5)]
@@ -315,6 +315,7 @@ async def test_a_run_that_is_cancelled_lets_the_line_go() -> None:
         {"port": 1, "meters": ["1", "000000000001"]},
         {"port": 1, "meter": "12345678901A"},
         {"port": 1, "read": []},
+        {"device": "/dev/ttyS0", "tls": "on"},
         {"port": 1, "timezone": "Peking"},
     ],
 )
