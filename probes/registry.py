@@ -32,6 +32,7 @@ BUILT_IN: dict[str, str] = {
     "oracle": "probes.database.oracle",
     "postgresql": "probes.database.postgresql",
     "sql": "probes.database.sql",
+    "sensors": "probes.hardware.sensors",
     "ups": "probes.hardware.ups",
     "certificate": "probes.software.certificate",
     "command": "probes.software.command",
@@ -70,12 +71,14 @@ BUILT_IN: dict[str, str] = {
     "s3": "probes.middleware.s3",
     "ipp": "probes.peripheral.ipp",
     "modbus": "probes.peripheral.modbus",
+    "pcsc": "probes.peripheral.pcsc",
     "serial": "probes.peripheral.serial",
     "dlt645": "probes.peripheral.dlt645",
     "iso8583": "probes.peripheral.iso8583",
     "sip": "probes.peripheral.sip",
     "file_exchange": "probes.interface.file_exchange",
     "http_contract": "probes.interface.http_contract",
+    "mail_roundtrip": "probes.interface.mail_roundtrip",
 }
 
 

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 
 from probes.api import Shared
 from probes.network._if_rows import Row
+from probes.network._snmp_counters import LONGEST_S, SHORTEST_S, elapsed, increase
 
-TICKS = 2**32
 COUNTED = ("errors_in", "errors_out", "discards_in", "discards_out")
-LONGEST_S = 3600.0
-"""Between two samples that are compared."""
-SHORTEST_S = 1.0
-CLOCKS_DIFFER = 0.1
-"""Share by which the agent's clock may run off from ours before a wrap of its uptime is a restart."""
 SLACK = 1.05
 """What a line may seem to have carried over its speed: counters are read a little later than the clock."""
 
@@ -72,7 +67,7 @@ def rates(before: Sample | None, now: Sample, speed: float | None) -> Rates:
     if before.row.index != now.row.index:
         return Rates({}, why="renumbered")
     own = now.read - before.read
-    seconds = _elapsed(before.row.at, now.row.at, own)
+    seconds = elapsed(before.row.at, now.row.at, own)
     if seconds is None:
         return Rates({}, why="restarted", restarted=True)
     if own > LONGEST_S:
@@ -83,14 +78,6 @@ def rates(before: Sample | None, now: Sample, speed: float | None) -> Rates:
     if before.row.values.get("discontinuity") != now.row.values.get("discontinuity"):
         return Rates({}, flapped, "discontinuity")
     return _counted(before.row, now.row, seconds, speed, flapped)
-
-
-def _elapsed(before: int, now: int, own: float) -> float | None:
-    """Return seconds by the agent's clock, None where it began anew: a wrap agrees with our clock."""
-    if now >= before:
-        return (now - before) / 100
-    wrapped = (now - before) % TICKS / 100
-    return wrapped if abs(wrapped - own) <= max(5.0, CLOCKS_DIFFER * own) else None
 
 
 def _flapped(before: Row, now: Row) -> int | None:
@@ -110,8 +97,11 @@ def _counted(before: Row, now: Row, seconds: float, speed: float | None, flapped
         elif f"{way}64" in now.values or f"{way}32" in now.values:
             impossible.append(way)
     for name in COUNTED:
-        if name in before.values and name in now.values:
-            found[f"{name}_per_s"] = (now.values[name] - before.values[name]) % 2**32 / seconds
+        if name not in before.values or name not in now.values:
+            continue
+        more = increase(before.values[name], now.values[name], 32)
+        if more is not None:
+            found[f"{name}_per_s"] = more / seconds
     if impossible:
         return Rates({}, flapped, "counters ambiguous or reset")
     return Rates(found, flapped)
