@@ -53,6 +53,7 @@ from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
+from monitor.traps.receiver import Receiver
 from monitor.units import Units
 from monitor.watch import Watch
 from monitor.web import serving
@@ -148,6 +149,7 @@ class App:
             self.maintenances.excuse,
         )  # fmt: skip
         self.schedule = Schedule(self.runner.start_batch)
+        self.traps = Receiver(settings.traps, self.shared.secret, self._ask_asset)
 
     def _follow(self) -> None:
         """Make what follows: the files as they change, verdicts, the monitor's own health."""
@@ -172,7 +174,7 @@ class App:
     def _window(self) -> Window:
         telemetry = Telemetry(
             self.runner, self.schedule, self.pipeline, self.watch, self.duty, self.outbox, self.reloader,
-            self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.started,
+            self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.traps, self.started,
         )  # fmt: skip
         return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry, self.people)
 
@@ -185,6 +187,7 @@ class App:
             await self.people.load()
             await self.reloader.reload()
             await self.duty.load(ROUND_S, self.units.knows)
+            await self.traps.open()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._works()]
                 async with self._serving():
@@ -213,7 +216,7 @@ class App:
         self.schedule.daily(3, 20, "old incidents", self._prune)
         self.schedule.every(60, "digest", self.alerting.digester.tick)
         self.heartbeat.begin(self.schedule)
-        works = [self.watch.run(), self.duty.run(), self.gate.run()]
+        works = [self.watch.run(), self.duty.run(), self.gate.run(), self.traps.run()]
         return [
             *works,
             self.assessor.run(),
@@ -253,6 +256,7 @@ class App:
         self.loop_watch.stop()
         return await close_all(
             {
+                "traps": self.traps.aclose,
                 "clerk": self.clerk.close,
                 "clients": self.shared.aclose,
                 "tests": self.tests.aclose,
@@ -332,6 +336,7 @@ class App:
         await self.drifting.adopt(self.units.jobs())
         await self.tests.adopt(self.units.jobs())
         await self.assessor.adopt()
+        self.traps.adopt(self.units.jobs())
 
     def _calendars(self) -> Mapping[str, Calendar] | None:
         """Read the calendars by which work recurs; where they can't be read the known ones stay."""
@@ -349,6 +354,13 @@ class App:
         job = self.units.job(check)
         if job is not None and not job.spec.loads_link:
             self.runner.start(job, asyncio.get_running_loop().time())
+
+    def _ask_asset(self, asset: str) -> int:
+        """Run all checks of an asset now, out of turn; return how many."""
+        jobs = [job for job in self.units.of_asset(asset) if not job.spec.loads_link]
+        for job in jobs:
+            self._ask(job.id)
+        return len(jobs)
 
     def _belief(self, check: str) -> CheckState | None:
         return self.watch.state(check)

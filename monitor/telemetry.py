@@ -21,6 +21,7 @@ from monitor.reload import Reloader
 from monitor.runner import Runner
 from monitor.schedule import Schedule
 from monitor.store.api import StoreCounters
+from monitor.traps.receiver import Receiver
 from monitor.watch import Watch
 from monitor.web.view import OwnMetric
 
@@ -51,6 +52,7 @@ class Telemetry:
     tests: Discipline
     gate: Gatekeeper
     heartbeat: Heartbeat
+    traps: Receiver
     started: float
 
     def figures(self) -> Iterator[OwnMetric]:
@@ -59,6 +61,7 @@ class Telemetry:
         yield from self._loop()
         yield from self._testing()
         yield from self._connected()
+        yield from self._trapped()
         yield from self._believing()
         yield from self._keeping()
         yield from self._process()
@@ -121,6 +124,18 @@ class Telemetry:
         beats = self.heartbeat.counters
         for result in ("sent", "failed", "withheld", "mails"):
             yield counter("muster_heartbeats_total", "Signs of life.", getattr(beats, result), result=result)
+
+    def _trapped(self) -> Iterator[OwnMetric]:
+        if self.traps.address is None:
+            return
+        counters = self.traps.counters
+        yield counter("muster_traps_received_total", "Datagrams on the traps' port.", counters.received)
+        yield gauge("muster_traps_waiting", "Traps that wait to be read.", self.traps.waiting)
+        for kind, count in counters.kinds.items():
+            yield counter("muster_traps_total", "Traps believed, by kind.", count, kind=kind)
+        for reason, count in counters.dropped.items():
+            yield counter("muster_traps_dropped_total", "Traps not believed.", count, reason=reason)
+        yield counter("muster_traps_checks_total", "Checks run at once for a trap.", counters.asked)
 
     def _believing(self) -> Iterator[OwnMetric]:
         for state, count in self.watch.counts.items():

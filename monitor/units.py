@@ -50,6 +50,11 @@ class Units:
         unit = self.known.get(check.partition("/")[0])
         return unit.jobs.get(check) if unit else None
 
+    def of_asset(self, asset: str) -> tuple[Job, ...]:
+        """Return the jobs of `unit/asset`."""
+        unit = self.known.get(asset.partition("/")[0])
+        return unit.by_asset.get(asset, ()) if unit else ()
+
     def knows(self, node: str) -> bool:
         """Tell whether there is such a unit, `unit/asset` or check."""
         unit = self.known.get(node.partition("/")[0])
