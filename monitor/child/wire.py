@@ -41,6 +41,8 @@ class UnitCard:
     """The unit's channels, by their ids within it."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """The kind of each asset, by its id within the unit."""
+    location: tuple[float, float] | None = None
+    """Latitude and longitude in degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def card(inventory: Inventory, key: str) -> UnitCard:
         _needs(inventory, unit),
         tuple(each.id for each in unit.assets if each.kind == "channel"),
         {each.id: each.kind for each in unit.assets},
+        (unit.location.lat, unit.location.lon) if unit.location else None,
     )
 
 

@@ -87,7 +87,8 @@ class Cursor:
     """How far a sink has read: everything up to commit `after`.
 
     Where the log of commits no longer reached back that far, the sink is catching up: of the commits up to
-    `until` it still wants those of the days and groups of checks from `day` and `group` to `last_day`.
+    `until` it still wants those of the days and groups of checks from `day` and `group` to `last_day`, of
+    the group it is at those from `hour` of the day on.
     """
 
     after: int = 0
@@ -95,9 +96,10 @@ class Cursor:
     day: int = 0
     group: int = 0
     last_day: int = 0
+    hour: int = 0
 
     def __str__(self) -> str:
-        numbers = (self.after, self.until, self.day, self.group, self.last_day)
+        numbers = (self.after, self.until, self.day, self.group, self.last_day, self.hour)
         return ":".join(map(str, numbers if self.until else numbers[:1]))
 
     @classmethod

@@ -1,25 +1,45 @@
 """Readings for the sinks in the order of commits, and by day and group where a sink has fallen behind.
 
 The log of commits holds the last ten minutes or more, in order. A sink that was away for longer catches up:
-commits after its cursor, up to the last one there is, day by day and group by group, out of chunks and heads
-alike. A day and a group of a reading never change, so nothing is missed while rolling and merging go on.
-Readings are found as long as raw samples are kept; none comes twice unless the sink asks twice.
+commits after its cursor, up to the last one there is (or that it wants), day by day, group by group and hour
+by hour, out of chunks and heads alike; so each check's readings of a day come in order. A day and a group of
+a reading never change, so nothing is missed while rolling and merging go on. Readings are found as long as
+raw samples are kept; none comes twice unless the sink asks twice.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from monitor.store.api import Batch, Cursor
 from monitor.store.catalogue import Catalogue
 from monitor.store.days import DayReader
-from monitor.store.heads import HeadsReader
-from monitor.store.records import DAY_MS, GROUP, Frame, check_and_code, reading_of, unpack
+from monitor.store.heads import LAST_SEQ, HeadsReader
+from monitor.store.records import DAY_MS, GROUP, Frame, Ints, check_and_code, reading_of, unpack
 from monitor.store.tables import Part
 from probes.api import Reading
+
+HOURS, HOUR_MS = 24, DAY_MS // 24
+MOST_GROUPS = 64
+"""So many groups of a day are looked into at once, whether there is anything in them or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What one group of a day has for a sink that catches up: kept until its last hour was taken.
+
+    It is complete from the first look on: all that is wanted was committed before.
+    """
+
+    wanted: tuple[int, int, int, int] = (-1, -1, -1, -1)
+    """Of which day and group, after and until which commit."""
+    parts: tuple[Part, ...] = ()
+    texts: Mapping[int, str] = field(default_factory=dict)
+    frame: Frame | None = None
 
 
 class CursorReader:
@@ -29,34 +49,43 @@ class CursorReader:
         self, catalogue: Catalogue, heads: HeadsReader, days: DayReader, text: Callable[[int], str]
     ) -> None:
         self._catalogue, self._heads, self._days, self._text = catalogue, heads, days, text
+        self._held = _Held()
+        self._one = threading.Lock()
 
-    def read(self, cursor: Cursor, limit: int) -> Batch:
-        """Return whole commits, or whole groups of a day, of about `limit` readings; none at the end."""
+    def read(self, cursor: Cursor, limit: int, upto: int | None = None) -> Batch:
+        """Return whole commits, or whole hours of a group's day, of about `limit` readings.
+
+        Only commits up to `upto` where that is given. No readings and an equal cursor at the end; no
+        readings and another cursor where there may be more.
+        """
         if not cursor.until:
-            found = self._heads.commits(cursor.after, limit)
+            last = LAST_SEQ if upto is None else upto
+            found = self._heads.commits(cursor.after, limit, last)
             if found is not None:
                 return Batch(self._readings(found[0]), Cursor(found[1]))
-            cursor = self._behind(cursor)
-        return self._catch_up(cursor, limit)
+            cursor = self._behind(cursor, last)
+        with self._one:
+            return self._catch_up(cursor, limit)
 
-    def _behind(self, cursor: Cursor) -> Cursor:
+    def _behind(self, cursor: Cursor, upto: int) -> Cursor:
         days = [*self._days.days(), *self._heads.days()]
-        until = self._heads.committed()
+        until = min(self._heads.committed(), upto)
         if not days:
-            return Cursor(until)
+            return Cursor(max(until, cursor.after))
         return Cursor(cursor.after, until, min(days), 0, max(days))
 
     def _catch_up(self, cursor: Cursor, limit: int) -> Batch:
         readings: list[Reading] = []
-        groups = -(-len(self._catalogue.names) // GROUP)
-        while cursor.until and len(readings) < limit:
+        groups, looked = -(-len(self._catalogue.names) // GROUP), 0
+        while cursor.until and len(readings) < limit and looked < MOST_GROUPS * HOURS:
             if cursor.day > cursor.last_day:
                 cursor = Cursor(cursor.until)
             elif cursor.group >= groups:
                 cursor = replace(cursor, day=self._next(cursor), group=0)
             else:
-                readings += self._group(cursor)
-                cursor = replace(cursor, group=cursor.group + 1)
+                found, cursor = self._hour(cursor)
+                readings += found
+                looked += 1 if found else HOURS
         return Batch(readings, cursor, ordered=False)
 
     def _next(self, cursor: Cursor) -> int:
@@ -64,23 +93,59 @@ class CursorReader:
         later = [day for day in {*self._days.days(), *self._heads.days()} if day > cursor.day]
         return min(later, default=cursor.last_day + 1)
 
-    def _group(self, cursor: Cursor) -> list[Reading]:
+    def _hour(self, cursor: Cursor) -> tuple[list[Reading], Cursor]:
+        """Return the readings of the next hour that has any, and the cursor behind it."""
+        held = self._holding(cursor)
+        start = cursor.day * DAY_MS + cursor.hour * HOUR_MS
+        first = min((at for at in self._times(held, cursor) if at >= start), default=None)
+        if first is None:
+            self._held = _Held()
+            return [], replace(cursor, group=cursor.group + 1, hour=0)
+        hour = (first - cursor.day * DAY_MS) // HOUR_MS
+        low = cursor.day * DAY_MS + hour * HOUR_MS
+        found = [r for part in held.parts for r in self._of_part(part, held.texts, cursor, low)]
+        if held.frame is not None:
+            at = held.frame.ints(0)
+            found += self._readings(held.frame.take(np.flatnonzero((at >= low) & (at < low + HOUR_MS))))
+        if hour + 1 < HOURS:
+            return found, replace(cursor, hour=hour + 1)
+        self._held = _Held()
+        return found, replace(cursor, group=cursor.group + 1, hour=0)
+
+    @staticmethod
+    def _times(held: _Held, cursor: Cursor) -> list[int]:
+        """Return the first time from the cursor's hour on of each part; some may hold none that is wanted."""
+        start = cursor.day * DAY_MS + cursor.hour * HOUR_MS
+        columns = [part.fixed["at"] for part in held.parts]
+        if held.frame is not None:
+            columns.append(held.frame.ints(0))
+        return [int(later.min()) for each in columns if len(later := each[each >= start])]
+
+    def _holding(self, cursor: Cursor) -> _Held:
+        wanted = (cursor.day, cursor.group, cursor.after, cursor.until)
+        if self._held.wanted != wanted:
+            self._held = _Held()
+            self._held = self._look(cursor, wanted)
+        return self._held
+
+    def _look(self, cursor: Cursor, wanted: tuple[int, int, int, int]) -> _Held:
         heads, _ = self._heads.group(cursor.group)
-        mark, found = 0, []
+        mark, parts, texts = 0, list[Part](), dict[int, str]()
         if self._days.path(cursor.day).exists():
             mark, parts, texts = self._days.parts(cursor.day, cursor.group, cursor.after)
-            found = [r for part in parts for r in self._of_part(part, texts, cursor)]
         frame = Frame.sized(heads, self._catalogue.layouts)
         seq = frame.ints(1)
-        wanted = (
+        chosen = (
             (frame.ints(0) // DAY_MS == cursor.day) & (seq > max(mark, cursor.after)) & (seq <= cursor.until)
         )
-        return found + self._readings(frame.take(np.flatnonzero(wanted)))
+        rows = np.flatnonzero(chosen)
+        return _Held(wanted, tuple(parts), texts, frame.take(rows) if len(rows) else None)
 
-    def _of_part(self, part: Part, texts: Mapping[int, str], cursor: Cursor) -> list[Reading]:
-        seq = part.fixed["seq"]
-        rows = np.flatnonzero((seq > cursor.after) & (seq <= cursor.until)).tolist()
-        return [_reading(part, row, self._catalogue.names[part.number], texts) for row in rows]
+    def _of_part(self, part: Part, texts: Mapping[int, str], cursor: Cursor, low: int) -> list[Reading]:
+        seq, at = part.fixed["seq"], part.fixed["at"]
+        chosen = (seq > cursor.after) & (seq <= cursor.until) & (at >= low) & (at < low + HOUR_MS)
+        rows = np.flatnonzero(chosen)
+        return _of_rows(part, rows, self._catalogue.names[part.number], texts) if len(rows) else []
 
     def _readings(self, frame: Frame) -> list[Reading]:
         found = []
@@ -92,12 +157,16 @@ class CursorReader:
         return found
 
 
-def _reading(part: Part, row: int, check: str, texts: Mapping[int, str]) -> Reading:
-    fixed = {name: int(values[row]) for name, values in part.fixed.items()}
-    metrics = {name: float(values[row]) for (name, _), values in part.metrics.items()}
-    metrics = {name: value for name, value in metrics.items() if value == value}  # noqa: PLR0124 - NaN
-    note, facts = (texts.get(fixed[name], "") for name in ("note", "facts"))
-    reading = reading_of(fixed["outcome"], note, facts, metrics)
-    reading.check, reading.at = check, fixed["at"] / 1000
-    reading.lag_ms, reading.duration_ms = float(fixed["lag"]), float(fixed["duration"])
-    return reading
+def _of_rows(part: Part, rows: Ints, check: str, texts: Mapping[int, str]) -> list[Reading]:
+    fixed = {name: values[rows].tolist() for name, values in part.fixed.items()}
+    columns = [(name, values[rows].tolist()) for (name, _), values in part.metrics.items()]
+    found = []
+    for place, at in enumerate(fixed["at"]):
+        values = ((name, column[place]) for name, column in columns)
+        metrics = {name: value for name, value in values if value == value}  # noqa: PLR0124 - NaN
+        note, facts = (texts.get(fixed[name][place], "") for name in ("note", "facts"))
+        reading = reading_of(fixed["outcome"][place], note, facts, metrics)
+        reading.check, reading.at = check, at / 1000
+        reading.lag_ms, reading.duration_ms = float(fixed["lag"][place]), float(fixed["duration"][place])
+        found.append(reading)
+    return found

@@ -132,13 +132,18 @@ class StoreReader:
             found += rollups.points(buckets, day, WIDTHS[step])
         return [point for point in found if start <= point.at < end]
 
-    def read_since(self, cursor: Cursor, limit: int = 10_000) -> Batch:
+    def read_since(self, cursor: Cursor, limit: int = 10_000, upto: int | None = None) -> Batch:
         """Return the readings after a cursor, about `limit` of them, and the cursor behind them.
 
         In the order of commits, unless the sink fell behind by more than ten minutes: see
-        `monitor.store.cursors`. No readings and an equal cursor at the end.
+        `monitor.store.cursors`. With `upto`, only those of commits up to that one. No readings and an equal
+        cursor at the end; no readings and another cursor where it has to be asked again.
         """
-        return self._cursors.read(cursor, limit)
+        return self._cursors.read(cursor, limit, upto)
+
+    def head(self) -> int:
+        """Return the last commit: a cursor after it wants only what is yet to come."""
+        return self._heads.committed()
 
     def checks(self) -> Iterable[str]:
         """Return the ids of all checks that have ever been stored."""

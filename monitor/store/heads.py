@@ -21,6 +21,8 @@ PACKAGE = "monitor.store.migrations.heads"
 PAGE_SIZE = 16_384
 SETTLE_AT_ONCE = 50_000
 """Records that one settling sorts; more wait for the next."""
+LAST_SEQ = 2**62
+"""Beyond every commit."""
 _CACHED_GROUPS = 16
 _CHANGES = "SELECT value FROM meta WHERE name = 'changes'"
 _CHANGED = "UPDATE meta SET value = value + 1 WHERE name = 'changes'"
@@ -260,18 +262,18 @@ class HeadsReader:
                 found.update(np.unique(frame.ints(0) // DAY_MS).tolist())
         return found
 
-    def commits(self, after: int, limit: int) -> tuple[Frame, int] | None:
-        """Return whole commits after one, at least one if there is any, and the last of them.
+    def commits(self, after: int, limit: int, upto: int = LAST_SEQ) -> tuple[Frame, int] | None:
+        """Return whole commits after one, at least one if there is any `upto` another, and the last of them.
 
         None where the log no longer reaches back that far.
         """
-        query = "SELECT seq, count, sizes, data FROM log WHERE seq > ? ORDER BY seq"
+        query = "SELECT seq, count, sizes, data FROM log WHERE seq > ? AND seq <= ? ORDER BY seq"
         with self._pool.use(self._path) as db, transaction(db, "DEFERRED"):
             if not self._reaches(db, after):
                 return None
             rows: list[sqlite3.Row] = []
             count = 0
-            for row in db.execute(query, (after,)):
+            for row in db.execute(query, (after, upto)):
                 if rows and count + row["count"] > limit:
                     break
                 rows.append(row)

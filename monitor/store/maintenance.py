@@ -43,6 +43,12 @@ def current(connection: sqlite3.Connection, now: float) -> list[Maintenance]:
     return _select(connection, "ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?) ORDER BY id", now)
 
 
+def unfinished(connection: sqlite3.Connection, at: float) -> list[Maintenance]:
+    """Return what was not over at a time, whatever became of it since, oldest first."""
+    where = "(ended_at IS NULL OR ended_at > ?) AND (ends_at IS NULL OR ends_at > ?) ORDER BY id"
+    return _select(connection, where, at, at)
+
+
 def past(connection: sqlite3.Connection, now: float, limit: int = 200) -> list[Maintenance]:
     """Return what is over, newest first."""
     where = "ended_at IS NOT NULL OR ends_at <= ? ORDER BY id DESC LIMIT ?"

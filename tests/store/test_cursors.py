@@ -103,7 +103,7 @@ async def test_readings_that_move_while_a_sink_catches_up_come_once(tmp_path: Pa
         assert sorted(found) == sorted(r.check for r in wanted)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1:2:3:4:5:6", "1.5"])
+@pytest.mark.parametrize("text", ["", "x", "1:2:3:4:5:6:7", "1.5"])
 def test_what_is_no_cursor(text: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         Cursor.parse(text)
