@@ -125,5 +125,5 @@ def not_shown(what: str, told: Mapping[str, str], why: str = "") -> Inconclusive
     `why` says what the device is instead, where that could be seen.
     """
     who = told.get("description") or told.get("object_id") or "a device that does not say what it is"
-    reason = why or "the device has none of it, or this account's view hides it"
+    reason = why or "the device has none in the MIBs that are read, or this account's view hides it"
     return Inconclusive(f"not_shown: nothing of {what}: {reason} ({clip(who, 80)})")

@@ -25,20 +25,21 @@ from tests.probing import run_once, shared_here
 
 PARTS = (
     "1.3.6.1.2.1.1", "1.3.6.1.2.1.2", "1.3.6.1.2.1.10.7", "1.3.6.1.2.1.25", "1.3.6.1.2.1.31",
-    "1.3.6.1.2.1.33", "1.3.6.1.2.1.43", "1.3.6.1.2.1.47", "1.3.6.1.2.1.99", "1.3.6.1.4.1.9.9.13",
-    "1.3.6.1.4.1.9.9.91", "1.3.6.1.4.1.9.9.117", "1.3.6.1.4.1.9.3.6", "1.3.6.1.4.1.11.2.14.11.1.2",
-    "1.3.6.1.4.1.11.2.36", "1.3.6.1.4.1.232.2", "1.3.6.1.4.1.232.22.2.3.1", "1.3.6.1.4.1.311",
-    "1.3.6.1.4.1.318", "1.3.6.1.4.1.476", "1.3.6.1.4.1.534", "1.3.6.1.4.1.705", "1.3.6.1.4.1.789.1.1",
-    "1.3.6.1.4.1.789.1.2", "1.3.6.1.4.1.789.1.21", "1.3.6.1.4.1.850", "1.3.6.1.4.1.935",
-    "1.3.6.1.4.1.1588.2.1.1.1.1", "1.3.6.1.4.1.1991.1.1.1", "1.3.6.1.4.1.1991.1.1.2.1",
-    "1.3.6.1.4.1.2011.2.23.1.18", "1.3.6.1.4.1.2011.5.25.31.1", "1.3.6.1.4.1.2011.6.3",
-    "1.3.6.1.4.1.2011.6.9", "1.3.6.1.4.1.2011.6.174", "1.3.6.1.4.1.2011.10.2.6.1.1",
-    "1.3.6.1.4.1.2021.4", "1.3.6.1.4.1.2021.10", "1.3.6.1.4.1.2021.13.16", "1.3.6.1.4.1.2636.3.1",
-    "1.3.6.1.4.1.3902.3.3", "1.3.6.1.4.1.3902.3.6002", "1.3.6.1.4.1.4881.1.1.10.2.1.1",
-    "1.3.6.1.4.1.4881.1.1.10.2.21", "1.3.6.1.4.1.6339.100.1", "1.3.6.1.4.1.12356.101.4",
-    "1.3.6.1.4.1.12356.100", "1.3.6.1.4.1.13400", "1.3.6.1.4.1.14823.2.2.1.1", "1.3.6.1.4.1.14823.2.2.1.2",
-    "1.3.6.1.4.1.21239.5.1", "1.3.6.1.4.1.25461.2.1.2.1", "1.3.6.1.4.1.25506.2.6.1.1",
-    "1.3.6.1.4.1.37940", "1.3.6.1.4.1.6339.1", "1.3.6.1.4.1.12124.2",
+    "1.3.6.1.2.1.33", "1.3.6.1.2.1.43", "1.3.6.1.2.1.47", "1.3.6.1.2.1.99", "1.3.6.1.2.1.131",
+    "1.3.6.1.4.1.2.3.51", "1.3.6.1.4.1.9.3.6", "1.3.6.1.4.1.9.9.13", "1.3.6.1.4.1.9.9.91",
+    "1.3.6.1.4.1.9.9.117", "1.3.6.1.4.1.11.2.14.11.1.2", "1.3.6.1.4.1.11.2.36", "1.3.6.1.4.1.171.12.11",
+    "1.3.6.1.4.1.232.2", "1.3.6.1.4.1.232.6.2", "1.3.6.1.4.1.232.22.2", "1.3.6.1.4.1.311",
+    "1.3.6.1.4.1.318", "1.3.6.1.4.1.476", "1.3.6.1.4.1.534", "1.3.6.1.4.1.674", "1.3.6.1.4.1.705",
+    "1.3.6.1.4.1.789.1.1", "1.3.6.1.4.1.789.1.2", "1.3.6.1.4.1.789.1.21", "1.3.6.1.4.1.850",
+    "1.3.6.1.4.1.935", "1.3.6.1.4.1.1588.2.1.1.1.1", "1.3.6.1.4.1.1991.1.1", "1.3.6.1.4.1.2011.2.23.1.18",
+    "1.3.6.1.4.1.2011.2.235", "1.3.6.1.4.1.2011.5.25.31.1", "1.3.6.1.4.1.2011.6.3", "1.3.6.1.4.1.2011.6.9",
+    "1.3.6.1.4.1.2011.6.174", "1.3.6.1.4.1.2011.10.2.6.1.1", "1.3.6.1.4.1.2021.4", "1.3.6.1.4.1.2021.10",
+    "1.3.6.1.4.1.2021.13.16", "1.3.6.1.4.1.2636.3.1", "1.3.6.1.4.1.3320.9.181", "1.3.6.1.4.1.3902.3.3",
+    "1.3.6.1.4.1.3902.3.6002", "1.3.6.1.4.1.4881.1.1.10.2.1.1", "1.3.6.1.4.1.4881.1.1.10.2.21",
+    "1.3.6.1.4.1.6339.1", "1.3.6.1.4.1.6339.100.1", "1.3.6.1.4.1.12124.2", "1.3.6.1.4.1.12356.100",
+    "1.3.6.1.4.1.12356.101.4", "1.3.6.1.4.1.13400", "1.3.6.1.4.1.14823.2.2.1.1",
+    "1.3.6.1.4.1.14823.2.2.1.2", "1.3.6.1.4.1.21239.5.1", "1.3.6.1.4.1.25461.2.1.2.1",
+    "1.3.6.1.4.1.25506.2.6.1.1", "1.3.6.1.4.1.37940",
 )  # fmt: skip
 """What is loaded of a recording: more than the probes ask for, which is asserted when they ask."""
 
@@ -68,6 +69,7 @@ class Recording:
         self._by_name = objects
 
     async def get(self, oids: list[str]) -> dict[str, Value]:
+        await asyncio.sleep(0)
         for oid in oids:
             _asserted(oid)
         return {oid: self._by_name[oid] for oid in oids if oid in self._by_name}
@@ -78,6 +80,7 @@ class Recording:
 
         async def ask(repetitions: int) -> Pairs | None:
             nonlocal at
+            await asyncio.sleep(0)
             rows = [row for row in self._rows[at : at + repetitions] if row[0].startswith(f"{base}.")]
             at += len(rows)
             return rows or None
@@ -114,16 +117,27 @@ def _lines(data: bytes, part: str) -> list[tuple[str, Value]]:
 def _value(tag: str, text: bytes) -> Value:
     kind, _, module = tag.partition(":")
     if module:
-        text = dict(pair.partition(b"=")[::2] for pair in text.split(b",")).get(b"value", b"0")
+        told = dict(pair.partition(b"=")[::2] for pair in text.split(b","))
+        text = told.get(b"value", told.get(b"initial", b"0"))
     if kind.endswith("x"):
-        kind, text = kind[:-1], bytes.fromhex(text.decode())
+        kind, text = kind[:-1], _octets(text)
     if kind in ("2", "65", "66", "67", "70"):
-        return int(text)
+        try:
+            return int(text)
+        except ValueError:
+            return text
     if kind == "64" and len(text) == 4 and not text.replace(b".", b"").isdigit():
         return ".".join(map(str, text))
     if kind in ("6", "64"):
         return text.decode()
     return NO_SUCH if kind == "5" else opaque(text)
+
+
+def _octets(digits: bytes) -> bytes:
+    try:
+        return bytes.fromhex(digits.decode())
+    except ValueError:
+        return digits
 
 
 @asynccontextmanager
@@ -138,8 +152,9 @@ async def answering(recording: Recording) -> AsyncIterator[None]:
         yield
 
 
-async def asked(recording: Recording, probe: str, **given: Any) -> Reading:
-    """Run a probe on the recording."""
+async def asked(name: str, probe: str, **given: Any) -> Reading:
+    """Run a probe on the recording of that name."""
+    recording = await asyncio.to_thread(load, name)
     async with answering(recording), shared_here(secrets={"c": "public"}) as shared:
         return await run_once(
             probe, "127.0.0.1", timeout=30.0, shared=shared, snmp={"community": "secret:c"}, **given

@@ -13,8 +13,8 @@ from probes.api import Outcome
 from probes.hardware._ups_sources import MAINS, RFC_1628, SOURCES
 from probes.hardware._ups_told import told
 from tests.probing import run_once, shared_here
-from tests.servers.recordings import asked, directory, load
-from tests.servers.snmpsim import snmpsim
+from tests.servers.recordings import asked
+from tests.servers.snmpsim import recorded, snmpsim
 
 RFC = "1.3.6.1.2.1.33.1"
 FACTS = {
@@ -37,7 +37,7 @@ FIGURES: dict[str, dict[str, float]] = {
 
 @pytest.mark.parametrize("name", FACTS)
 async def test_recorded_upss_are_read_in_their_own_units(name: str) -> None:
-    reading = await asked(load(name), "ups")
+    reading = await asked(name, "ups")
     assert reading.outcome is Outcome.OK, reading.detail
     assert FACTS[name].items() <= reading.facts.items()
     assert {key: pytest.approx(value, abs=0.05) for key, value in FIGURES[name].items()}.items() <= (
@@ -55,7 +55,7 @@ async def test_recorded_upss_are_read_in_their_own_units(name: str) -> None:
     ],
 )
 async def test_minutes_that_are_no_estimate_are_named_and_left_out(name: str, says: str) -> None:
-    reading = await asked(load(name), "ups")
+    reading = await asked(name, "ups")
     assert "minutes_left" not in reading.metrics
     assert says in reading.facts["not_told"]
 
@@ -67,11 +67,11 @@ async def test_minutes_that_are_no_estimate_are_named_and_left_out(name: str, sa
         ("network/appliance/tripplite-poweralert", "rack power strip"),
         ("UPS/vertiv-power", "cools a room"),
         ("UPS/emerson-network-power", "Emerson's own MIB"),
-        ("os/windows/XP", "none of it"),
+        ("os/windows/XP", "none in the MIBs"),
     ],
 )
 async def test_what_is_no_ups_says_why_and_is_no_success(name: str, says: str) -> None:
-    reading = await asked(load(name), "ups")
+    reading = await asked(name, "ups")
     assert (reading.outcome, reading.kind) == (Outcome.ERROR, "inconclusive")
     assert reading.detail.startswith("not_shown: ")
     assert says in reading.detail
@@ -79,16 +79,13 @@ async def test_what_is_no_ups_says_why_and_is_no_success(name: str, says: str) -
 
 @pytest.mark.may_block
 async def test_snmpsim_gives_the_same_as_the_recording(tmp_path: Path) -> None:
-    found = directory() / "UPS"
-    names = ["eaton-93e-80", "huawei-gse200m", "eastpower-istars-swv053"]
-    async with (
-        snmpsim(tmp_path, (found / f"{name}.snmprec.bz2" for name in names)) as port,
-        shared_here(secrets={name: name for name in names}) as shared,
-    ):
-        for name in names:
-            block = {"community": f"secret:{name}", "port": port, "max_repetitions": 10}
+    recordings = ["UPS/eaton-93e-80", "UPS/huawei-gse200m", "UPS/eastpower-istars-swv053"]
+    names = {recorded(name, tmp_path, "1.3.6.1"): name for name in recordings}
+    async with snmpsim(tmp_path) as port, shared_here(secrets={name: name for name in names}) as shared:
+        for community, name in names.items():
+            block = {"community": f"secret:{community}", "port": port, "max_repetitions": 10}
             over = await run_once("ups", "127.0.0.1", timeout=20, shared=shared, snmp=block)
-            here = await asked(load(f"UPS/{name}"), "ups")
+            here = await asked(name, "ups")
             assert over.outcome is Outcome.OK, over.detail
             assert _timeless(over.metrics) == _timeless(here.metrics)
             assert over.facts == here.facts
