@@ -30,7 +30,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from probes._local_machine import LOCAL_NAMES
 from probes._sockets import Chunk
 from probes.api import Context, Params, Shared, Target
 from probes.errors import (
@@ -38,12 +37,12 @@ from probes.errors import (
     ExpectationFailed,
     Inconclusive,
     PermissionMissing,
-    ProberFault,
     ProtocolViolated,
     TimedOut,
     Unreachable,
     from_oserror,
 )
+from probes.peripheral._here import must_be_here
 
 THREADS = 8
 PSEUDO_TERMINALS = range(136, 144)
@@ -167,9 +166,7 @@ async def serial_line(
 
     Raises the endings of the module's docstring, and `ProberFault` for a target that is another machine.
     """
-    if target.address not in LOCAL_NAMES:
-        raise ProberFault(f"a serial device hangs on the monitor's own machine: address local, not "
-                          f"{target.address}")  # fmt: skip
+    must_be_here(target, "a serial device")
     lines = context.shared.get(Lines)
     context.phase = "queued"
     async with lines.lock(device):

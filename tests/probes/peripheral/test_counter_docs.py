@@ -13,7 +13,7 @@ from probes import registry
 
 PAGE = (Path(__file__).parents[3] / "docs" / "peripherals.md").read_text("utf-8")
 PART = PAGE.partition("\n## At the counter\n")[2].partition("\n## ")[0]
-PROBES = ("ipp", "serial", "modbus")
+PROBES = ("ipp", "serial", "pcsc", "modbus")
 OWN_KEYS = ("probe", "id", "every", "timeout")
 CHECKS = [
     check
