@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,31 @@ _ERROR = re.compile(r"(.*?) \(at line (\d+), column (\d+)\)")
 class TomlPositions(Positions):
     """Positions of sections and of the keys directly in them, found in the text."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_last", "_lines")
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self._lines: dict[Path_, tuple[int, int]] = {}
+        self._last: dict[Path_, int] = {}
         section: Path_ = ()
         for number, line in enumerate(text.splitlines(), 1):
             if found := _SECTION.match(line):
-                section = tuple(part.strip(" \"'") for part in found[1].split("."))
+                section = self._section(line, [part.strip(" \"'") for part in found[1].split(".")])
                 self._lines.setdefault(section, (number, line.index("[") + 1))
             elif found := _KEY.match(line):
                 key = tuple(part.strip("\"'") for part in found[2].split("."))
                 self._lines.setdefault((*section, *key), (number, len(found[1]) + 1))
+
+    def _section(self, line: str, names: Sequence[str]) -> Path_:
+        """Return the path of a section; that of an array (`[[rights]]`) has its number in it."""
+        path: Path_ = ()
+        for depth, name in enumerate(names, 1):
+            path = (*path, name)
+            if depth == len(names) and line.lstrip().startswith("[["):
+                self._last[path] = self._last.get(path, -1) + 1
+            if path in self._last:
+                path = (*path, self._last[path])
+        return path
 
     def find(self, data: Any, path: Path_) -> tuple[int, int]:  # noqa: ARG002 - the text knows it all
         """Return (line, column) of the deepest part of `path` that exists, both from 1."""
