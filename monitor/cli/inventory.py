@@ -19,6 +19,7 @@ from inventory.problems import did_you_mean
 from inventory.secrets import Secrets
 from inventory.source import Locator
 from monitor import plan
+from monitor.cli import importing
 from monitor.cli._inventory_items import show_items
 from monitor.cli.common import (
     CONFIG_ERROR,
@@ -35,7 +36,7 @@ from monitor.place import Place, place
 from monitor.plan import Plan
 from monitor.workspace import open_workspace
 
-app = typer.Typer(no_args_is_help=True, help="The inventory: validate, show, diff.")
+app = typer.Typer(no_args_is_help=True, help="The inventory: validate, show, diff, import, discover.")
 
 SIGNS = {"added": "[green]+[/]", "removed": "[red]-[/]", "changed": "[yellow]~[/]"}
 
@@ -98,10 +99,7 @@ def diff_command(
     out.print(_summary(differences), highlight=False)
 
 
-@app.command("import", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def import_command() -> None:
-    """Not yet: importing from CSV, XLSX, Ansible and NetBox comes with a later step."""
-    fail("inventory import comes with a later step; this version does not have it yet", CONFIG_ERROR)
+app.command("import")(importing.import_command)
 
 
 def _warnings(made: Plan, where: Place) -> Iterator[str]:

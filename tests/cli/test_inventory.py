@@ -47,7 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def muster(place: Path, *arguments: str) -> Result:
     options = ["-i", str(place / "i.yaml")] if arguments[0] in ("validate", "show") else []
-    profiles = [] if arguments[0] == "import" else ["--profiles", str(place / "profiles")]
+    profiles = ["--profiles", str(place / "profiles")]
     return CliRunner().invoke(app, ["inventory", *arguments, *options, *profiles])
 
 
@@ -110,9 +110,3 @@ def test_diff(place: Path) -> None:
         "1 added, 1 removed, 1 changed",
     ]
     assert muster(place, "diff", str(new), str(new)).stdout == "no difference\n"
-
-
-def test_import_comes_later(place: Path) -> None:
-    done = muster(place, "import", "--from", "csv")
-    assert done.exit_code == 2
-    assert "comes with a later step" in done.stderr
