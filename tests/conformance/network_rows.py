@@ -28,7 +28,7 @@ TCP_PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "exporter": ("exporter", {"metrics": {"load1": "node_load1"}}),
     "exporter tls": ("exporter", {"metrics": {"load1": "node_load1"}, "tls": True}),
 }
-UDP_PROBES: dict[str, dict[str, Any]] = {"dns": {"name": "www.example"}, "ntp": {}}
+UDP_PROBES: dict[str, dict[str, Any]] = {"dns": {"name": "www.example"}, "ntp": {}, "sip": {}}
 
 CONVERSATIONS = {
     "silent": (hostile.silent, {"timeout"}),

@@ -10,9 +10,10 @@ from tests.conformance.broker_rows import BROKERS
 from tests.conformance.host_rows import HOST
 from tests.conformance.hostile import LATE_S, MEMORY, TIMEOUT_S, Row, run
 from tests.conformance.network_rows import NETWORK
+from tests.conformance.peripheral_rows import PERIPHERALS
 from tests.conformance.store_rows import STORES
 
-ROWS = [*NETWORK, *HOST, *BROKERS, *STORES]
+ROWS = [*NETWORK, *HOST, *BROKERS, *STORES, *PERIPHERALS]
 SPECS = {name: registry.get(name) for name in sorted({row.probe for row in ROWS})}
 
 

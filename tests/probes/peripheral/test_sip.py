@@ -108,7 +108,7 @@ async def test_what_is_lost_is_repeated_and_counted() -> None:
         reading = await run_once("sip", "127.0.0.1", port=port, timeout=5.0)
     assert reading.outcome is Outcome.OK
     assert reading.metrics["retransmissions"] == 2
-    assert 1400 < reading.metrics["response_ms"] < 2500
+    assert 1400 < reading.metrics["response_ms"] < 4900
     assert len(set(asked)) == 1
 
 
