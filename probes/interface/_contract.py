@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 from probes._http_body import path as json_path
 from probes._http_params import OURS, FieldName, JsonPath, Name, Patterns, Text, statuses
 from probes._service import ADDRESS, CONNECT_MS, TLS_MS, Port, ServiceParams
+from probes._zone import Zone
 from probes.api import Bytes, FactDef, MetricDef, Params, Seconds, Secret
 from probes.interface import _template as template
 from probes.interface import _xml as xml
-from probes.interface._zone import Zone
 
 GIVEN = ("now", "time", "timestamp", "timestamp_ms", "nonce", "run")
 """Names that every template may use."""

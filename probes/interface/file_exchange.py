@@ -38,12 +38,12 @@ from probes._service import (
     bare,
 )
 from probes._ssh import SshParams
+from probes._zone import Zone
 from probes.api import Bytes, Context, FactDef, MetricDef, ProbeSpec, Reading, Secret, Target
 from probes.errors import ExpectationFailed, PermissionMissing
 from probes.interface import _expected as expected
 from probes.interface._sftp import sftp
 from probes.interface._store import Absent, Entry, Store, joined
-from probes.interface._zone import Zone
 
 OWN = re.compile(r"muster-[0-9a-f]{16}")
 STALE_S = 3600.0
