@@ -48,6 +48,7 @@ from monitor.reload import Reloader
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
+from monitor.sinks.sink import build as build_influx
 from monitor.state import CheckState, State, Transition
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
@@ -155,6 +156,9 @@ class App:
         """Make what follows: the files as they change, verdicts, the monitor's own health."""
         settings = self.place.settings
         self.loop_watch = LoopWatch()
+        self.influx = build_influx(
+            settings.influx, self.store, self.units, self.maintenances, self.shared.secret
+        )
         self.clerk = Clerk(self.place)
         self.reloader = Reloader(
             self.clerk, self.units, self.schedule, self.runner.breaker, self._adopt, self._declare, self._soon
@@ -174,7 +178,8 @@ class App:
     def _window(self) -> Window:
         telemetry = Telemetry(
             self.runner, self.schedule, self.pipeline, self.watch, self.duty, self.outbox, self.reloader,
-            self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.traps, self.started,
+            self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.traps, self.influx,
+            self.started,
         )  # fmt: skip
         return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry, self.people)
 
@@ -222,6 +227,7 @@ class App:
             self.assessor.run(),
             self._follow_files(),
             self._beat(),
+            *([self.influx.run()] if self.influx else []),
             *self.alerting.works(self.shared),
         ]
 
@@ -298,7 +304,9 @@ class App:
                 await self.reloader.try_reload()
 
     async def _prune(self) -> None:
-        await self.alerting.incidents.prune(time.time() - self.place.settings.retention.incident_days * DAY_S)
+        before = time.time() - self.place.settings.retention.incident_days * DAY_S
+        await self.alerting.incidents.prune(before)
+        await self.verdicts.forget_changes(before)
 
     async def _sweep(self) -> None:
         await self.watch.sweep(time.time())
@@ -334,6 +342,8 @@ class App:
         await self.situation.refresh()
         await self.noticing.adopt(self.units.jobs())
         await self.drifting.adopt(self.units.jobs())
+        if self.influx:
+            self.influx.lines.forget()
         await self.tests.adopt(self.units.jobs())
         await self.assessor.adopt()
         self.traps.adopt(self.units.jobs())

@@ -31,6 +31,7 @@ from monitor.incidents.troubles import Timing
 from monitor.isolation.heartbeat_settings import HeartbeatSettings
 from monitor.isolation.witness_settings import WitnessSettings
 from monitor.runner import MOST_SLIP, Limits
+from monitor.sinks.settings import InfluxSettings
 from monitor.store.paths import Bounds
 from monitor.traps.settings import TrapSettings
 from probes.api import Bytes, ProbeSettings, Quantity, Seconds
@@ -186,6 +187,7 @@ class Settings(Section):
     tests: Tests = Field(default_factory=Tests)
     witnesses: WitnessSettings = Field(default_factory=WitnessSettings)
     heartbeat: HeartbeatSettings = Field(default_factory=HeartbeatSettings)
+    influx: InfluxSettings = Field(default_factory=InfluxSettings)
     traps: TrapSettings = Field(default_factory=TrapSettings)
     rights: tuple[Right, ...] = ()
     """Who may do what at gates, `[[rights]]`."""

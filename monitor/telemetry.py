@@ -20,6 +20,8 @@ from monitor.process.health import LoopWatch
 from monitor.reload import Reloader
 from monitor.runner import Runner
 from monitor.schedule import Schedule
+from monitor.sinks.feeder import Feeder
+from monitor.sinks.sink import figures as sink_figures
 from monitor.store.api import StoreCounters
 from monitor.traps.receiver import Receiver
 from monitor.watch import Watch
@@ -53,6 +55,7 @@ class Telemetry:
     gate: Gatekeeper
     heartbeat: Heartbeat
     traps: Receiver
+    influx: Feeder | None
     started: float
 
     def figures(self) -> Iterator[OwnMetric]:
@@ -64,6 +67,8 @@ class Telemetry:
         yield from self._trapped()
         yield from self._believing()
         yield from self._keeping()
+        if self.influx is not None:
+            yield from sink_figures(self.influx)
         yield from self._process()
 
     def _running(self) -> Iterator[OwnMetric]:

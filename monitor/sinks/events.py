@@ -3,13 +3,15 @@
 Each point's time and tags follow from what is stored, so that it is the same point when it is sent again.
 
     muster_incident        unit asset check kind level severity what state
-                           incident open age_s; cause detail actor
+                           number open age_s; cause detail actor
     muster_verdict         unit level gate
                            code coverage pass fail unknown waived not_applicable; verdict
     muster_verdict_change  unit level gate verdict before
                            code
     muster_maintenance     unit asset check kind level mode what
-                           maintenance open; reason actor
+                           number open; reason actor
+    muster_signoff         unit asset level gate item role what
+                           number; actor
     muster_unit            unit level parent province municipal county name name_zh wave
                            up go_live lat lon
     muster_metric          probe metric metric_unit better
@@ -41,6 +43,11 @@ CODES = {"READY": 0, "CONDITIONAL": 1, "NOT_READY": 2, "UNKNOWN": 3}
 STATUSES = ("pass", "fail", "unknown", "waived", "not_applicable")
 EVERY_S = 60.0
 """How often names of units and metrics are written: within what PromQL looks back."""
+LOGS = (
+    ("incidents", "id", "incident_history"),
+    ("verdicts", "id", "verdict_change"),
+    ("signoffs", "seq", "ledger"),
+)
 LEVELS = ("province", "municipal", "county")
 
 
@@ -68,13 +75,17 @@ class Events:
         changed = sinks.changes(db, told.verdicts, AT_ONCE)
         lines = [self._incident(each) for each in happened]
         lines += [made for each in changed for made in self._changed(each)]
+        signed = sinks.ledger(db, told.signoffs, AT_ONCE)
+        lines += [self._signed(each) for each in signed]
         lines += self._maintenance(sinks.maintenance(db, told.maintenance), told.maintenance, now)
         reached = Told(
             happened[-1].id if happened else told.incidents,
             changed[-1].id if changed else told.verdicts,
             max(now, told.maintenance),
+            signed[-1].seq if signed else told.signoffs,
         )
-        return Found(self._made(lines), reached, AT_ONCE in (len(happened), len(changed)))
+        full = AT_ONCE in (len(happened), len(changed), len(signed))
+        return Found(self._made(lines), reached, full)
 
     def judgements(self, db: sqlite3.Connection) -> list[str]:
         """Return the units' judgements since this was last asked: what they are now, not what they were."""
@@ -110,7 +121,7 @@ class Events:
         tags = self._where(event.root) | {
             "severity": event.severity, "what": event.what, "state": event.state,
         }  # fmt: skip
-        fields: dict[str, float | str] = {"incident": event.incident, "open": int(not over)}
+        fields: dict[str, float | str] = {"number": event.incident, "open": int(not over)}
         fields["age_s"] = event.at - event.began_at
         texts = self._said(cause=event.kind, detail=event.detail, actor=event.actor)
         return line("muster_incident", tags, fields | texts, round(event.at * 1000))
@@ -134,6 +145,13 @@ class Events:
         fields |= {status: int(counts.get(status, 0)) for status in STATUSES}
         return line("muster_verdict", tags, fields | self._said(verdict=each.verdict), round(each.at * 1000))
 
+    def _signed(self, entry: sinks.LedgerEvent) -> str:
+        where = f"{entry.unit}/{entry.asset}" if entry.asset else entry.unit
+        tags = self._where(where) | {"gate": entry.gate, "item": entry.item, "role": entry.role}
+        fields: dict[str, float | str] = {"number": entry.seq}
+        said = self._said(actor=entry.actor)
+        return line("muster_signoff", tags | {"what": entry.kind}, fields | said, round(entry.at * 1000))
+
     def _maintenance(self, works: Iterable[Maintenance], since: float, now: float) -> Iterator[str]:
         """Yield the beginnings and ends between two instants; what began before it was told, then."""
         calendars = self.calendars()
@@ -148,7 +166,7 @@ class Events:
 
     def _work(self, work: Maintenance, what: str, at: float) -> str:
         tags = self._where(work.scope) | {"mode": work.mode.value, "what": what}
-        fields: dict[str, float | str] = {"maintenance": work.id, "open": int(what == "begun")}
+        fields: dict[str, float | str] = {"number": work.id, "open": int(what == "begun")}
         texts = self._said(reason=work.reason, actor=work.actor)
         return line("muster_maintenance", tags, fields | texts, round(at * 1000))
 
@@ -176,7 +194,7 @@ def begun(db: sqlite3.Connection, now: float, *, anew: bool) -> Told:
     if anew:
         return Told(maintenance=0.0)
     last = Told(maintenance=now)
-    for name, table in (("incidents", "incident_history"), ("verdicts", "verdict_change")):
-        number = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]  # noqa: S608
+    for name, column, table in LOGS:
+        number = db.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()[0]  # noqa: S608
         last = replace(last, **{name: int(number)})
     return last

@@ -6,7 +6,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from monitor.store.api import Cursor
@@ -33,12 +33,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How far events were written: the last line of incidents' histories, the last change of a verdict, and
-    up to when maintenance was looked at (seconds since the epoch)."""
+    """How far events were written: the last line of incidents' histories, the last change of a verdict, up to
+    when maintenance was looked at (seconds since the epoch), the last entry of the ledger."""
 
     incidents: int = 0
     verdicts: int = 0
     maintenance: float = 0.0
+    signoffs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,7 @@ class Position:
     def dump(self) -> str:
         """Return the position as it is stored."""
         gaps = [[str(gap.cursor), gap.upto] for gap in self.gaps]
-        told = [self.told.incidents, self.told.verdicts, self.told.maintenance]
-        return json.dumps({"live": str(self.live), "gaps": gaps, "told": told})
+        return json.dumps({"live": str(self.live), "gaps": gaps, "told": asdict(self.told)})
 
     @classmethod
     def parse(cls, text: str) -> Position:
@@ -79,8 +79,7 @@ class Position:
         try:
             found: dict[str, Any] = json.loads(text)
             gaps = tuple(Gap(Cursor.parse(cursor), int(upto)) for cursor, upto in found["gaps"])
-            told = Told(int(found["told"][0]), int(found["told"][1]), float(found["told"][2]))
-            return cls(Cursor.parse(found["live"]), gaps, told)
+            return cls(Cursor.parse(found["live"]), gaps, Told(**found["told"]))
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"no position of a sink: {type(error).__name__}") from None
 

@@ -27,8 +27,10 @@ def build(
     units: Units,
     maintenances: Maintenances,
     secret: Callable[[SecretRef], str],
-) -> Feeder:
-    """Return what feeds the server of the settings."""
+) -> Feeder | None:
+    """Return what feeds the server of the settings, None where they name none."""
+    if not settings.url:
+        return None
     texts = settings.server != "victoriametrics"
     lines = ReadingLines(lambda check: describe(units, check), texts)
     events = Events(units, lambda: maintenances.calendars, texts)

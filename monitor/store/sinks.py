@@ -17,6 +17,7 @@ _CHANGES = (
     "SELECT id, unit, gate, at, before, verdict, coverage, counts FROM verdict_change"
     " WHERE id > ? ORDER BY id LIMIT ?"
 )
+_LEDGER = "SELECT seq, at, kind, actor, role, gate, unit, asset, item FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"
 _JUDGED = (
     "SELECT unit, gate, judged_at, verdict, coverage, counts FROM verdicts WHERE judged_at > ?"
     " ORDER BY judged_at"
@@ -56,6 +57,21 @@ class VerdictChange:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """What somebody stated, asked, approved or signed at a gate."""
+
+    seq: int
+    at: float
+    kind: str
+    actor: str
+    role: str
+    gate: str
+    unit: str
+    asset: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A unit's last judgement at a gate; `counts` is JSON, items by status."""
 
@@ -86,6 +102,11 @@ def history(connection: sqlite3.Connection, after: int, limit: int) -> list[Hist
 def changes(connection: sqlite3.Connection, after: int, limit: int) -> list[VerdictChange]:
     """Return changes of verdicts after one, oldest first."""
     return [VerdictChange(*row) for row in connection.execute(_CHANGES, (after, limit))]
+
+
+def ledger(connection: sqlite3.Connection, after: int, limit: int) -> list[LedgerEvent]:
+    """Return what people did at gates after an entry, oldest first."""
+    return [LedgerEvent(*row) for row in connection.execute(_LEDGER, (after, limit))]
 
 
 def judged(connection: sqlite3.Connection, since: float) -> list[Judgement]:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.store.database import Database
+from monitor.store.sinks import prune
 
 GRAVE = ("blocker", "major")
 WORST_FIRST = ("fail", "unknown", "waived", "pass", "not_applicable")
@@ -212,6 +213,10 @@ class Verdicts:
         known = _json(list(units))
         statement = "DELETE FROM verdicts WHERE unit NOT IN (SELECT value FROM json_each(?))"
         await self._database.write(lambda connection: connection.execute(statement, (known,)).rowcount)
+
+    async def forget_changes(self, before: float) -> None:
+        """Drop the changes of verdicts before a time."""
+        await self._database.write(lambda connection: prune(connection, before))
 
 
 def pack(gate: str, unit: str, judged_at: float, judged: Mapping[str, Any]) -> Packed:

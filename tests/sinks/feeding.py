@@ -22,7 +22,9 @@ BASE = 1_795_000_000
 
 def fed(store: Store, url: str, units: Units | None = None, **more: Any) -> Feeder:
     settings = InfluxSettings(url=url, **({"server": "victoriametrics", "every": 0.1} | more))
-    return build(settings, store, units or Units(), Maintenances(), str)
+    made = build(settings, store, units or Units(), Maintenances(), str)
+    assert made is not None
+    return made
 
 
 @asynccontextmanager
