@@ -17,7 +17,7 @@ What = Literal["energy", "clock", "voltage"]
 
 
 class MeterLine(LineParams):
-    """Settings of a serial line, by the standard (2007, 4.2 and 5.1) unless given."""
+    """Settings of a serial line, as meters of 2007 are delivered unless given."""
 
     baud: Baud = 2400
     """Bits a second; meters of 1997 often have 1200."""

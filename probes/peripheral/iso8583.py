@@ -41,14 +41,12 @@ from probes.peripheral._iso8583_params import Iso8583Params
 MOST_STRAYS = 20
 MEANINGS = {
     "03": "the merchant is not known", "05": "not honoured", "12": "no such transaction",
-    "13": "wrong amount", "30": "wrong format", "40": "the function is not supported",
-    "57": "not permitted to the card", "58": "not permitted to the terminal", "63": "a breach of security",
-    "76": "the message can't be matched", "77": "the terminal has to sign in first",
-    "79": "the terminal has to fetch its parameters first", "89": "the terminal is not known",
-    "90": "the host is closing its day", "91": "the switch or the bank does not work",
-    "92": "there is no way to the bank", "94": "a message that was there before",
-    "96": "the host does not work", "97": "the terminal is not registered", "98": "the bank did not answer",
-    "99": "the PIN can't be read", "A0": "the MAC is wrong or missing",
+    "30": "wrong format", "40": "the function is not supported", "58": "not permitted to the terminal",
+    "63": "a breach of security", "77": "the terminal has to sign in again", "90": "the host closes its day",
+    "91": "the switch or the bank does not work", "92": "there is no way to the bank",
+    "94": "a message that was there before", "96": "the host does not work",
+    "97": "the terminal is not registered", "98": "the bank did not answer",
+    "A0": "the MAC is wrong or missing",
 }  # fmt: skip
 """Response codes (ISO 8583:1987, and China UnionPay's specification of terminals) that may come here."""
 

@@ -105,7 +105,7 @@ async def test_the_only_meter_of_a_serial_line() -> None:
     assert (reading.outcome, reading.detail) == (Outcome.OK, "")
     assert reading.facts["meter"] == meter
     assert reading.metrics["energy_kwh"] == 123.45
-    assert abs(reading.metrics["clock_offset_s"]) < 2
+    assert abs(reading.metrics["clock_offset_s"]) < 5
 
 
 async def test_a_meter_that_others_have_written(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_a_meter_that_others_have_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ahead", [-86_400.0, -61.0, 90.0])
 async def test_a_clock_that_is_wrong(ahead: float) -> None:
     reading = await _read(Line(clock("000000000161", ahead)), meter="161", read=["clock"])
-    assert abs(reading.metrics["clock_offset_s"] - ahead) < 2
+    assert abs(reading.metrics["clock_offset_s"] - ahead) < 5
 
 
 async def test_a_clock_says_nothing_while_the_monitors_own_is_not_synchronised(
@@ -257,6 +257,21 @@ async def test_time_that_is_up_before_all_were_asked_is_no_share() -> None:
     assert "answered_pct" not in reading.metrics
     assert reading.metrics["answered"] == 1
     assert reading.facts["not_told"].startswith("answered_pct: time was up before 2")
+
+
+async def test_a_line_that_breaks_off_is_no_share() -> None:
+    line = Line(energy("000000000001"))
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(line.answer(await reader.read(100)))
+        await writer.drain()
+        await reader.read(100)
+
+    async with tcp_server(once) as port:
+        reading = await run_once("dlt645", "127.0.0.1", port=port, meters=["1", "2", "3"], read=["energy"])
+    assert (reading.outcome, reading.kind) == (Outcome.FAILED, "protocol")
+    assert (reading.metrics["meters"], reading.metrics["answered"]) == (3, 1)
+    assert "answered_pct" not in reading.metrics
 
 
 async def test_a_line_in_use_is_waited_for_and_accuses_nobody() -> None:
