@@ -55,7 +55,7 @@ def load(paths: Sequence[Path]) -> Export:
         except (ValueError, RecursionError) as error:
             at = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (1, 1)
             message, hint = "no JSON", "save the API's answer as it is: curl .../api/dcim/sites/?limit=0"
-            raise ConfigError([Problem(str(path), *at, "", message, hint)]) from None
+            raise ConfigError([Problem(path.name, *at, "", message, hint)]) from None
         _take(export, data, path.stem, path.name)
     return export
 

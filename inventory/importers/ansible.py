@@ -56,7 +56,7 @@ def _is_yaml(path: Path, text: str) -> bool:
     if path.suffix.casefold() in (".yml", ".yaml", ".json"):
         return True
     first = next((line for line in text.splitlines() if line.strip() and line.strip()[0] not in "#;"), "")
-    return first.startswith("---") or re.fullmatch(r"[\w.-]+:\s*", first) is not None
+    return first.startswith("---") or re.fullmatch(r"[\w.-]+:(?:\s.*)?", first) is not None
 
 
 def _check_groups(found: Inventory, units: Mapping[str, str], file: str) -> None:

@@ -37,7 +37,11 @@ class _Import:
 
 def read(paths: Sequence[Path], level: Level = "hall") -> Draft:
     """Return the draft of an export; `level` is what sites are. Raises ConfigError."""
-    export = load(paths)
+    return drafted(load(paths), level)
+
+
+def drafted(export: Export, level: Level = "hall") -> Draft:
+    """Return the draft of what an export holds."""
     run = _Import(export, Draft(problems=list(export.problems)), level)
     for kind, count in sorted(export.left_out.items()):
         run.draft.notes.append(f"NetBox: {count} of {kind} left out: nothing of an inventory")
@@ -184,6 +188,7 @@ def _circuits(run: _Import) -> None:
     for end in run.export.all("circuit-terminations"):
         ends.setdefault(number(end, "circuit", "id"), []).append(end)
     lines = Counter(_site(end) for each in ends.values() for end in each)
+    depths = _depths(run)
     for circuit in run.export.all("circuits"):
         cid, at = text(circuit, "cid"), _ends(circuit, ends)
         sites = [end for end in at if _site(end) in run.units]
@@ -191,7 +196,10 @@ def _circuits(run: _Import) -> None:
             why = choice(circuit, "status") if choice(circuit, "status") in _GONE else "no site it ends at"
             run.draft.notes.append(f"NetBox: circuit {cid} left out: {why}")
             continue
-        near = min(sites, key=lambda end: (lines[_site(end)], text(end, "term_side") != "Z"))
+        near = min(
+            sites,
+            key=lambda end: (-depths[_site(end)], lines[_site(end)], text(end, "term_side") != "Z"),
+        )
         unit = run.units[_site(near)]
         unit.inner.insert(_channels(unit), _channel(run, circuit, near, at, unit))
     for unit in run.units.values():
@@ -200,6 +208,17 @@ def _circuits(run: _Import) -> None:
 
 def _channels(unit: Item) -> int:
     return sum(1 for each in unit.inner if each.data["kind"] == "channel")
+
+
+def _depths(run: _Import) -> dict[int, int]:
+    """Return how many units are above each site: a line belongs to the end that is further out."""
+    parents = {item.data["id"]: item.data.get("parent") for item in run.draft.units}
+    found: dict[int, int] = {}
+    for site, item in run.units.items():
+        found[site], name = 0, item.data.get("parent")
+        while name is not None:
+            found[site], name = found[site] + 1, parents.get(name)
+    return found
 
 
 def _ends(circuit: Object, ends: dict[int, list[Object]]) -> list[Object]:
