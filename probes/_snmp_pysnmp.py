@@ -69,13 +69,13 @@ class Engines:
     ) -> tuple[Kept, bool]:
         """Return an engine for `account`, and whether it has met this target before.
 
-        Making one takes 50 ms, in a thread. One that knows another engine at `where` is not used any more.
+        Making one takes 50 ms and more, in a thread. One that knows another engine at `where` is given up.
         """
         name = hashlib.blake2b("\0".join(account).encode(), key=self._salt).digest()
         async with self._making:
             kept = self._kept.get(name)
             if kept is None or not self._fits(kept, where, engine_id):
-                made = Kept(await asyncio.to_thread(library.SnmpEngine))
+                made = Kept(await asyncio.to_thread(library.new_engine))
                 self._retire(name)
                 kept = self._kept[name] = made
             self._kept.move_to_end(name)
@@ -133,7 +133,7 @@ class Pysnmp:
         self._address, self._until = address, until
         self._where = (address.host, params.port)
         self._context = library.ContextData(contextName=params.context.encode())
-        self._spoke = self._met_before = False
+        self._spoke = self._answered = self._met_before = False
         self._kept = Kept(None)
         self._engine_id = b""
         self.facts: dict[str, str] = {}
@@ -199,7 +199,7 @@ class Pysnmp:
         error, status, index, answered = asked
         if error:
             raise self._failed(error)
-        self._met_before, self._spoke = False, True
+        self._met_before, self._spoke, self._answered = False, True, True
         if int(status):
             raise StatusError(int(status), int(index))
         return answered
@@ -234,6 +234,7 @@ class Pysnmp:
             community=params.version != "3",
             encrypted=params.priv is not None,
             spoke=self._spoke,
+            context=bool(params.context) and not self._answered,
         )
 
     def _pair(self, varbind: Any) -> tuple[str, Value | None]:

@@ -83,8 +83,15 @@ def reported(oid: str) -> Ending:
     return ProtocolViolated(f"report: {oid}")
 
 
-def silence(seconds: float, *, community: bool, encrypted: bool, spoke: bool) -> Ending:
+def silence(
+    seconds: float, *, community: bool, encrypted: bool, spoke: bool, context: bool = False
+) -> Ending:
     """Return the ending of a question that nobody answered within `seconds`."""
+    if context and spoke:
+        return Inconclusive(
+            "unknown_context: it told its engine id, and nothing of this context within "
+            f"{seconds:.3g} s: it has no such context, or a packet was lost"
+        )
     if encrypted and spoke:
         return Inconclusive(
             "wrong_privacy_key: what is not encrypted was answered, what is was not within "
