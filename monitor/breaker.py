@@ -15,6 +15,8 @@ from probes.api import Outcome, Reading
 OPENS_AFTER = 3
 SKIPS = 4
 SILENT_PHASES = ("connect", "echo")
+HERE = ("", "local")
+"""Targets that are no address: of what hangs on the monitor's own machine each device fails alone."""
 SAME_S = 1.0
 """Checks that run together and began within this time made one attempt."""
 
@@ -80,7 +82,7 @@ class Breaker:
 
     def note(self, job: Job, reading: Reading) -> None:
         """Learn from a reading."""
-        if not job.target.address:
+        if job.target.address in HERE:
             return
         if nobody_there(reading):
             self._circuits.setdefault(job.target.address, Circuit()).count(job, reading.at)

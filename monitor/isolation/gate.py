@@ -84,7 +84,7 @@ def answer_of(reading: Reading) -> Answer:
 @lru_cache(maxsize=65_536)
 def local(address: str) -> bool:
     """Tell whether an address is the monitor's own machine, by how it is written."""
-    if not address or address == "localhost":
+    if address in ("", "local", "localhost"):
         return True
     try:
         return ipaddress.ip_address(address).is_loopback

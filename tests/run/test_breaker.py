@@ -48,6 +48,16 @@ def test_any_answer_closes_it_even_a_refusal() -> None:
         assert breaker.open == 0
 
 
+def test_devices_of_the_monitors_own_machine_fail_each_for_itself() -> None:
+    breaker = Breaker()
+    devices = [job(f"u/{name}/serial", address="local") for name in ("scale", "display")]
+    for _ in range(2 * OPENS_AFTER):
+        for device in devices:
+            breaker.note(device, Reading(Outcome.FAILED, "unreachable", phase="connect"))
+    assert breaker.open == 0
+    assert breaker.blocked_by(job("u/reader/pcsc", address="local")) is None
+
+
 def test_our_own_errors_neither_open_nor_close_it() -> None:
     breaker = opened()
     breaker.note(ICMP, Reading(Outcome.ERROR, "prober_error"))

@@ -111,7 +111,7 @@ def test_older_news_change_nothing() -> None:
 def test_the_monitors_own_machine_is_never_suspected() -> None:
     gate = Gate()
     gate.failed(100.0)
-    for address in (HERE, "::1", "localhost", "", "127.3.2.1"):
+    for address in (HERE, "::1", "localhost", "local", "", "127.3.2.1"):
         assert only(gate.take(job(address=address), failed(), 101.0)).outcome is Outcome.FAILED
         assert local(address)
 
