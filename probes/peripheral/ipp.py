@@ -6,7 +6,6 @@ answers of any length, and knows no trays.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -26,7 +25,7 @@ from probes._service import (
 )
 from probes._web import Web
 from probes.api import Context, FactDef, MetricDef, ProbeSpec, Reading, Target
-from probes.errors import ExpectationFailed, ProtocolViolated
+from probes.errors import ExpectationFailed, OwnLoginFailed, PermissionMissing, ProtocolViolated
 from probes.peripheral._ipp_answers import WANTED, told
 from probes.peripheral._ipp_job import canceled_by_name, printed
 from probes.peripheral._ipp_message import KEYWORD, PRINTER, Attribute, Attributes
@@ -84,7 +83,11 @@ async def _asked(talk: IppTalk, notes: Notes) -> Attributes:
 async def _test_page(
     target: Target, address: Address, params: PrinterParams, talk: IppTalk, found: Attributes, notes: Notes
 ) -> None:
-    """Print a page where the printer is ready for one; what a broken-off run leaves is canceled after it."""
+    """Print a page where the printer is ready for one.
+
+    Where it is not known how the job ended (the run was broken off, the printer is silent), what may be left
+    of it is canceled after the run.
+    """
     if notes.facts.get("state") == "stopped" or notes.metrics.get("errors") or notes.metrics.get("obstacles"):
         reasons = notes.facts.get("obstacle_reasons") or notes.facts.get("error_reasons", "stopped")
         raise ExpectationFailed(f"not_ready: no page is sent to it ({reasons})")
@@ -93,7 +96,9 @@ async def _test_page(
     name = f"muster-{secrets.token_hex(6)}"
     try:
         await printed(talk, found, name, notes)
-    except (asyncio.CancelledError, OSError, ProtocolViolated):
+    except (ExpectationFailed, OwnLoginFailed, PermissionMissing):
+        raise
+    except BaseException:
         leftovers = notes.context.shared.get(Leftovers)
         leftovers.remove(_clear(target, address, params, name, notes.context))
         raise

@@ -140,6 +140,8 @@ class ModbusParams(ServiceParams):
             raise ValueError(f"one check reads at most {MOST_VALUES} values")
         if self.device is not None and self.tls == "on":
             raise ValueError("a serial line has no TLS")
+        if self.device is not None and not 1 <= self.unit <= 247:
+            raise ValueError("units of a serial line are 1 to 247; nobody answers to 0")
         return self
 
 

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import ctypes.util
 import logging
+import re
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from probes.api import Context, Outcome, Reading
+from probes.peripheral._ipp_job import GET_JOBS, PRINT_JOB
 from probes.peripheral._ipp_raster import KINDS, page
-from probes.peripheral.ipp import PROBE
+from probes.peripheral.ipp import GET_PRINTER, PROBE
+from tests.probes.peripheral.ipp_answers import IDLE
 from tests.probing import run_once, shared_here
 from tests.servers.certificates import Authority
 from tests.servers.hostile import HTTP, garbage, silent, tcp_server
@@ -113,6 +116,32 @@ async def test_a_run_killed_in_the_middle_leaves_no_job(tmp_path: Path) -> None:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         await _gone(printer)
+
+
+async def test_a_printer_that_takes_a_page_and_falls_silent_is_told_to_cancel_it() -> None:
+    asked: list[int] = []
+    again = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+            _, operation, number = struct.unpack_from(">HHI", await reader.readexactly(size))
+            asked.append(operation)
+            if operation == GET_JOBS:
+                again.set()
+                return
+            if operation != GET_PRINTER:
+                await asyncio.sleep(60)
+            body = IDLE[:4] + struct.pack(">I", number) + IDLE[8:]
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\n")
+            writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with tcp_server(handle) as port, shared_here() as shared:
+        reading = await run_once("ipp", "127.0.0.1", port=port, test_page=True, timeout=0.5, shared=shared)
+        await asyncio.wait_for(again.wait(), 5)
+    assert (reading.outcome, reading.kind, reading.phase) == (Outcome.FAILED, "timeout", "job")
+    assert asked == [GET_PRINTER, PRINT_JOB, GET_JOBS]
 
 
 async def _gone(printer: Printer) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +10,8 @@ from probes.errors import Ending, OwnLoginFailed, PermissionMissing, ProtocolVio
 from probes.peripheral._ipp_answers import refusal, severity, supplies, told
 from probes.peripheral._ipp_message import (
     BEGIN_COLLECTION,
-    BOOLEAN,
-    END_COLLECTION,
-    ENUM,
-    INTEGER,
     KEYWORD,
     NAME,
-    OCTETS,
     PRINTER,
     TEXT,
     Attribute,
@@ -27,32 +20,7 @@ from probes.peripheral._ipp_message import (
     question,
 )
 from probes.peripheral._ipp_raster import A4_MM, size_mm
-
-
-def _value(tag: int, name: bytes, value: bytes) -> bytes:
-    return struct.pack(">BH", tag, len(name)) + name + struct.pack(">H", len(value)) + value
-
-
-PRINTER_ANSWER = b"".join((
-    struct.pack(">BBHIB", 1, 1, 0, 7, PRINTER),
-    _value(ENUM, b"printer-state", struct.pack(">i", 5)),
-    _value(KEYWORD, b"printer-state-reasons", b"media-empty-error"), _value(KEYWORD, b"", b"toner-low"),
-    _value(BOOLEAN, b"printer-is-accepting-jobs", b"\x01"),
-    _value(INTEGER, b"queued-job-count", struct.pack(">i", 3)),
-    _value(0x12, b"printer-up-time", b""),
-    _value(BEGIN_COLLECTION, b"media-col-ready", b""), _value(0x4A, b"", b"media-size"),
-    _value(BEGIN_COLLECTION, b"", b""), _value(0x4A, b"", b"x-dimension"),
-    _value(INTEGER, b"", struct.pack(">i", 21000)), _value(END_COLLECTION, b"", b""),
-    _value(END_COLLECTION, b"", b""),
-    _value(0x35, b"printer-make-and-model", b"\x00\x02en\x00\x05Model"),
-    _value(TEXT, b"printer-device-id", b"MFG:Acme;MDL:R1;SN:A-17;"),
-    _value(TEXT, b"printer-firmware-string-version", b"2.1"), _value(TEXT, b"", b"boot 9"),
-    _value(OCTETS, b"printer-supply", b"index=1;class=supplyThatIsConsumed;type=ink;unit=tenthsOfMilliliters;"
-           b"maxcapacity=500;level=125;colorantname=cyan;"),
-    _value(OCTETS, b"", b"index=2;class=supplyThatIsConsumed;type=opc;maxcapacity=-2;level=-3;"),
-    _value(OCTETS, b"printer-input-tray", b"type=other;maxcapacity=250;level=-3;"),
-    b"\x03",
-))  # fmt: skip
+from tests.probes.peripheral.ipp_answers import PRINTER_ANSWER, value
 
 
 def _attributes(data: bytes = PRINTER_ANSWER) -> Attributes:
@@ -172,13 +140,13 @@ def _read_or_refuse(data: bytes) -> None:
 
 
 def test_more_than_can_be() -> None:
-    many = PRINTER_ANSWER[:-1] + _value(KEYWORD, b"x", b"") * 5000 + b"\x03"
+    many = PRINTER_ANSWER[:-1] + value(KEYWORD, b"x", b"") * 5000 + b"\x03"
     with pytest.raises(ProtocolViolated, match="more than 4096 values"):
         answer(many, 7)
     with pytest.raises(ProtocolViolated, match="no answer to question 8"):
         answer(PRINTER_ANSWER, 8)
     with pytest.raises(ProtocolViolated, match="collections"):
-        answer(PRINTER_ANSWER[:9] + _value(BEGIN_COLLECTION, b"x", b"") * 20 + b"\x03", 7)
+        answer(PRINTER_ANSWER[:9] + value(BEGIN_COLLECTION, b"x", b"") * 20 + b"\x03", 7)
 
 
 def test_sizes_of_media() -> None:

@@ -153,7 +153,7 @@ async def test_a_serial_line(tmp_path: Path) -> None:
     assert again.outcome is Outcome.OK
 
 
-def _frame(*data: int) -> bytes:
+def rtu_frame(*data: int) -> bytes:
     frame = bytes(data)
     return frame + struct.pack("<H", crc(frame))
 
@@ -161,15 +161,15 @@ def _frame(*data: int) -> bytes:
 @pytest.mark.parametrize(
     ("said", "kind", "detail"),
     [
-        (_frame(1, 3, 2, 0, 5), "", ""),
+        (rtu_frame(1, 3, 2, 0, 5), "", ""),
         (b"\x01\x03\x02\x00\x05\xff\xff", "protocol", "bad_checksum: the CRC of the answer is wrong"),
-        (_frame(2, 3, 2, 0, 5), "protocol", "an answer of unit 2, asked was 1: 02 03 02"),
+        (rtu_frame(2, 3, 2, 0, 5), "protocol", "an answer of unit 2, asked was 1: 02 03 02"),
         (b"\xff" * 8, "protocol", "an answer of unit 255, asked was 1: ff ff ff"),
         (b"\x01\x03\xff\x00", "protocol", "no answer to this question: 01 03 ff"),
         (b"\x01\x03\x02", "timeout", "receive: no answer of the device"),
-        (_frame(1, 0x83, 6), "expectation", "device_busy: the device is busy (holding 0, count 1)"),
+        (rtu_frame(1, 0x83, 6), "expectation", "device_busy: the device is busy (holding 0, count 1)"),
         (
-            _frame(1, 0x83, 0x55),
+            rtu_frame(1, 0x83, 0x55),
             "expectation",
             "exception: the device refuses with code 85 (holding 0, count 1)",
         ),
@@ -179,7 +179,7 @@ async def test_what_comes_over_a_serial_line(said: bytes, kind: str, detail: str
     async with device(lambda heard: said if len(heard) == 8 else b"") as line:
         registers = [{"name": "x", "address": 0}]
         reading = await run_once("modbus", "local", device=line.path, registers=registers, timeout=0.5)
-        assert line.heard == _frame(1, 3, 0, 0, 0, 1)
+        assert line.heard == rtu_frame(1, 3, 0, 0, 0, 1)
     assert (reading.kind, reading.detail) == (kind, detail)
 
 
@@ -264,6 +264,7 @@ async def test_a_slow_device_is_waited_for() -> None:
         ({"registers": [{"name": "a", "address": 0, "kind": "coil", "type": "u16"}]}, "one bit"),
         ({"registers": [{"name": f"a{n}", "address": 0, "count": 125} for n in range(5)]}, "at most 512"),
         ({"registers": [{"name": "a", "address": 0}], "device": "/dev/ttyS0", "tls": "on"}, "no TLS"),
+        ({"registers": [{"name": "a", "address": 0}], "device": "/dev/ttyS0", "unit": 0}, "1 to 247"),
     ],
 )
 def test_parameters_that_are_refused(params: dict[str, Any], message: str) -> None:
@@ -306,7 +307,7 @@ def test_any_answer_is_read_or_refused(question: Question, data: bytes, rtu: boo
 def test_a_right_answer_is_read(question: Question, data: st.DataObject, rtu: bool) -> None:
     content = data.draw(st.binary(min_size=question.size, max_size=question.size))
     pdu = bytes([framed(question, 1, rtu=False)[7], len(content)]) + content
-    frame = _frame(question.unit, *pdu) if rtu else _tcp(5, question.unit, *pdu)
+    frame = rtu_frame(question.unit, *pdu) if rtu else _tcp(5, question.unit, *pdu)
     assert asyncio.run(answer(Said(frame), question, 5, rtu=rtu)) == content
 
 
