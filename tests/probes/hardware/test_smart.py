@@ -247,7 +247,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
-KEYS = ("smart_status", "passed", "ata_smart_attributes", "table", "raw", "value", "id", "name", "temperature",
+KEYS = ("smart_status", "passed", "ata_smart_attributes", "table", "raw", "value", "id", "name", "x",
         "Controllers", "nvme_smart_health_information_log", "Response Data", "VD LIST", "PD LIST",
         "State", "smartctl", "messages")  # fmt: skip
 
