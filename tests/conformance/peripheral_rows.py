@@ -1,4 +1,4 @@
-"""The probes of meters, card hosts and hotlines before hostile servers."""
+"""The probes of printers, sensors, meters, card hosts and hotlines before hostile servers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from tests.conformance.network_rows import CONVERSATIONS, IPV6
 from tests.servers.hostile import tcp_server, unanswering
 from tests.servers.ports import closed_port
 
+REGISTERS = [{"name": "x", "address": 0, "count": 125}, {"name": "y", "kind": "coil", "address": 0}]
 PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "dlt645": ("dlt645", {"meters": ["1", "2"], "answer_within": 0.2}),
     "iso8583": ("iso8583", {}),
     "iso8583 digits": ("iso8583", {"framing": "ascii4", "bitmap": "ascii", "tpdu": "6000030000"}),
     "iso8583 tls": ("iso8583", {"tls": "on"}),
+    "ipp": ("ipp", {}),
+    "ipp page": ("ipp", {"test_page": True, "version": "2.0"}),
+    "ipp tls": ("ipp", {"tls": "on"}),
+    "modbus": ("modbus", {"registers": REGISTERS}),
+    "modbus rtu": ("modbus", {"registers": REGISTERS, "framing": "rtu"}),
+    "modbus tls": ("modbus", {"registers": REGISTERS, "tls": "on"}),
     "sip": ("sip", {"transport": "tcp"}),
     "sip tls": ("sip", {"transport": "tcp", "tls": "on"}),
 }
