@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from probes._certificates import TlsParams
 from probes._resolve import Address, resolve
 from probes._sockets import Poller, Stream, connect, own_deadline
-from probes._starttls import ask_for_tls
+from probes._starttls import Protocol, ask_for_tls
 from probes._tls_stream import start_tls
 from probes.api import Context, FactDef, MetricDef, Reading, Secret, Target, clip
 from probes.errors import Ending, ProtocolViolated, from_oserror
@@ -188,27 +188,29 @@ async def talking(
     params: ServiceParams,
     notes: Notes,
     *,
-    starttls: Literal["none", "ldap"] = "none",
+    starttls: Protocol = "none",
     until: float | None = None,
+    prefix: str = "",
 ) -> AsyncIterator[Talk]:
     """Connect, with TLS where asked for; the connection is closed at the end of the block.
 
     With `starttls` TLS begins after that protocol's own question for it. `until` (`time.perf_counter`) is
-    the run's own deadline unless given. Raises what the connection and TLS come to.
+    the run's own deadline unless given. `prefix` goes before the phases of a second service. Raises what the
+    connection and TLS come to.
     """
     context, until = notes.context, until or own_deadline(notes.context)
     settings = await params.context() if params.tls == "on" or starttls != "none" else None
-    context.phase = "connect"
+    context.phase = f"{prefix}connect"
     connection = await connect(context.shared.get(Poller), address, port, until=until, talks=True)
     try:
-        notes.add("connect", connection.connect_ms)
+        notes.add(f"{prefix}connect", connection.connect_ms)
         stream: Stream = connection
         if settings is not None:
-            context.phase = "tls"
+            context.phase = f"{prefix}tls"
             await ask_for_tls(starttls, connection, until)
             name = params.server_name or bare(target.address)
             secured = await start_tls(connection, settings, name, until)
-            notes.add("tls", secured.handshake_ms)
+            notes.add(f"{prefix}tls", secured.handshake_ms)
             stream = secured
         yield Talk(stream, until)
     finally:

@@ -73,19 +73,18 @@ class _Client(aioftp.Client):
         self._secured = False
 
     async def _open_connection(self, _: str, port: int) -> Streams:
-        """Open the control connection, or a data connection, where TLS begins later."""
+        """Open the control connection, or a data connection, where TLS begins later.
+
+        Where opening streams fails, asyncio closes the socket.
+        """
         sock = await (self._data_socket(port) if self.connected else self._control_socket())
-        try:
-            if self.connected or not self._place.implicit:
-                return await asyncio.open_connection(sock=sock, limit=PIECE)
-            with self._notes.phase("tls"):
-                streams = await asyncio.open_connection(
-                    sock=sock, ssl=self._place.tls, server_hostname=self._place.name, limit=PIECE
-                )
-            self._secured = True
-        except BaseException:
-            sock.close()
-            raise
+        if self.connected or not self._place.implicit:
+            return await asyncio.open_connection(sock=sock, limit=PIECE)
+        with self._notes.phase("tls"):
+            streams = await asyncio.open_connection(
+                sock=sock, ssl=self._place.tls, server_hostname=self._place.name, limit=PIECE
+            )
+        self._secured = True
         return streams
 
     @property
