@@ -3,8 +3,9 @@
     python -m benchmarks.snmp [--quick] [--json FILE]
 
 A GET is of 10 objects; compared is the CPU of the client alone, one question after the other, on kept
-sessions. gufo_snmp does not verify answers of version 3, muster does. The last rows are whole readings: `snmp` of the same 10 objects, and `interfaces` of
-a device with 48 ports (a recording served by snmpsim), as the daemon makes them, socket and all.
+sessions. gufo_snmp does not verify answers of version 3, muster does. The last rows are whole readings as
+the daemon makes them, socket and all: `snmp` of the same 10 objects, and `interfaces` of a device with 48
+ports (a recording served by snmpsim).
 """
 
 from __future__ import annotations
