@@ -23,8 +23,8 @@ import stat
 import termios
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,8 +43,11 @@ from probes.errors import (
     from_oserror,
 )
 from probes.peripheral._here import must_be_here
+from probes.peripheral._threads import Threads, begun
 
 THREADS = 8
+CLOSE_S = 1.0
+"""Longest wait for a line to close; a driver that hangs closes it when it comes back."""
 PSEUDO_TERMINALS = range(136, 144)
 """Major numbers of pseudo-terminals (Documentation/admin-guide/devices.txt); sysfs does not list them."""
 GONE = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}
@@ -79,19 +82,15 @@ Device = Annotated[str, Field(pattern=r"^/dev/[\w./:@+-]+$", max_length=200)]
 
 
 class Lines:
-    """Who has which device, and the few threads that open and close. A client of `Shared.get`."""
+    """Who has which device, and the few threads that open. A client of `Shared.get`."""
 
     def __init__(self, _shared: Shared) -> None:
-        self.pool = ThreadPoolExecutor(THREADS, "serial")
+        self.threads = Threads("serial", THREADS)
         self._locks: dict[str, asyncio.Lock] = {}
 
     def lock(self, device: str) -> asyncio.Lock:
         """Return the lock of a device, whichever of its names is used."""
         return self._locks.setdefault(os.path.realpath(device), asyncio.Lock())
-
-    async def aclose(self) -> None:
-        """Let the threads go."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 class SerialLine:
@@ -170,39 +169,32 @@ async def serial_line(
     lines = context.shared.get(Lines)
     context.phase = "queued"
     async with lines.lock(device):
-        opening = lines.pool.submit(_open_now, device, settings, context)
-        fd = -1
+        opened = await lines.threads.do(lambda: _open_now(device, settings, context), context, _close)
         try:
-            fd, before, took_ms = await asyncio.shield(asyncio.wrap_future(opening))
-            yield SerialLine(fd, took_ms)
+            yield SerialLine(opened.fd, opened.took_ms)
         finally:
-            if fd >= 0:
-                await asyncio.shield(asyncio.wrap_future(lines.pool.submit(_close, fd, before)))
-            else:
-                opening.add_done_callback(_close_late)
+            await asyncio.wait({begun(lambda: _close(opened))}, timeout=CLOSE_S)
 
 
-def _close_late(opening: Any) -> None:
-    """Close what was opened for a run that had ended by then."""
-    if not opening.cancelled() and opening.exception() is None:
-        fd, before, _ = opening.result()
-        _close(fd, before)
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open line, how it was set before, and how long opening took."""
+
+    fd: int
+    before: Attributes
+    took_ms: float
 
 
-def _open_now(device: str, settings: LineParams, context: Context) -> tuple[int, Attributes, float]:
+def _open_now(device: str, settings: LineParams, context: Context) -> Opened:
     """Open, in a thread; until one is free it is the monitor that is waited for."""
     context.phase, start = "connect", time.perf_counter()
-    return *_open(device, settings), (time.perf_counter() - start) * 1000
-
-
-def _open(device: str, settings: LineParams) -> tuple[int, Attributes]:
     try:
         _look(device)
         fd = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _refusal(device, error) from None
     try:
-        return fd, _set(fd, settings)
+        return Opened(fd, _set(fd, settings), (time.perf_counter() - start) * 1000)
     except BlockingIOError:
         os.close(fd)
         raise Inconclusive(f"busy: another program has {device}") from None
@@ -256,10 +248,11 @@ def attributes(before: Attributes, settings: LineParams) -> Attributes:
     return [incoming, 0, control, 0, speed, speed, characters]
 
 
-def _close(fd: int, before: Attributes) -> None:
+def _close(opened: Opened) -> None:
     """Put the line back, and close it. What was not sent is dropped, since closing would wait for it."""
     with contextlib.suppress(OSError, termios.error):
-        termios.tcflush(fd, termios.TCIOFLUSH)
-        termios.tcsetattr(fd, termios.TCSANOW, before)
-        fcntl.ioctl(fd, termios.TIOCNXCL)
-    os.close(fd)
+        termios.tcflush(opened.fd, termios.TCIOFLUSH)
+        termios.tcsetattr(opened.fd, termios.TCSANOW, opened.before)
+        fcntl.ioctl(opened.fd, termios.TIOCNXCL)
+    with contextlib.suppress(OSError):
+        os.close(opened.fd)

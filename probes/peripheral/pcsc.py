@@ -6,9 +6,7 @@ application, and not at all while another program uses it: that would change wha
 
 from __future__ import annotations
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -32,6 +30,7 @@ from probes.peripheral._pcsc_library import (
     Service,
     service,
 )
+from probes.peripheral._threads import Threads
 
 THREADS = 4
 MOST_SHOWN = 16
@@ -53,11 +52,7 @@ class Readers:
     """The few threads that wait for pcscd. A client of `Shared.get`."""
 
     def __init__(self, _shared: Shared) -> None:
-        self.pool = ThreadPoolExecutor(THREADS, "pcsc")
-
-    async def aclose(self) -> None:
-        """Let the threads go."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.threads = Threads("pcsc", THREADS)
 
 
 @dataclass(slots=True)
@@ -83,9 +78,7 @@ async def probe_pcsc(target: Target, params: PcscParams, context: Context) -> Re
     notes = Notes(context)
     with notes.kept():
         must_be_here(target, "a card reader")
-        context.phase = "queued"
-        looking = context.shared.get(Readers).pool.submit(_look, params, context)
-        look = await asyncio.shield(asyncio.wrap_future(looking))
+        look = await context.shared.get(Readers).threads.do(lambda: _look(params, context), context)
         _note(look, notes)
         if look.why is not None:
             raise look.why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -18,7 +19,7 @@ from probes.api import Outcome, Reading
 from probes.errors import Ending, MissingDriver
 from probes.peripheral import _pcsc_library as library
 from probes.peripheral._pcsc_library import MUTE, PRESENT, Card, ReaderState, ending, service
-from probes.peripheral.pcsc import PROBE, PcscParams, missing_reader, selected, slot
+from probes.peripheral.pcsc import PROBE, THREADS, PcscParams, missing_reader, selected, slot
 from tests.probing import run_once, shared_here
 from tests.servers.vpcd import AID, ATR, Slot, pcscd
 
@@ -160,6 +161,17 @@ async def test_pcscd_dies_and_comes_back(tmp_path: Path, path: Path) -> None:
         assert (await _asked()).kind == "refused"
     async with pcscd(tmp_path, path):
         assert (await _asked()).outcome is Outcome.OK
+
+
+async def test_pcscd_hangs(reader: Slot) -> None:
+    assert reader.process is not None
+    async with shared_here() as shared:
+        reader.process.send_signal(signal.SIGSTOP)
+        hung = [await _asked(shared=shared, timeout=0.2) for _ in range(THREADS + 1)]
+        reader.process.send_signal(signal.SIGCONT)
+        await _until(lambda reading: reading.outcome is Outcome.OK, shared=shared)
+    assert {(reading.outcome, reading.kind) for reading in hung[:-1]} == {(Outcome.FAILED, "timeout")}
+    assert (hung[-1].outcome, hung[-1].kind) == (Outcome.NOT_RUN, "overload")
 
 
 async def test_a_run_killed_in_the_middle_lets_the_card_go(reader: Slot) -> None:
