@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from pydantic import ValidationError
 
 from probes._snmp import NO_SUCH, SnmpParams, snmp
 from probes._snmp_message import REPORT, seen
+from probes._snmp_pysnmp import Engines
 from probes.api import Context, Target
-from probes.errors import Ending
+from probes.errors import Ending, OwnLoginFailed
 from tests.probing import SharedHere, shared_here
+from tests.servers.odd_agent import Question, number, odd_agent, response
 from tests.servers.snmpd import snmpd
 from tests.servers.udp_relay import relaying
 
@@ -93,17 +96,21 @@ async def test_refusals_say_why(tmp_path: Path, engine: str) -> None:
             assert await ending(port, engine, shared, **given) == said, given
 
 
+FIRST = ["engineID one", "oldEngineID 0x80001f8804" + b"one".hex(), "engineBoots 5"]
+RESTARTED = {
+    "restarted": [*FIRST[:2], "engineBoots 7"], "reset": ["engineID one"], "exchanged": ["engineID two"],
+}  # fmt: skip
+"""What a second agent at the same address says of itself, after `FIRST`."""
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_an_agent_that_was_exchanged_or_restarted_is_learnt_anew(tmp_path: Path, engine: str) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
     async with shared_here(secrets=SECRETS) as shared:
-        async with snmpd(first, *users()) as port:
+        async with snmpd(tmp_path, *users(), *FIRST) as port:
             await asked(port, engine, shared, **level())
-        for directory in (first, second):
-            async with snmpd(directory, *users(), port=port):
-                assert (await asked(port, engine, shared, **level()))[0][LOCATION] == b"lab"
+        for lines in RESTARTED.values():
+            async with snmpd(tmp_path, *users(), *lines, port=port):
+                assert (await asked(port, engine, shared, **level()))[0][LOCATION] == b"lab", lines
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -125,6 +132,52 @@ async def test_an_answer_that_was_changed_on_the_way_is_not_believed(
             assert (kind, word) in {("protocol", "wrong_digest"), ("protocol", "no SNMP message")}
         else:
             assert (kind, word) in {("timeout", "query"), ("inconclusive", "wrong_privacy_key")}
+
+
+@pytest.mark.parametrize(
+    ("what", "word"), [("restarted", "not_in_time_window"), ("exchanged", "unknown_engine")]
+)
+async def test_a_restart_amid_a_run_is_nobodys_wrong_key(tmp_path: Path, what: str, word: str) -> None:
+    async with AsyncExitStack() as later, shared_here(secrets=SECRETS) as shared:
+        async with snmpd(tmp_path, *users(), *FIRST) as port:
+            params = SnmpParams.model_validate({"port": port, "engine": "gufo", "timeout": 0.5, **level()})
+            agent = await later.enter_async_context(snmp(Target("127.0.0.1"), params, Context(shared, 20.0)))
+            assert (await agent.get([LOCATION]))[LOCATION] == b"lab"
+        async with snmpd(tmp_path, *users(), *RESTARTED[what], port=port):
+            with pytest.raises(OwnLoginFailed, match=word):
+                await agent.get([LOCATION])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_over_ipv6(tmp_path: Path, engine: str) -> None:
+    async with (
+        snmpd(tmp_path, "rocommunity6 public", "sysLocation lab", address="udp6:[::1]") as port,
+        shared_here(secrets=SECRETS) as shared,
+    ):
+        params = SnmpParams.model_validate({"port": port, "engine": engine, "community": "secret:c"})
+        async with snmp(Target("::1"), params, Context(shared, 10.0)) as agent:
+            assert (await agent.get([LOCATION]))[LOCATION] == b"lab"
+
+
+async def test_pysnmp_forgets_what_it_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engines, "TARGETS", 2)
+    async with AsyncExitStack() as agents, shared_here(secrets=SECRETS) as shared:
+
+        def answer(asked: Question) -> list[bytes]:
+            return [response(asked, [(asked.names[0], number(5))])]
+
+        ports = [await agents.enter_async_context(odd_agent(answer)) for _ in range(3)]
+        engines = []
+        for port in (*ports, ports[0]):
+            params = SnmpParams.model_validate({"port": port, "engine": "pysnmp", "community": "secret:c"})
+            async with snmp(Target("127.0.0.1"), params, Context(shared, 10.0)) as agent:
+                assert await agent.get([LOCATION]) == {LOCATION: 5}
+            [kept] = shared.get(Engines)._kept.values()
+            engines.append(kept)
+            assert (len(kept.targets) <= 2, kept.runs) == (True, 0)
+        assert engines[0] is engines[1] is not engines[2] is engines[3]
+        assert engines[0].retired
+        assert engines[0].engine.transport_dispatcher is None
 
 
 async def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ from tests.servers.process import program, running
 
 
 @asynccontextmanager
-async def snmpd(directory: Path, *lines: str, port: int | None = None) -> AsyncIterator[int]:
+async def snmpd(
+    directory: Path, *lines: str, port: int | None = None, address: str = "udp:127.0.0.1"
+) -> AsyncIterator[int]:
     """Run one with these further lines of configuration and give its port.
 
-    What it keeps (its engine id, boots and users) stays in `directory`.
+    It reads nothing that an earlier one kept: `engineID`, `oldEngineID` and `engineBoots` make a restart.
     """
     port = port or free_port(socket.SOCK_DGRAM)
     config, log = directory / "muster.conf", directory / "snmpd.log"
-    config.write_text("\n".join([f"agentAddress udp:127.0.0.1:{port}", *lines, ""]))
+    config.write_text("\n".join([f"agentAddress {address}:{port}", *lines, ""]))
     command = (program("snmpd"), "-f", "-C", "-c", str(config), "-Lo", "-M", "", "-m", "", "-I", "-smux")
     async with running("env", f"SNMP_PERSISTENT_DIR={directory}", *command, log=log):
         for _ in range(200):
