@@ -3,7 +3,7 @@
 set -eu
 packages="openssh-server nginx-light bind9 chrony fping prometheus-blackbox-exporter
 prometheus-node-exporter monitoring-plugins-basic iproute2 iperf3 iputils-ping procps socat
-busybox cron cups-ipp-utils dbus kamailio kamailio-tls-modules libpcsclite1 openssl pcscd rpm sip-tester snmp snmpd sudo
+busybox cron cups-daemon cups-ipp-utils dbus kamailio kamailio-tls-modules libpcsclite1 openssl pcscd rpm sip-tester snmp snmpd sudo
 vsmartcard-vpcd
 activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
 postgresql rabbitmq-server redis-server

@@ -59,6 +59,8 @@ OBSTACLES = frozenset((
 """Reasons (RFC 8011, 5.4.12, and PWG 5100.9) with which nothing is printed, however grave they are called."""
 SERIAL_KEYS = ("sn", "sern", "serialnumber")
 """Of an IEEE 1284 device id."""
+LONGEST_UPTIME_S = 20 * 365 * 86_400
+"""CUPS gives the seconds since 1970, that is, its clock, as printer-up-time."""
 MOST_SHOWN = 20
 
 Severity = Literal["error", "warning", "report"]
@@ -125,6 +127,8 @@ def told(found: Attributes) -> Told:
         value = number(found, attribute)
         if value is None or value < 0:
             result.missing.append(f"{name}: the printer does not tell it")
+        elif name == "uptime_s" and value > LONGEST_UPTIME_S:
+            result.missing.append("uptime_s: it gives its clock")
         else:
             result.metrics[name] = float(value)
     _identity(found, result)
