@@ -153,7 +153,7 @@ def _note(look: Look, notes: Notes) -> None:
         notes.add(phase, took_ms)
     if look.readers is not None:
         notes.metrics["readers"] = float(len(look.readers))
-        notes.facts["reader_names"] = ", ".join(look.readers[:MOST_SHOWN])
+        notes.facts |= {"reader_names": ", ".join(look.readers[:MOST_SHOWN])} if look.readers else {}
     if look.state is not None:
         notes.facts["reader"] = look.reader
         notes.metrics |= slot(look.state)
