@@ -169,7 +169,10 @@ class App:
             lambda: self.reloader.error,
             lambda: self.reloader.count > 0,
         )
-        self.assessor = Assessor(self.clerk, self.units, self.store.state, self.verdicts, self.noticing)
+        self.assessor = Assessor(
+            self.clerk, self.units, self.store.state, self.verdicts, self.noticing,
+            regressed=self.duty.regressed,
+        )  # fmt: skip
         self.heartbeat = Heartbeat(
             settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts,
             self.outbox.enqueue,
@@ -237,7 +240,7 @@ class App:
             self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state,
             self.tests, self.shared,
         )  # fmt: skip
-        counter = Counter(self.clerk, self.store.state)
+        counter = Counter(self.clerk, self.store.state, self.duty.signed)
         handlers = {**requests.handlers(), **self.people.handlers(), **counter.handlers()}
         control = ControlServer(self.place.socket, handlers)
         await control.start()

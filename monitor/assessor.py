@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,10 +14,11 @@ import structlog
 
 from inventory.problems import ConfigError
 from monitor.child.clerk import ClerkFault, Judged
+from monitor.gates.ledger import Draft, Entry
 from monitor.noticing import Noticing
 from monitor.process.health import Rounds
 from monitor.process.log import fault
-from monitor.store import audit
+from monitor.store import audit, ledger
 from monitor.store.database import Database
 from monitor.store.verdicts import Verdicts
 from monitor.units import Units
@@ -47,6 +49,8 @@ class Assessor:
     noticing: Noticing
     rounds: Rounds = field(default_factory=Rounds)
     """The last round that was judged and recorded as a whole."""
+    regressed: Callable[[Entry], None] = lambda _: None
+    """Hears of a signed unit that is no longer what was signed."""
 
     async def run(self) -> None:
         """Work until cancelled. Faults of the clerk and of the store are logged and outlived."""
@@ -99,3 +103,11 @@ class Assessor:
         used = [use for each in batch for use in each.uses]
         if used:
             await self.state.write(lambda connection: audit.insert(connection, used))
+        await self._tell([draft for each in batch for draft in each.after])
+
+    async def _tell(self, found: Sequence[Draft]) -> None:
+        """Write down what became of signed units, and have people told."""
+        for draft in found:
+            entry = await self.state.write(functools.partial(ledger.noted, draft=draft))
+            if entry is not None:
+                self.regressed(entry)

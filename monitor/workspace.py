@@ -16,6 +16,7 @@ from monitor.capacity import functions as business
 from monitor.capacity.cache import FILE, Cache
 from monitor.capacity.functions import Functions
 from monitor.capacity.requirements import Requirements
+from monitor.gates.after import signoff
 from monitor.gates.standing import Standing
 from monitor.job import IMPOSSIBLE, Job, Required
 from monitor.place import Place
@@ -95,7 +96,8 @@ class Workspace:
         """Yield the result of each unit, those farthest down first."""
         comparing = Comparing(self.inventory, self.releases, evidence)
         for result in self.judge(evidence, gate, now).units(units):
-            yield comparing.explained(result)
+            found = comparing.explained(result)
+            yield replace(found, signoff=signoff(self.standing, gate, found))
 
     def versions(self, result: UnitResult, evidence: Evidence) -> Mapping[str, Any] | None:
         """Return what a judged unit runs against its release (as `muster.versions/1`), None without one."""

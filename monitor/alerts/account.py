@@ -16,6 +16,7 @@ from monitor.incidents.incident import (
     INFERRED,
     ISOLATED,
     REMOVED,
+    SIGNED_OFF,
     UNDECIDED,
     Adopted,
     Event,
@@ -102,12 +103,14 @@ def form(event: Event) -> str:
 
 
 def shape(incident: Incident) -> str:
-    """Return what the root is: `isolated`, `check`, `asset`, `below` (others behind a unit) or `unit`.
+    """Return what the root is: `isolated`, `signed`, `check`, `asset`, `below` (others behind it) or `unit`.
 
     It follows from what does not change while the incident lasts: all its messages have one name for it.
     """
     if incident.root == ISOLATED:
         return ISOLATED
+    if incident.root.endswith(SIGNED_OFF):
+        return "signed"
     depth = incident.root.count("/")
     return "check" if depth >= 2 else "asset" if depth else "below" if incident.kind == INFERRED else "unit"
 
@@ -302,7 +305,8 @@ class _Teller:
     def _steps(self) -> tuple[tuple[str, str], ...]:
         kind = self.event.incident.kind
         own = "isolated" if self.event.incident.root == ISOLATED else kind
-        steps = [("", self._text(f"step.{own}"))] if own in (ISOLATED, INFERRED, UNDECIDED) else []
+        ours = (ISOLATED, INFERRED, UNDECIDED, "regressed", "drifted")
+        steps = [("", self._text(f"step.{own}"))] if own in ours else []
         steps += [self._step(each) for each in self.known.steps]
         return tuple(steps[:MOST_STEPS]) or (("", next_step(self.language, self._failure())),)
 

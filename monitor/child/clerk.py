@@ -17,6 +17,7 @@ from inventory.problems import ConfigError, Problem
 from monitor.child import frames
 from monitor.child.wire import UnitWire
 from monitor.gates.deciding import Decided
+from monitor.gates.ledger import Draft
 from monitor.job import Required
 from monitor.people.refused import Refused
 from monitor.place import Place
@@ -66,6 +67,8 @@ class Judged:
     unit: str = ""
     required: Required | None = None
     """None where the unit names no functions, or nothing would do."""
+    after: tuple[Draft, ...] = ()
+    """What is new of it since it was signed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from inventory.problems import ConfigError
 from monitor.child import frames
 from monitor.child.clerk import HURRY, Bad, Consider, Done, Gone, Judge, Judged, Load
 from monitor.child.wire import Packer, card
+from monitor.gates.after import After
 from monitor.gates.deciding import decide
 from monitor.people.refused import Refused
 from monitor.place import Place
@@ -36,6 +37,7 @@ class Desk:
         self._place, self._answers = place, answers
         self._workspace: Workspace | None = None
         self._hurried = False
+        self._after = After()
 
     def hurry(self, *_: object) -> None:
         """Judge no further unit: something more urgent waits (a signal handler)."""
@@ -81,7 +83,8 @@ class Desk:
                 judged = {**result.plain(), "versions": workspace.versions(result, evidence)}
                 packed = pack(request.gate, result.id, now, judged)
                 required = workspace.required(result.id)
-                frames.write(self._answers, Judged(packed, used, result.id, required))
+                found = tuple(self._after.look(workspace.standing, request.gate, result, now))
+                frames.write(self._answers, Judged(packed, used, result.id, required, found))
                 if self._hurried:
                     break
         finally:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inventory.problems import ConfigError
 from monitor.control.socket import Handler
 from monitor.gates.deciding import REQUESTS, Decided
-from monitor.gates.ledger import Entry
+from monitor.gates.ledger import SIGNED, Entry
 from monitor.people.refused import Refused
 from monitor.store import ledger
 from monitor.store.database import Database
@@ -29,6 +29,8 @@ class Counter:
 
     decider: Decider
     database: Database
+    signed: Callable[[str, float], None] = lambda _unit, _at: None
+    """Hears that a unit was signed."""
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers of the control socket by name."""
@@ -41,6 +43,8 @@ class Counter:
         except (Refused, ledger.Overtaken, ConfigError) as error:
             yield {"refused": str(error)}
             return
+        if entry is not None and entry.kind == SIGNED:
+            self.signed(entry.unit, entry.at)
         yield answer(decided, entry)
 
 

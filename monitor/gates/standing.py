@@ -79,6 +79,15 @@ def _ended(waiver: Waiver, at: float) -> Waiver | None:
 
 
 @dataclass(slots=True)
+class Aftermath:
+    """What was found of a unit since it was signed."""
+
+    regressed: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    """By item and asset."""
+    drifted: Entry | None = None
+
+
+@dataclass(slots=True)
 class Standing:
     """All that stands, by what it is about."""
 
@@ -90,6 +99,7 @@ class Standing:
     asked: dict[str, Asked] = field(default_factory=dict)
     signatures: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
     """By gate and unit, oldest first."""
+    _after: dict[tuple[str, str], Aftermath] = field(default_factory=dict)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Take further entries in, in order."""
@@ -113,6 +123,10 @@ class Standing:
         """Return the last signature of a unit at a gate."""
         found = self.signatures.get((gate, unit))
         return found[-1] if found else None
+
+    def aftermath(self, gate: str, unit: str) -> Aftermath:
+        """Return what was found of a unit since it was signed last."""
+        return self._after.get((gate, unit)) or Aftermath()
 
     def _state(self, entry: Entry) -> None:
         body = entry.body
@@ -144,6 +158,14 @@ class Standing:
 
     def _sign(self, entry: Entry) -> None:
         self.signatures.setdefault((entry.gate, entry.unit), []).append(entry)
+        self._after.pop((entry.gate, entry.unit), None)
+
+    def _regress(self, entry: Entry) -> None:
+        found = self._after.setdefault((entry.gate, entry.unit), Aftermath())
+        found.regressed[entry.item, entry.asset] = entry
+
+    def _drift(self, entry: Entry) -> None:
+        self._after.setdefault((entry.gate, entry.unit), Aftermath()).drifted = entry
 
 
 def _question(entry: Entry) -> Question:
@@ -159,4 +181,6 @@ _TAKES = {
     ledger.REJECTED: Standing._decide,  # noqa: SLF001
     ledger.ENDED: Standing._end,  # noqa: SLF001
     ledger.SIGNED: Standing._sign,  # noqa: SLF001
+    ledger.REGRESSED: Standing._regress,  # noqa: SLF001
+    ledger.DRIFTED: Standing._drift,  # noqa: SLF001
 }

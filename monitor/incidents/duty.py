@@ -14,8 +14,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from monitor.gates.ledger import Entry
 from monitor.incidents.correlator import Correlator
-from monitor.incidents.incident import ISOLATED, Adopted, Committed, Decision, Incident, Open, Recover, Shut
+from monitor.incidents.incident import (
+    ISOLATED,
+    SIGNED_OFF,
+    Adopted,
+    Committed,
+    Decision,
+    Incident,
+    Open,
+    Recover,
+    Shut,
+    apart,
+)
 from monitor.incidents.troubles import HOUR_S
 from monitor.process.turns import Turn
 from monitor.state import CheckState, State, Transition
@@ -83,7 +95,7 @@ class Duty:
         """Take up the open incidents; for a round of checks (`longest` s) and the hold nothing is due."""
         now = self.clock()
         recent = await self.book.recent(now - HOUR_S, MOST_WAITING)
-        incidents = [each for each in reversed(recent) if each.root != ISOLATED]
+        incidents = [each for each in reversed(recent) if not apart(each.root)]
         self.correlator.load(self.watch.beliefs(), incidents, now, known)
         self._quiet_until = now + self.correlator.timing.hold + longest
 
@@ -94,6 +106,16 @@ class Duty:
     def connected(self, at: float) -> None:
         """Be told that it no longer is."""
         self._waiting.append(Shut(ISOLATED, at))
+
+    def regressed(self, entry: Entry) -> None:
+        """Be told that a signed unit is no longer what was signed."""
+        kind = entry.kind.rpartition(".")[2]
+        root, detail = f"{entry.unit}{SIGNED_OFF}", str(entry.body["text"])
+        self._waiting.append(Open(root, State.DEGRADED, kind, detail, entry.at, "", None, entry.at))
+
+    def signed(self, unit: str, at: float) -> None:
+        """Be told that a unit was signed anew."""
+        self._waiting.append(Shut(f"{unit}{SIGNED_OFF}", at))
 
     async def run(self) -> None:
         """Work until cancelled. Faults of the store are logged, counted and outlived."""

@@ -63,6 +63,8 @@ class Severity(StrEnum):
 
 ISOLATED = "isolated"
 """Root, and kind, of the incident in which the monitor itself is cut off."""
+SIGNED_OFF = "/~sign-off"
+"""Ends the root of the incident in which a signed unit is no longer what was signed."""
 MOST_MEMBERS = 200
 """Members that are listed with an event; `Event.total` counts them all."""
 
@@ -99,7 +101,7 @@ class Incident:
     """A span in which something was not OK. Times are seconds since the epoch, UTC.
 
     `root` is what it is about: a check (`unit/asset/check`), an asset that does not answer (`unit/asset`), a
-    unit whose channels fail together (`unit`), or `ISOLATED`.
+    unit whose channels fail together (`unit`), a unit's sign-off (`unit/~sign-off`), or `ISOLATED`.
     """
 
     id: int
@@ -289,6 +291,11 @@ INFERRED = "inferred"
 UNDECIDED = "undecided"
 """Kind of an incident whose cause could not be told from that of what lies above it."""
 _RANK = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.SHADOWED: 3, State.DOWN: 3}
+
+
+def apart(root: str) -> bool:
+    """Tell whether a root is no check, asset or unit that could be measured."""
+    return root == ISOLATED or root.endswith(SIGNED_OFF)
 
 
 def level(value: float, unit: str) -> str:

@@ -80,6 +80,8 @@ class UnitResult:
     timezone: str = "UTC"
     waivers_used: tuple[tuple[str, str | None, str], ...] = ()
     """(waiver, asset, item) of each row that a waiver covers."""
+    signoff: Mapping[str, Any] | None = None
+    """Who signed it, when, and what became of it since (`signed`, `regressed`, `drifted`, `unverified`)."""
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -107,7 +109,11 @@ class UnitResult:
                 "coverage": round(self.rollup.coverage, 4),
             },
             "items": [item.plain() for item in self.items],
+            "signoff": self._signoff(),
         }  # fmt: skip
+
+    def _signoff(self) -> dict[str, Any] | None:
+        return None if self.signoff is None else {**self.signoff, "at": utc(self.signoff["at"])}
 
 
 @dataclass(frozen=True, slots=True)

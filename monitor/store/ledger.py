@@ -48,6 +48,16 @@ def append(
     return entry
 
 
+def noted(connection: sqlite3.Connection, draft: Draft) -> Entry | None:
+    """Append what was found of a signature, once, and only while that is the unit's last one."""
+    same = connection.execute(
+        "SELECT 1 FROM ledger WHERE unit = ? AND gate = ? AND seq >= ? AND (kind = 'sign' AND seq > ?"
+        " OR kind = ? AND item = ? AND asset = ?)",
+        (draft.unit, draft.gate, draft.body["of"], draft.body["of"], draft.kind, draft.item, draft.asset),
+    ).fetchone()
+    return None if same else append(connection, draft, 2**62)
+
+
 def last(connection: sqlite3.Connection) -> Entry | None:
     """Return the newest entry, None where there is none."""
     found = _read(connection, "ORDER BY seq DESC LIMIT 1")

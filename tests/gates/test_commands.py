@@ -8,6 +8,7 @@ import re
 import sys
 from asyncio import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,21 @@ async def sign(home: Path) -> None:
     assert re.findall(r"(\S+)  +hall", out) == DID
 
 
+async def sign_again(home: Path) -> None:
+    """Sign what the unit is now; the incident is over then."""
+    config = ("-c", str(home / "muster.toml"))
+    _, out, _ = await muster("sign", "hall", *config)
+    subject = re.findall(r"--subject (\S+)", out)[0]
+    status, _, err = await for_("boss", "sign", "hall", "--subject", subject, *config)
+    assert status == 0, err
+    for _ in range(50):
+        _, out, _ = await muster("incident", "list", *config)
+        if "sign-off" not in out:
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError(out)
+
+
 async def verify(record: Path) -> None:
     status, out, err = await muster("sign", "--verify", str(record))
     assert (status, err) == (0, "")
@@ -111,6 +127,24 @@ async def test_beside_a_daemon(home: Path) -> None:
         await walk(home)
         assert await verdict(daemon) == "CONDITIONAL"
         await sign(home)
+        changed = inventory.replace("every: 30s", "every: 31s")
+        (home / "inventory.yaml").write_text(changed, "utf-8")
+        told = await incident(home)
+        assert (told["root"], told["state"], told["kind"]) == ("hall/~sign-off", "DEGRADED", "drifted")
+        await sign_again(home)
+
+
+async def incident(home: Path) -> dict[str, Any]:
+    """Return the open incident of a sign-off, within 40 s."""
+    for _ in range(100):
+        _, out, _ = await muster("incident", "list", "--format", "json", "-c", str(home / "muster.toml"))
+        found: list[dict[str, Any]] = [
+            each for each in json.loads(out)["incidents"] if each["root"].endswith("~sign-off")
+        ]
+        if found:
+            return found[0]
+        await asyncio.sleep(0.4)
+    raise AssertionError("no incident")
 
 
 async def verdict(daemon: Daemon) -> str:
