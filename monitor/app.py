@@ -184,7 +184,10 @@ class App:
             self.loop_watch, self.store, self.tests, self.gate, self.heartbeat, self.traps, self.influx,
             self.started,
         )  # fmt: skip
-        return Window(self.units, self.store, self.verdicts, self.watch, self.health, telemetry, self.people)
+        return Window(
+            self.units, self.store, self.verdicts, self.watch, self.health, telemetry, self.people,
+            self.noticing,
+        )  # fmt: skip
 
     async def _run(self) -> int:
         stop = Stop(asyncio.Event())

@@ -163,6 +163,10 @@ class Noticing:
             else:
                 self._meanwhile.append(job)
 
+    def required(self, unit: str) -> Required | None:
+        """Return what a unit's functions require of its channels; None where they require nothing."""
+        return self._required.get(unit)
+
     def _renew(self, job: Job) -> None:
         if series := tuple(self._of(job)):
             self._series[job.id] = series

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from monitor.child.wire import UnitCard
 from monitor.job import Job
+from monitor.noticing import Noticing
 from monitor.people.requests import People
 from monitor.process.health import Health
 from monitor.store.api import Evidence
@@ -15,6 +16,7 @@ from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
 from monitor.units import Units
 from monitor.watch import Watch
+from monitor.web import asset_figures
 from monitor.web.view import OwnMetric, Series
 from probes.api import Reading
 
@@ -33,6 +35,7 @@ class Window:
     health: Health
     telemetry: Telemetry
     people: People
+    noticing: Noticing
 
     def units(self) -> Sequence[UnitCard]:
         """Return all units."""
@@ -68,6 +71,29 @@ class Window:
     def own_metrics(self) -> Iterable[OwnMetric]:
         """Return the daemon's own figures."""
         return self.telemetry.figures()
+
+    def around(self) -> Iterator[OwnMetric | None]:
+        """Yield requirements, contracts, what is as released, and work that goes on."""
+        now = time.time()
+        yield from asset_figures.going_on(self.people.maintenances.planned(now, 0.0), now)
+        for unit in list(self.known.known.values()):
+            wanted = self.noticing.required(unit.card.id)
+            if wanted is not None:
+                yield from asset_figures.required(unit.card.id, wanted)
+            jobs = list(unit.jobs.values())
+            yield from asset_figures.agreed(job for job in jobs if job.asset in unit.card.channels)
+            for job in jobs:
+                if job.released:
+                    yield from asset_figures.released(job, self.evidence.latest(job.id))
+            yield None
+
+    def runs(self) -> Iterator[tuple[float, Job]]:
+        """Yield how long the last run of each check took, in seconds."""
+        for unit in list(self.known.known.values()):
+            for job in unit.jobs.values():
+                latest = self.evidence.latest(job.id)
+                if latest is not None:
+                    yield latest.attempt.duration_ms / 1000, job
 
     def series(self) -> Iterator[Series]:
         """Yield the latest value of every series that is not too old to be called that."""

@@ -43,6 +43,8 @@ class UnitCard:
     """The kind of each asset, by its id within the unit."""
     location: tuple[float, float] | None = None
     """Latitude and longitude in degrees."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """The role of each asset that has one, by its id within the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def card(inventory: Inventory, key: str) -> UnitCard:
         tuple(each.id for each in unit.assets if each.kind == "channel"),
         {each.id: each.kind for each in unit.assets},
         (unit.location.lat, unit.location.lon) if unit.location else None,
+        {each.id: each.role for each in unit.assets if each.role},
     )
 
 

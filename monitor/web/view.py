@@ -72,6 +72,15 @@ class View(Protocol):
     def healthy(self) -> tuple[bool, str]:
         """Return whether the daemon is well (a supervisor restarts one that isn't), and why not."""
 
+    def around(self) -> Iterator[OwnMetric | None]:
+        """Yield what is known around readings: requirements, contracts, releases, work that goes on.
+
+        Consumed as `series` is; a None tells nothing and lets the loop run.
+        """
+
+    def runs(self) -> Iterator[tuple[float, Job]]:
+        """Yield how long the last run of each check took, in seconds; consumed as `series` is."""
+
     def own_metrics(self) -> Iterable[OwnMetric]:
         """Return what the daemon says of itself: lag, queue, drops, loop stalls, store commits."""
 

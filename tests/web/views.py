@@ -44,6 +44,7 @@ class Sample:
     well: tuple[bool, str] = (True, "")
     own: list[OwnMetric] = field(default_factory=list)
     believed: dict[str, str] = field(default_factory=dict)
+    near: list[OwnMetric | None] = field(default_factory=list)
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +73,12 @@ class Sample:
 
     def own_metrics(self) -> Iterable[OwnMetric]:
         return self.own
+
+    def around(self) -> Iterator[OwnMetric | None]:
+        yield from self.near
+
+    def runs(self) -> Iterator[tuple[float, Job]]:
+        return ((1.5, job) for job in self.jobs.values())
 
     def series(self) -> Iterator[Series]:
         return iter(self.latest)
