@@ -187,7 +187,8 @@ class _Builder:
         checks = [(each, spec.given(each.parameters)) for each in enabled if (spec := self._spec(each))]
         complete = len(checks) == len(enabled)
         expected = self._conditions.of(bound, checks) if complete else {}
-        target = Target(asset.address, asset.family, unit.id, asset.id)
+        zone = self._inventory.timezone(unit.id)
+        target = Target(asset.address, asset.family, unit.id, asset.id, zone)
         for recipe, spec in checks:
             if spec.needs_address and not asset.address:
                 text = f'probe "{spec.name}" needs the asset\'s address'

@@ -169,6 +169,8 @@ class Target:
     family: Literal["any", "4", "6"] = "any"
     unit: str = ""
     asset: str = ""
+    timezone: str = "UTC"
+    """The unit's, an IANA name; of a run by hand UTC."""
 
 
 T = TypeVar("T")

@@ -149,10 +149,11 @@ class Unpacker:
         """Return the unit's jobs."""
         if len(self._objects) > MAX_INTERNED:
             self._objects = {b"": {}}
-        return [self._job(*packed) for packed in wire.jobs]
+        return [self._job(wire.card.timezone, *packed) for packed in wire.jobs]
 
     def _job(
         self,
+        timezone: str,
         key: str,
         probe: str,
         target: tuple[str, Any],
@@ -167,7 +168,7 @@ class Unpacker:
         released: bytes,
     ) -> Job:
         unit, asset, check = key.split("/")
-        where = Target(*target, unit=unit, asset=asset)
+        where = Target(*target, unit=unit, asset=asset, timezone=timezone)
         spec = registry.get(probe)
         return Job(
             key,

@@ -153,8 +153,8 @@ class HttpContractParams(ServiceParams):
     """Secrets that templates use as `${name}`."""
     sign: Sign | None = None
     """Signs all steps."""
-    timezone: Zone = "UTC"
-    """Zone of `${time}`."""
+    timezone: Zone | None = None
+    """Zone of `${time}`; by default the unit's."""
     time_format: Annotated[str, Field(min_length=1, max_length=64)] = "%Y%m%d%H%M%S"
     """How `${time}` is written (strftime)."""
     body_limit: Annotated[Bytes, Field(ge=1, le=4_194_304)] = 1_048_576

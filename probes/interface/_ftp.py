@@ -7,18 +7,14 @@ TLS they resume the control connection's session, which vsftpd and ProFTPD ask f
 from __future__ import annotations
 
 import asyncio
-import calendar
 import contextlib
 import logging
 import re
 import socket
 import ssl
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
 
 import aioftp
 from aioftp.common import SSLSessionBoundContext
@@ -37,6 +33,7 @@ from probes.errors import (
     ProtocolViolated,
     from_oserror,
 )
+from probes.interface._ftp_lists import file_of, moment, of_iis
 from probes.interface._store import MAX_NAMES, Absent, Entry, Sink, is_full, too_large, too_many
 
 PIECE = 65_536
@@ -67,7 +64,7 @@ class _Client(aioftp.Client):
     """aioftp's client on sockets of our own."""
 
     def __init__(self, place: Place, notes: Notes) -> None:
-        super().__init__(encoding="utf-8")
+        super().__init__(encoding="utf-8", parse_list_line_custom=of_iis, parse_list_line_custom_first=False)
         self._place, self._notes = place, notes
         self._lines = 0
         self._secured = False
@@ -192,10 +189,10 @@ class Ftp:
     def _entry(self, line: bytes, *, exact: bool) -> Entry | None:
         """Return the file of a line; None for directories and what else a list holds."""
         if exact:
-            return _file(*self._client.parse_mlsx_line(line), exact=True)
+            return file_of(*self._client.parse_mlsx_line(line), exact=True)
         if not line.strip() or line.lower().startswith(b"total "):
             return None
-        return _file(*self._client.parse_list_line(line), exact=False)
+        return file_of(*self._client.parse_list_line(line), exact=False)
 
     async def entry(self, path: str) -> Entry:
         """Return one file by SIZE and MDTM (RFC 3659: in UTC)."""
@@ -230,13 +227,6 @@ class Ftp:
         """Time a phase, and word what the server or aioftp ends it with."""
         with self._notes.phase(name), worded(f"{name} {path}".strip(), self._secrets):
             yield
-
-
-def _file(path: PurePosixPath, facts: Mapping[str, Any], *, exact: bool) -> Entry | None:
-    size = str(facts.get("size", ""))
-    if str(facts.get("type", "")).lower() != "file" or not size.isdecimal():
-        return None
-    return Entry(path.name, int(size), moment(str(facts.get("modify", ""))), exact)
 
 
 @contextmanager
@@ -275,15 +265,6 @@ def refusal(what: str, code: str, said: str) -> Ending:
         absent = "permission" not in words and ("no such" in words or phase in ("list", "get"))
         return Absent(detail) if absent else PermissionMissing(f"missing_right: {detail}")
     return ExpectationFailed(detail)
-
-
-def moment(text: str) -> float | None:
-    """Return a time of RFC 3659 (`YYYYMMDDHHMMSS`, with a fraction or without) in seconds since the epoch."""
-    whole, _, _ = text.partition(".")
-    try:
-        return float(calendar.timegm(time.strptime(whole, "%Y%m%d%H%M%S")))
-    except ValueError:
-        return None
 
 
 @asynccontextmanager

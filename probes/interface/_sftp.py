@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,10 @@ WINDOW = 1 << 21
 PIECE = 32_768
 REQUESTS = 64
 """Pieces that are asked for at a time."""
+BROKEN = (
+    paramiko.SSHException, paramiko.SFTPError, EOFError, ValueError, LookupError, TypeError, struct.error,
+)  # fmt: skip
+"""What paramiko ends with where the connection breaks, or an answer is not of the protocol."""
 T = TypeVar("T")
 
 
@@ -98,8 +103,8 @@ class Sftp:
             raise TimedOut(f"{phase}: no answer in time") from None
         except OSError as error:
             raise _refusal(error, f"{phase} {path}".strip()) from None
-        except (paramiko.SSHException, EOFError, ValueError, KeyError) as error:
-            raise ProtocolViolated(clip(f"{phase}: the connection broke: {error or 'end of file'}")) from None
+        except BROKEN as error:
+            raise ProtocolViolated(clip(f"{phase}: no SFTP: {error or 'end of file'}", 200)) from None
 
     def _started(self, session: Session, timeout: float) -> paramiko.SFTPClient:
         channel = session.open(timeout, self._most, WINDOW)

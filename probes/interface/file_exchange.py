@@ -83,8 +83,8 @@ class FileExchangeParams(ServiceParams):
     """Expected: the file, with the day as %Y%m%d (strftime); of several that * and ? name, the newest."""
     by: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "06:00"
     """Expected: time of day by which it is to come; until then, that of the day before is looked for."""
-    timezone: Zone = "UTC"
-    """Expected: zone of `by` and of the day."""
+    timezone: Zone | None = None
+    """Expected: zone of `by` and of the day; by default the unit's."""
     days: Annotated[int, Field(ge=-31, le=31)] = 0
     """Expected: the day in the name, seen from the day on which it is to come; -1 is the day before."""
     header_lines: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -131,7 +131,8 @@ async def probe_file_exchange(target: Target, params: FileExchangeParams, contex
             if params.mode == "round_trip":
                 await _round_trip(target, params, store, notes)
             else:
-                await _expect(params, params.file or "", store, notes)
+                zone = params.timezone or target.timezone
+                await _expect(params, params.file or "", zone, store, notes)
     return notes.reading()
 
 
@@ -242,9 +243,9 @@ def stale(own: str, listed: list[Entry]) -> list[str]:
     ]
 
 
-async def _expect(params: FileExchangeParams, file: str, store: Store, notes: Notes) -> None:
+async def _expect(params: FileExchangeParams, file: str, zone: str, store: Store, notes: Notes) -> None:
     """Find the file that is due, count it, and hold it against what its sender says."""
-    moment = expected.due(dt.datetime.now(dt.UTC), dt.time.fromisoformat(params.by), params.timezone)
+    moment = expected.due(dt.datetime.now(dt.UTC), dt.time.fromisoformat(params.by), zone)
     notes.facts["due"] = moment.isoformat()
     directory, entry = await _found(params, file, moment, store, notes)
     _tell(entry, moment, notes)
@@ -280,7 +281,7 @@ async def _found(
             return directory, await store.entry(joined(directory, found[-1].name))
     except Absent as absent:
         notes.context.log(absent.detail)
-    by = moment.strftime(f"%Y-%m-%d %H:%M {params.timezone}")
+    by = moment.strftime(f"%Y-%m-%d %H:%M {moment.tzinfo}")
     raise ExpectationFailed(f"not_there: no {joined(directory, name)}, which was to come by {by}")
 
 

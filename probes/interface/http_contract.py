@@ -139,7 +139,7 @@ async def _again(step: Step, started: float) -> bool:
 
 
 async def _asked(run: _Run, step: Step) -> None:
-    values = run.values | _moment(run.params)
+    values = run.values | _moment(run.params, run.target.timezone)
     method, data = step.method, _request(run, step, values)
     answer = Response(method, run.params.body_limit, keep=True)
     async with talking(run.target, run.address, run.params.port_used, run.params, run.notes) as talk:
@@ -173,12 +173,12 @@ async def _read(talk: Talk, answer: Response) -> None:
             answer.feed(data)
 
 
-def _moment(params: HttpContractParams) -> dict[str, str]:
+def _moment(params: HttpContractParams, zone: str) -> dict[str, str]:
     """Return the values that differ with each request; times are the monitor's."""
     now = dt.datetime.now(dt.UTC)
     return {
         "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "time": now.astimezone(ZoneInfo(params.timezone)).strftime(params.time_format),
+        "time": now.astimezone(ZoneInfo(params.timezone or zone)).strftime(params.time_format),
         "timestamp": str(int(now.timestamp())),
         "timestamp_ms": str(int(now.timestamp() * 1000)),
         "nonce": secrets.token_hex(16),

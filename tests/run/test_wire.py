@@ -22,6 +22,7 @@ units:
   - id: u1
     name: One
     level: hall
+    timezone: Asia/Shanghai
     go_live: 2027-01-15
     contacts: {tier1: [it@one.example]}
     assets:
@@ -57,6 +58,7 @@ def test_jobs_come_out_as_they_went_in_and_share_their_parameters(tmp_path: Path
     assert one[0].spec.name == "tcp"
     assert str(one[0].expect["connect_ms"]) == "<= 40"
     assert one[1].params is two[0].params
+    assert (one[0].target.timezone, two[0].target.timezone) == ("Asia/Shanghai", "UTC")
     assert found["u1"].card.contacts["tier1"] == ("it@one.example",)
     assert found["u1"].card.gates == {"go-live": "2027-01-15"}
 

@@ -16,12 +16,14 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from probes.api import Context, Outcome, ProbeSettings, Reading
+from probes.api import Context, Outcome, ProbeSettings, Reading, Target
 from probes.errors import ExpectationFailed
 from probes.interface import _expected as expected
 from probes.interface import file_exchange as module
 from probes.interface._store import Entry
+from probes.measure import measure_within
 from tests.probing import run_once, shared_here
 from tests.servers.ftpd import ACCOUNT, Ftpd, needs_root, proftpd, vsftpd
 from tests.servers.sshd import sshd
@@ -85,6 +87,18 @@ async def test_a_file_that_is_what_its_control_file_says(
 
 def _midnight() -> float:
     return expected.due(dt.datetime.now(dt.UTC), dt.time(), ZONE).timestamp()
+
+
+async def test_by_default_the_day_is_that_of_the_unit(ftpd: Ftpd) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        params = module.FileExchangeParams.model_validate(
+            {key: value for key, value in EXPECT.items() if key != "timezone"}
+            | {"protocol": "ftp", "user": ACCOUNT, "password": "secret:pw", "port": ftpd.port}
+        )
+        async with shared_here(secrets={"pw": MARKER}) as shared:
+            target = Target("127.0.0.1", timezone=zone)
+            reading = await measure_within(module.PROBE, target, params, Context(shared, 8.0))
+        assert reading.facts["due"] == expected.due(dt.datetime.now(dt.UTC), dt.time(), zone).isoformat()
 
 
 async def test_a_file_that_is_short_by_one_row(ftpd: Ftpd, caplog: pytest.LogCaptureFixture) -> None:
@@ -218,3 +232,29 @@ def test_numbers_of_anybody(text: str) -> None:
 def test_patterns_of_names_end_well(names: list[str], pattern: str) -> None:
     found = expected.matching(pattern, [Entry(name, 1, None) for name in names])
     assert {entry.name for entry in found} <= {*names}
+
+
+ROUND: dict[str, Any] = {"mode": "round_trip", "directory": "in"}
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"mode": "round_trip"}, "needs a directory"),
+        ({"mode": "expected"}, "needs a file"),
+        (ROUND | {"tls": "on"}, "protocol: ftp for FTPS"),
+        (ROUND | {"protocol": "ftp", "implicit": True}, "needs tls: on"),
+        (ROUND | {"protocol": "ftp", "key": "secret:key"}, "takes no key"),
+        (ROUND | {"password": None}, "needs a key or a password"),
+        ({"mode": "expected", "file": "/out*/x"}, "write DIRECTORY/NAME"),
+        ({"mode": "expected", "file": "/out/x", "by": "6 am"}, "pattern"),
+        ({"mode": "expected", "file": "/out/x", "timezone": "Mars/One"}, "time zone"),
+        ({"mode": "expected", "file": "/out/x", "control": {}}, "needs count or digest"),
+        ({"mode": "expected", "file": "/out/x", "control": {"digest": "(.*)"}}, "name a control file"),
+        ({"mode": "expected", "file": "/out/x", "control": {"count": "\\d+"}}, "needs one group"),
+        (ROUND | {"directory": "a\nb"}, "pattern"),
+    ],
+)
+def test_parameters_that_make_no_sense(more: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        module.FileExchangeParams.model_validate({"user": "a", "password": "secret:pw"} | more)

@@ -17,13 +17,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from probes._resolve import Address
 from probes.api import Context, Outcome, ProbeSettings, Reading
 from probes.interface import file_exchange as module
-from probes.interface._ftp import Ftp, moment, refusal
+from probes.interface._ftp import Ftp
 from probes.interface._sftp import Sftp
 from tests.probing import run_once, shared_here
 from tests.servers.certificates import Authority
@@ -34,6 +32,7 @@ from tests.servers.sshd import Sshd, make_key, sshd
 
 MARKER = "marker-Pa55/w0rd+9"
 ROUND: dict[str, Any] = {"mode": "round_trip", "directory": "in"}
+ADDRESS = Address("127.0.0.1", "4")
 LIMITED = "ForceCommand internal-sftp"
 
 
@@ -76,16 +75,16 @@ async def _ftp(
     return reading
 
 
-async def _sftp(server: Sshd, key: str = "", **params: Any) -> Reading:
+async def _sftp(server: Sshd, key: str = "", *, timeout: float = 10.0, **params: Any) -> Reading:
     settings = ProbeSettings(known_hosts=server.known_hosts)
     where: dict[str, Any] = {
         name: str(server.directory / params[name]) for name in ("directory", "file") if name in params
     }
     async with shared_here(settings, {"key": key or server.private_key}) as shared:
-        context = Context(shared, 10.0, trace=[])
+        context = Context(shared, timeout, trace=[])
         given = {"user": server.user, "key": "secret:key", "port": server.port, **params, **where}
         reading = await run_once(
-            "file_exchange", server.host, context=context, shared=shared, timeout=10.0, **given
+            "file_exchange", server.host, context=context, shared=shared, timeout=timeout, **given
         )
     assert "PRIVATE KEY" not in f"{reading}{context.trace}"
     return reading
@@ -205,6 +204,17 @@ async def test_an_account_without_sftp() -> None:
         reading = await _sftp(bare, **ROUND)
     assert (reading.outcome, reading.kind) == (Outcome.FAILED, "expectation")
     assert reading.detail.startswith("no_sftp: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("/bin/cat /dev/urandom", "protocol"), ("/bin/echo hello", "protocol"), ("/bin/sleep 60", "timeout")],
+)
+async def test_sftp_that_is_something_else(command: str, kind: str) -> None:
+    async with sshd(f"Subsystem sftp {command}") as odd:
+        reading = await _sftp(odd, **ROUND, timeout=3.0)
+    assert (reading.outcome, reading.kind) == (Outcome.FAILED, kind), reading
+    assert reading.phase == "login"
 
 
 @needs_root
@@ -335,45 +345,6 @@ async def test_silent_and_absent_servers(caplog: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.parametrize(
-    ("what", "code", "said", "kind", "word"),
-    [
-        ("put x", "452", "Insufficient storage", "expectation", "disk_full: put x: 452"),
-        ("put x", "552", "Quota exceeded", "expectation", "disk_full"),
-        ("put x", "451", "No space left on device", "expectation", "disk_full"),
-        ("put x", "553", "Could not create file.", "permission", "missing_right"),
-        ("put x", "550", "x: Permission denied", "permission", "missing_right"),
-        ("put x", "522", "SSL connection failed: session reuse required", "expectation", "tls_required"),
-        ("login", "530", "Non-anonymous sessions must use encryption.", "expectation", "tls_required"),
-        (
-            "login",
-            "530",
-            "Sorry, the maximum number of clients (1) has been reached",
-            "expectation",
-            "too_many",
-        ),
-        ("login", "421", "There are too many connected users", "expectation", "too_many_connections"),
-        ("login", "530", "Login incorrect.", "auth", "wrong_password"),
-        ("get x", "550", "Failed to open file.", "expectation", "get x: 550"),
-        ("list x", "550", "x: Permission denied", "permission", "missing_right"),
-        ("tls", "502", "Command not implemented.", "expectation", "TLS is not offered"),
-        ("put x", "4x1", "what", "protocol", "put x: it says"),
-    ],
-)
-def test_what_refusals_stand_for(what: str, code: str, said: str, kind: str, word: str) -> None:
-    ending = refusal(what, code, said)
-    assert (ending.kind, ending.detail[: len(word)]) == (kind, word)
-
-
-@given(st.text(max_size=30))
-def test_times_of_anybody(text: str) -> None:
-    assert moment(text) is None or text[:14].isdecimal()
-
-
-def test_a_time_of_rfc_3659() -> None:
-    assert moment("20270115060000.250") == moment("20270115060000") == 1_799_992_800
-
-
-@pytest.mark.parametrize(
     ("answer", "kind", "word"),
     [
         (b"229 Extended ({port})\r\n", "refused", "data connection"),
@@ -414,26 +385,3 @@ async def test_without_the_driver(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     reading = await _ftp(caplog, 1, **ROUND)
     assert (reading.outcome, reading.kind) == (Outcome.ERROR, "missing_driver")
     assert reading.detail == "aioftp is missing: install muster-monitor[ftp]"
-
-
-@pytest.mark.parametrize(
-    ("more", "why"),
-    [
-        ({"mode": "round_trip"}, "needs a directory"),
-        ({"mode": "expected"}, "needs a file"),
-        (ROUND | {"tls": "on"}, "protocol: ftp for FTPS"),
-        (ROUND | {"protocol": "ftp", "implicit": True}, "needs tls: on"),
-        (ROUND | {"protocol": "ftp", "key": "secret:key"}, "takes no key"),
-        (ROUND | {"password": None}, "needs a key or a password"),
-        ({"mode": "expected", "file": "/out*/x"}, "write DIRECTORY/NAME"),
-        ({"mode": "expected", "file": "/out/x", "by": "6 am"}, "pattern"),
-        ({"mode": "expected", "file": "/out/x", "timezone": "Mars/One"}, "time zone"),
-        ({"mode": "expected", "file": "/out/x", "control": {}}, "needs count or digest"),
-        ({"mode": "expected", "file": "/out/x", "control": {"digest": "(.*)"}}, "name a control file"),
-        ({"mode": "expected", "file": "/out/x", "control": {"count": "\\d+"}}, "needs one group"),
-        (ROUND | {"directory": "a\nb"}, "pattern"),
-    ],
-)
-def test_parameters_that_make_no_sense(more: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
-        module.FileExchangeParams.model_validate({"user": "a", "password": "secret:pw"} | more)
