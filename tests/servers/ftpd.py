@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import grp
 import os
 import shlex
 import shutil
@@ -173,7 +175,7 @@ async def proftpd(
         (directory / "groups").write_text(f"{ACCOUNT}:x:{gid}:\n")
         for name in ("users", "groups"):
             (directory / name).chmod(0o600)
-        who = ("nobody", "nogroup") if root else (f"#{uid}", f"#{gid}")
+        who = ("nobody", "nogroup") if root else (getpass.getuser(), grp.getgrgid(gid).gr_name)
         text = PROFTPD.format(port=port, dir=directory, user=who[0], group=who[1])
         if authority is not None:
             file = authority.issue("localhost", "127.0.0.1", label="proftpd").file
