@@ -66,7 +66,7 @@ def import_command(
             "name the files, or write a workbook to fill in: --template units.xlsx",
         )
     check_target(output, force=force)
-    options = Options(_groups(groups or []), _level(level))
+    options = Options(_groups(groups or []), level_of(level))
     draft = sources.read(files, source.value if source else "", options)
     for note in draft.notes:
         err.print(f"[yellow]note:[/] {escape(note)}")
@@ -113,7 +113,8 @@ def _groups(words: list[str]) -> dict[str, str]:
     return found
 
 
-def _level(text: str) -> Level:
+def level_of(text: str) -> Level:
+    """Return the level that an option names."""
     found = next((level for level in LEVELS if level == text), None)
     if found is None:
         fail(f"--level {text} is not known", CONFIG_ERROR, f"write one of {', '.join(LEVELS)}")

@@ -19,7 +19,7 @@ from inventory.problems import did_you_mean
 from inventory.secrets import Secrets
 from inventory.source import Locator
 from monitor import plan
-from monitor.cli import importing
+from monitor.cli import discover, importing
 from monitor.cli._inventory_items import show_items
 from monitor.cli.common import (
     CONFIG_ERROR,
@@ -100,6 +100,7 @@ def diff_command(
 
 
 app.command("import")(importing.import_command)
+app.command("discover")(discover.discover)
 
 
 def _warnings(made: Plan, where: Place) -> Iterator[str]:
