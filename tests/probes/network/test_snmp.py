@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.strategies import binary, floats, integers, one_of, text
 from pydantic import ValidationError
 
 from probes._snmp import NO_SUCH
-from probes.api import Outcome, Reading
+from probes.api import Context, Outcome, Reading
 from probes.network._snmp_names import NUMBERS, number
 from probes.network.snmp import PROBE, Counted, ObjectMetric, combined, plain, rate
 from tests.probing import SharedHere, run_once, shared_here
@@ -114,6 +115,33 @@ async def test_a_counter_becomes_a_rate_with_the_second_run(tmp_path: Path) -> N
         second = await run(port, shared, metrics=metrics)
     assert second.outcome is Outcome.OK, second.detail
     assert 1 < second.metrics["packets"] < 13
+
+
+MARKERS = {"c": "marker-community", "a": "marker-auth-phrase", "p": "marker-priv-phrase"}
+
+
+@pytest.mark.parametrize("engine", ["gufo", "pysnmp"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "refused"])
+async def test_secrets_show_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: str, known: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = MARKERS if known else dict.fromkeys(MARKERS, "other than those")
+    lines = (
+        f"rocommunity {told['c']}",
+        f'createUser watch SHA "{told["a"]}" AES "{told["p"]}"',
+        "rouser watch priv",
+    )
+    third = {"version": 3, "user": "watch", "auth": "SHA1", "auth_key": "secret:a", "priv": "AES128",
+             "priv_key": "secret:p"}  # fmt: skip
+    async with snmpd(tmp_path, *lines) as port, shared_here(secrets=MARKERS) as shared:
+        for account in ({"community": "secret:c"}, third):
+            context = Context(shared, 10.0, trace=[])
+            block = {**account, "port": port, "engine": engine, "timeout": 0.3}
+            reading = await run_once("snmp", "127.0.0.1", shared=shared, context=context, snmp=block)
+            assert (reading.outcome is Outcome.OK) is known, reading.detail
+            everything = f"{reading!r} {context.trace!r} {caplog.text}"
+            assert not [marker for marker in MARKERS.values() if marker in everything]
 
 
 SECOND = ObjectMetric.model_validate({"oid": "ifInOctets.1", "rate": True, "scale": 8})
