@@ -14,7 +14,10 @@ from probes.network._if_rates import COUNTED, Rates
 from probes.network._if_rows import FULL_DUPLEX, HALF_DUPLEX, TICKS_A_SECOND, UP, Row, slug
 
 PER_SECOND = tuple(f"{name}_per_s" for name in COUNTED)
-RATED = ("rate_in_bps", "rate_out_bps", "utilisation_in_pct", "utilisation_out_pct", *PER_SECOND)
+SHARES = tuple(f"{name}_pct" for name in COUNTED)
+RATED = (
+    "rate_in_bps", "rate_out_bps", "utilisation_in_pct", "utilisation_out_pct", *PER_SECOND, *SHARES,
+)  # fmt: skip
 DUPLEX = {HALF_DUPLEX: 0.0, FULL_DUPLEX: 1.0}
 
 

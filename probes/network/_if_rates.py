@@ -104,7 +104,31 @@ def _counted(before: Row, now: Row, seconds: float, speed: float | None, flapped
             found[f"{name}_per_s"] = more / seconds
     if impossible:
         return Rates({}, flapped, "counters ambiguous or reset")
-    return Rates(found, flapped)
+    return Rates(found | _shares(before, now, found, seconds), flapped)
+
+
+def _shares(before: Row, now: Row, found: Mapping[str, float], seconds: float) -> dict[str, float]:
+    """Return errors and discards in percent of packets, as far as there were any packets."""
+    shares: dict[str, float] = {}
+    for way in ("in", "out"):
+        passed = _packets(before, now, way)
+        lost = [found.get(f"{kind}_{way}_per_s") for kind in ("errors", "discards")]
+        if passed is None or None in lost:
+            continue
+        several = passed / seconds + sum(each or 0.0 for each in lost)
+        if several:
+            for kind in ("errors", "discards"):
+                shares[f"{kind}_{way}_pct"] = found[f"{kind}_{way}_per_s"] / several * 100
+    return shares
+
+
+def _packets(before: Row, now: Row, way: str) -> int | None:
+    """Return unicast packets that passed, None where that is not told."""
+    for bits in (64, 32):
+        name = f"packets_{way}{bits}"
+        if name in now.values:
+            return increase(before.values[name], now.values[name], bits) if name in before.values else None
+    return None
 
 
 def _octets(before: Row, now: Row, way: str, seconds: float, speed: float | None) -> int | None:

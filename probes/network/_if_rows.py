@@ -21,8 +21,11 @@ COLUMNS = {
     "high_speed": f"{IFX}.15", "duplex": f"{ETHERLIKE}.19", "discontinuity": f"{IFX}.19",
     "in32": f"{IF}.10", "out32": f"{IF}.16", "in64": f"{IFX}.6", "out64": f"{IFX}.10",
     "discards_in": f"{IF}.13", "errors_in": f"{IF}.14", "discards_out": f"{IF}.19", "errors_out": f"{IF}.20",
+    "packets_in32": f"{IF}.11", "packets_out32": f"{IF}.17",
+    "packets_in64": f"{IFX}.7", "packets_out64": f"{IFX}.11",
 }  # fmt: skip
-NOT_IN_VERSION_1 = ("in64", "out64")
+"""Packets are unicast ones: with the uptime all of it just fits one question."""
+NOT_IN_VERSION_1 = ("in64", "out64", "packets_in64", "packets_out64")
 VIRTUAL = {1, 24, 53, 131, 135, 136, 150, 166, 209}
 """ifType of what is no port: other, loopback, propVirtual, tunnel, VLANs, MPLS, bridge (IANAifType-MIB)."""
 UP, HALF_DUPLEX, FULL_DUPLEX = 1, 2, 3

@@ -107,6 +107,10 @@ _RATES = (
     ("errors_out_per_s", "count", None, "Most packets a second not sent because of errors."),
     ("discards_in_per_s", "count", None, "Most packets a second received and dropped."),
     ("discards_out_per_s", "count", None, "Most packets a second dropped before they were sent."),
+    ("errors_in_pct", "%", None, "Highest share of unicast packets received with errors."),
+    ("errors_out_pct", "%", None, "Highest share not sent because of errors."),
+    ("discards_in_pct", "%", None, "Highest share received and dropped."),
+    ("discards_out_pct", "%", None, "Highest share dropped before it was sent."),
 )
 
 PROBE = ProbeSpec(

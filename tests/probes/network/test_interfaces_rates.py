@@ -79,6 +79,26 @@ def test_errors_wrap_too_and_absent_ones_stay_absent() -> None:
     assert found.by_name == {"errors_in_per_s": 1.0}
 
 
+def test_errors_and_discards_are_a_share_of_packets() -> None:
+    before = {"errors_in": 0, "discards_in": 0, "packets_in64": 2**64 - 100, "packets_in32": 7}
+    found = minute(before, {"errors_in": 3, "discards_in": 1, "packets_in64": 9_896, "packets_in32": 8})
+    assert found.by_name["errors_in_pct"] == pytest.approx(0.03)
+    assert found.by_name["discards_in_pct"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"errors_in": 3, "discards_in": 1},
+        {"errors_in": 3, "packets_in64": 9_896},
+        {"errors_in": 0, "discards_in": 0, "packets_in64": 100},
+    ],
+)
+def test_without_packets_or_all_counters_there_is_no_share(after: dict[str, int]) -> None:
+    found = minute({"errors_in": 0, "discards_in": 0, "packets_in64": 100}, after)
+    assert not [name for name in found.by_name if name.endswith("_pct")]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
