@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -161,7 +162,7 @@ def _yaml(text: str) -> Any:
     found, wrong = _parsed(text)
     if wrong:
         raise ValueError(wrong)
-    return found
+    return deepcopy(found) if isinstance(found, dict | list) else found
 
 
 @lru_cache(maxsize=10_000)

@@ -256,7 +256,7 @@ def _spread(item: Item, problems: list[Problem]) -> None:
     for key in parameters.keys() & set(CHECK_KEYS):
         hint = f'write it into the column "{key}"'
         problems.append(item.problem(("parameters",), f'"{key}" is no parameter of a probe', hint))
-    item.data = {**parameters, **item.data}
+    item.data = {**item.data, **{key: parameters[key] for key in parameters if key not in item.data}}
 
 
 def _owner(item: Item, what: str, known: Mapping[Any, Item], problems: list[Problem]) -> Item | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from inventory.importers.delimited import content
 from inventory.importers.table import MAX_COLUMNS, Row, Table
 from inventory.problems import ConfigError, Problem
 
-MAX_UNPACKED = 1024 * 1024 * 1024
+MAX_UNPACKED = 256 * 1024 * 1024
 LAST_ROW = 20_000
 """The last row for which the template's lists hold."""
 _LONGEST = 32_767
@@ -29,20 +30,23 @@ SheetRows = Mapping[str, Sequence[Sequence[Any]]]
 """The rows below the headings, by sheet."""
 
 
-def tables(path: Path) -> Iterator[Table]:
-    """Yield the sheets of a workbook, whose rows are read as they are taken. Raises ConfigError."""
+def tables(path: Path) -> list[Table]:
+    """Return the sheets of a workbook, save the explanations. Raises ConfigError."""
     openpyxl = _driver("openpyxl")
     data = content(path)
     _check(data, path.name)
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)
-        sheets = list(book.worksheets)
-    except Exception as error:  # noqa: BLE001 - openpyxl raises anything at what is not well-formed
-        raise _unreadable(path.name, error) from None
-    for sheet in sheets:
-        if sheet.title.strip().casefold() not in EXPLANATIONS:
-            yield Table(path.name, sheet.title, _rows(sheet, path.name), _namer(sheet.title))
-    book.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what openpyxl does not keep, none of which is read
+        try:
+            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)
+            rows = {sheet.title: _rows(sheet) for sheet in book.worksheets if not _explains(sheet.title)}
+        except Exception as error:  # noqa: BLE001 - openpyxl raises anything at what is not well-formed
+            raise _unreadable(path.name, error) from None
+    return [Table(path.name, title, found, _namer(title)) for title, found in rows.items()]
+
+
+def _explains(title: str) -> bool:
+    return title.strip().casefold() in EXPLANATIONS
 
 
 def _driver(name: str) -> ModuleType:
@@ -64,7 +68,7 @@ def _check(data: bytes, file: str) -> None:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise _unreadable(file, error) from None
     if size > MAX_UNPACKED:
-        message = "the workbook unpacks to over 1 GiB"
+        message = "the workbook unpacks to over 256 MiB"
         raise ConfigError([Problem(file, 1, 1, "", message, "save only its sheets of data")])
 
 
@@ -87,14 +91,9 @@ def letters(column: int) -> str:
     return name
 
 
-def _rows(sheet: Any, file: str) -> Iterator[Row]:
-    try:
-        for number, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1), 1):
-            yield number, [_cell(cell) for cell in row]
-    except (ConfigError, GeneratorExit):
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _unreadable(file, error) from None
+def _rows(sheet: Any) -> list[Row]:
+    rows = enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1), 1)
+    return [(number, [_cell(cell) for cell in row]) for number, row in rows if row]
 
 
 def _cell(cell: Any) -> Cell | Refused:

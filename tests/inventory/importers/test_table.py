@@ -198,6 +198,31 @@ def test_a_workbook_as_people_fill_it_in(tmp_path: Path) -> None:
     assert draft.units[0].inner[0].origin.text == "w.xlsx, sheet assets, row 2"
 
 
+def test_a_block_and_its_keys_go_together_and_rows_stay_apart(tmp_path: Path) -> None:
+    assets = "unit,id,kind,ssh,ssh.user\nhall-1,a,host,{port: 2222},ops\nhall-1,b,host,{port: 2222},\n"
+    a, b = load(tmp_path, units="id,name,level\nhall-1,Hall,hall\n", assets=assets).units["hall-1"].assets
+    assert (a.ssh, b.ssh) == ({"port": 2222, "user": "ops"}, {"port": 2222})
+
+
+def test_what_the_library_warns_of_is_no_matter(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "w.xlsx", units=[["id", "name", "level", "go_live"], ["a", "A", "hall", 1e9]])
+    book = openpyxl.load_workbook(path)
+    book["units"]["D2"].number_format = "yyyy-mm-dd"
+    book.save(path)
+    with pytest.raises(
+        ConfigError, match=r"w\.xlsx:2:4: units!D2 go_live: the spreadsheet's own error; write the value"
+    ):
+        sources.read([path]).finish()
+
+
+def test_a_parameter_that_is_a_key_of_the_check_goes_into_its_column(tmp_path: Path) -> None:
+    checks = 'unit,asset,probe,parameters\nhall-1,a,icmp,"{every: 5 s, count: 2}"\n'
+    units, assets = "id,name,level\nhall-1,Hall,hall\n", "unit,id,kind\nhall-1,a,host\n"
+    assert complaints(tmp_path, units=units, assets=assets, checks=checks) == [
+        'checks.csv:2:4: line 2 parameters: "every" is no parameter of a probe; write it into the column "every"'
+    ]
+
+
 def test_a_workbook_with_faults_names_its_cells(tmp_path: Path) -> None:
     path = workbook(
         tmp_path / "w.xlsx",
@@ -240,7 +265,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"0" * 200_000)
     monkeypatch.setattr(xlsx, "MAX_UNPACKED", 100_000)
-    with pytest.raises(ConfigError, match="unpacks to over 1 GiB"):
+    with pytest.raises(ConfigError, match="unpacks to over 256 MiB"):
         sources.read([path])
 
 
