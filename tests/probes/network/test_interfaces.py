@@ -19,12 +19,13 @@ from tests.servers.snmpd import snmpd
 from tests.servers.snmpsim import recorded, snmpsim
 
 SUBTREES = ("1.3.6.1.2.1.1", "1.3.6.1.2.1.2", "1.3.6.1.2.1.31", "1.3.6.1.2.1.10.7")
-TAGS = {"speed": 66, "high_speed": 66, "changed": 67, "discontinuity": 67, "in64": 70, "out64": 70,
+TAGS = {"packets_in64": 70, "packets_out64": 70, "speed": 66, "high_speed": 66, "changed": 67, "discontinuity": 67, "in64": 70, "out64": 70,
         "admin": 2, "oper": 2, "duplex": 2}  # fmt: skip
 BASE = {
     "admin": 1, "oper": 1, "changed": 500, "speed": 1_000_000_000, "high_speed": 1000, "duplex": 3,
     "discontinuity": 0, "in32": 10**9, "out32": 2 * 10**9, "in64": 10**12, "out64": 2 * 10**12,
     "discards_in": 10, "errors_in": 0, "discards_out": 0, "errors_out": 5,
+    "packets_in32": 7, "packets_out32": 7, "packets_in64": 10**9, "packets_out64": 10**9,
 }  # fmt: skip
 Port = Mapping[str, int]
 
@@ -43,7 +44,10 @@ def write(directory: Path, community: str, uptime: int, ports: Mapping[str, tupl
 
 
 MINUTE = 6000
-MOVED = {"in64": 10**12 + 75_000_000, "out64": 2 * 10**12 + 150_000_000, "discards_in": 16, "errors_out": 5}
+MOVED = {
+    "in64": 10**12 + 75_000_000, "out64": 2 * 10**12 + 150_000_000, "discards_in": 16, "errors_out": 5,
+    "packets_in64": 10**9 + 59_994,
+}  # fmt: skip
 LATER: dict[str, tuple[int, dict[str, tuple[str, Any]]]] = {
     "moved": (10_000 + MINUTE, {"1": ("gi1", MOVED), "2": ("gi2", {})}),
     "rebooted": (700, {"1": ("gi1", {"in64": 5, "out64": 6}), "2": ("gi2", {})}),
@@ -97,6 +101,8 @@ async def test_two_samples_make_rates_and_what_spoils_them_is_named(tmp_path: Pa
         assert moved.metrics["rate_in_bps"] == pytest.approx(10e6)
         assert moved.metrics["utilisation_out_pct"] == pytest.approx(2.0)
         assert moved.metrics["discards_in_per_s"] == pytest.approx(0.1)
+        assert moved.metrics["discards_in_pct_gi1"] == pytest.approx(0.01)
+        assert "discards_in_pct" not in moved.metrics, "gi2 had no packets, and so no share"
         assert moved.metrics["utilisation_in_pct_gi2"] == 0
         assert (moved.metrics["flaps"], moved.metrics["restarted"]) == (0, 0)
         assert moved.facts["busiest_in"] == "gi1"
