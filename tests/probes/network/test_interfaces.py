@@ -19,8 +19,8 @@ from tests.servers.snmpd import snmpd
 from tests.servers.snmpsim import recorded, snmpsim
 
 SUBTREES = ("1.3.6.1.2.1.1", "1.3.6.1.2.1.2", "1.3.6.1.2.1.31", "1.3.6.1.2.1.10.7")
-TAGS = {"packets_in64": 70, "packets_out64": 70, "speed": 66, "high_speed": 66, "changed": 67, "discontinuity": 67, "in64": 70, "out64": 70,
-        "admin": 2, "oper": 2, "duplex": 2}  # fmt: skip
+TAGS = {"speed": 66, "high_speed": 66, "changed": 67, "discontinuity": 67, "in64": 70, "out64": 70,
+        "admin": 2, "oper": 2, "duplex": 2, "packets_in64": 70, "packets_out64": 70}  # fmt: skip
 BASE = {
     "admin": 1, "oper": 1, "changed": 500, "speed": 1_000_000_000, "high_speed": 1000, "duplex": 3,
     "discontinuity": 0, "in32": 10**9, "out32": 2 * 10**9, "in64": 10**12, "out64": 2 * 10**12,
