@@ -21,6 +21,8 @@ from probes.errors import NotRun, ProberFault
 MAX_PROCESSES = 32
 MAX_OUTPUT = 64 * 1024
 """Longest standard output and standard error that are taken, in bytes; one who writes more is killed."""
+MAX_INPUT = 32 * 1024
+"""Longest standard input; a pipe holds it."""
 DRAIN_S = 0.2
 """How long output is awaited once the process has ended; only one who left its group can still hold it."""
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -47,8 +49,11 @@ class Processes:
         environment: dict[str, str],
         context: Context,
         most: int = MAX_OUTPUT,
+        stdin: bytes = b"",
     ) -> Finished:
         """Run a command to its end; it may write `most` bytes to each of its outputs.
+
+        `stdin` is what it may read, `MAX_INPUT` bytes at most.
 
         Raises `ProberFault` (it can't be started, it writes without end), `NotRun` (too many run already).
         Where cancelled, its process group is killed.
@@ -60,7 +65,7 @@ class Processes:
         except TimeoutError:
             raise NotRun("overload", f"{MAX_PROCESSES} processes run already") from None
         try:
-            child = await _start(command, ENVIRONMENT | environment)
+            child = await _start(command, ENVIRONMENT | environment, stdin)
             context.phase = "command"
             return await child.finish(most)
         finally:
@@ -121,8 +126,8 @@ class Child:
             self._ended.set_result(None)
 
 
-async def _start(command: tuple[str, ...], environment: dict[str, str]) -> Child:
-    starting = asyncio.ensure_future(asyncio.to_thread(_popen, command, environment))
+async def _start(command: tuple[str, ...], environment: dict[str, str], stdin: bytes) -> Child:
+    starting = asyncio.ensure_future(asyncio.to_thread(_popen, command, environment, stdin))
     try:
         process = await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -133,11 +138,26 @@ async def _start(command: tuple[str, ...], environment: dict[str, str]) -> Child
     return Child(process)
 
 
-def _popen(command: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - what may run is allow-listed by the settings
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment, cwd="/", start_new_session=True, bufsize=0,
-    )  # fmt: skip
+def _popen(command: tuple[str, ...], environment: dict[str, str], stdin: bytes) -> subprocess.Popen[bytes]:
+    given = _readable_end(stdin) if stdin else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(  # noqa: S603 - what may run is allow-listed by the settings
+            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment, cwd="/", start_new_session=True, bufsize=0,
+        )  # fmt: skip
+    finally:
+        if stdin:
+            os.close(given)
+
+
+def _readable_end(data: bytes) -> int:
+    """Return the end of a pipe in which `data` waits to be read."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, data[:MAX_INPUT])
+    finally:
+        os.close(writing)
+    return reading
 
 
 def _kill_late(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:

@@ -27,6 +27,7 @@ BUILT_IN: dict[str, str] = {
     "host": "probes.host.host",
     "exec": "probes.host.exec",
     "exporter": "probes.host.exporter",
+    "ipmi": "probes.hardware.ipmi",
     "redfish": "probes.hardware.redfish",
     "smart": "probes.hardware.smart",
     "odbc": "probes.database.odbc",
