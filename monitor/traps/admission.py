@@ -17,7 +17,7 @@ LARGEST = 8192
 """Bytes of a trap; longer ones are not read (RFC 3417 asks for 484)."""
 BURST = 4.0
 """How many seconds' worth of traps may come at once."""
-REASONS = ("too_large", "unknown_source", "source_rate", "rate", "queue", "refused", "malformed")
+REASONS = ("kernel", "too_large", "unknown_source", "source_rate", "rate", "queue", "refused", "malformed")
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -33,6 +34,10 @@ BATCH = 64
 TOLD_AGAIN_S = 600.0
 """A reason for which traps are dropped is logged again after so long."""
 ROOM = 1024 * 1024
+SO_RXQ_OVFL = 40
+"""With each datagram the kernel tells how many it had no room for until then (socket(7))."""
+COUNT = struct.Struct("I")
+CONTROL = socket.CMSG_SPACE(COUNT.size)
 
 
 class Receiver:
@@ -102,6 +107,7 @@ class Receiver:
         try:
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+            made.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
             made.bind((host, int(port)))
         except OSError as error:
             made.close()
@@ -131,12 +137,15 @@ class Receiver:
         now = self._clock()
         for _ in range(BATCH):
             try:
-                data, source = served.recvfrom(LARGEST + 1)
+                data, told, _, source = served.recvmsg(LARGEST + 1, CONTROL)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 log.warning("a trap could not be received", **fault(error))
                 return
+            for _, kind, value in told:
+                if kind == SO_RXQ_OVFL:
+                    self.counters.dropped["kernel"] = COUNT.unpack(value)[0]
             self._admit(data, source, now)
 
     def _admit(self, data: bytes, source: tuple[Any, ...], now: float) -> None:

@@ -24,9 +24,12 @@ def v3(level: str = "authPriv", user: str = "ops", auth: str = AUTH, engine: str
     return ("-v3", "-e", engine, "-u", user, "-l", level, *keys)
 
 
-async def snmptrap(port: int, account: tuple[str, ...] = V2, *trap: str, source: str = "127.0.0.1") -> None:
+async def snmptrap(
+    port: int, account: tuple[str, ...] = V2, *trap: str, source: str = "127.0.0.1", host: str = ""
+) -> None:
     """Send one trap."""
-    where = (f"--clientaddr={source}", f"127.0.0.1:{port}")
+    own = (f"--clientaddr={source}",) if source else ()
+    where = (*own, host or f"127.0.0.1:{port}")
     named = trap or ("", LINK_DOWN)
     command = (program("snmptrap"), *account, *where, *named)
     environment = {
