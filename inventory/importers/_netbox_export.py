@@ -116,6 +116,12 @@ def text(found: Any, *steps: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def objects(found: Any, key: str) -> list[Object]:
+    """Return a list of objects inside an object, empty where there is none."""
+    value = within(found, key)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def number(found: Any, *steps: str) -> int:
     """Return a whole number inside an object, 0 where there is none."""
     value = within(found, *steps)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inventory.importers._names import slug, unique
-from inventory.importers._netbox_export import Export, Object, choice, load, number, text, within
+from inventory.importers._netbox_export import Export, Object, choice, load, number, objects, text, within
 from inventory.importers.draft import Draft, Item
 from inventory.models import LEVELS, Level
 
@@ -109,8 +109,7 @@ def _named(found: Object, what: str, taken: set[str]) -> dict[str, Any]:
 
 
 def _tagged(data: dict[str, Any], found: Object, *more: str) -> None:
-    tags = [*more, *(slug(text(each, "slug") or text(each, "name")) for each in within(found, "tags") or ()
-                     if isinstance(each, dict))]  # fmt: skip
+    tags = [*more, *(slug(text(each, "slug") or text(each, "name")) for each in objects(found, "tags"))]
     if any(tags):
         data["tags"] = list(dict.fromkeys(filter(None, tags)))
 
@@ -280,21 +279,23 @@ def _rate(kilobits: int) -> str:
 
 def _near_address(run: _Import, near: Object, unit: Item) -> tuple[str, str]:
     """Return the address of the device that the line ends at, and what a person should know of it."""
-    peers = [*(within(near, "link_peers") or ()), *(within(near, "connected_endpoints") or ()),
-             within(near, "connected_endpoint"), within(near, "interface")]  # fmt: skip
-    for peer in peers:
+    one = (within(near, key) for key in ("connected_endpoint", "interface"))
+    for peer in (*objects(near, "link_peers"), *objects(near, "connected_endpoints"), *one):
         device = run.export.objects["devices"].get(number(peer, "device", "id"))
         address = run.by_interface.get(number(peer, "id")) or (_address(run, device)[0] if device else "")
         if address:
             name = " ".join(filter(None, (text(peer, "device", "name"), text(peer, "name"))))
             return address, f"the line ends at {name}"
-    routers = [each for each in unit.inner if each.data.get("address") and each.data["kind"] == "host"
-               and ROUTING.search(" ".join(each.data.get("tags", ())))]  # fmt: skip
+    routers = [each.data for each in unit.inner if _routes(each)]
     if len(routers) == 1:
-        return routers[0].data[
-            "address"
-        ], f"the address is guessed: that of {routers[0].data['id']}, the one router"
+        told = f"the address is guessed: that of {routers[0]['id']}, the one router"
+        return str(routers[0]["address"]), told
     return "", "no address in NetBox: write that of the router the line ends at"
+
+
+def _routes(asset: Item) -> bool:
+    tags = " ".join(asset.data.get("tags", ()))
+    return "address" in asset.data and asset.data["kind"] == "host" and ROUTING.search(tags) is not None
 
 
 def _roles(channels: list[Item]) -> None:

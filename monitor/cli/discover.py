@@ -64,7 +64,8 @@ def discover(
 ) -> None:
     """Print what answers in the ranges as inventory, with the evidence. It changes no inventory.
 
-    Only the addresses given are asked; those of the inventory (-i, else the settings') are left out.
+    Only the addresses given are asked; those of the inventory (-i, else the settings') are left out. Exits 0,
+    2 wrongly asked, 5 where no address could be asked.
     """
     check_target(output, force=force)
     where, block = place(config, inventory), written(snmp or [])
@@ -76,6 +77,7 @@ def discover(
     known = _known(where, asked=inventory is not None)
     addresses = list(ranges.addresses(networks, known))
     found = _swept(where, asking, addresses)
+    _check_asked(found)
     draft = propose(networks, found, block, level_of(level))
     head = [f"Found by muster inventory discover {' '.join(map(str, networks))}.", *_summary(found, known)]
     deliver(writing.written(draft, head), output)
@@ -137,6 +139,12 @@ def _summary(found: Sequence[Evidence], known: ranges.Known) -> Iterator[str]:
     unasked = [each for each in found if each.unasked and not each.answers]
     if unasked:
         yield f"{len(unasked)} addresses could not be asked, which is no silence: {unasked[0].unasked[0]}"
+
+
+def _check_asked(found: Sequence[Evidence]) -> None:
+    """End with 5 where not one address could be asked: then nothing at all is known."""
+    if found and all(each.unasked and not each.answers for each in found):
+        fail("no address could be asked, so nothing is known of any", 5, found[0].unasked[0])
 
 
 def _known(where: Place, *, asked: bool) -> ranges.Known:

@@ -71,10 +71,12 @@ class Evidence:
     """None: no echo came back, or none was sent."""
     opened: list[Open] = field(default_factory=list)
     system: System | None = None
+    refuses: bool = False
+    """Whether a connection was refused: by the machine, or by a firewall in its place."""
     unasked: list[str] = field(default_factory=list)
     """What could not be asked, and why: not the same as no answer."""
 
     @property
     def answers(self) -> bool:
         """Whether anything at all came back."""
-        return self.rtt_ms is not None or bool(self.opened) or self.system is not None
+        return self.rtt_ms is not None or bool(self.opened) or self.system is not None or self.refuses

@@ -146,6 +146,8 @@ def _why(found: Evidence) -> Iterator[str]:
         yield f"SNMP: {', '.join(filter(None, (system.descr, system.object_id, maker, routes)))}"
     for each in found.opened:
         yield _open(each)
+    if found.refuses and found.rtt_ms is None and not found.opened:
+        yield "refuses connections: a machine, or a firewall in its place; no check is guessed"
     yield from (f"not asked: {each}" for each in found.unasked)
 
 

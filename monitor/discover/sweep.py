@@ -117,6 +117,7 @@ class Sweep:
     async def _port(self, evidence: Evidence, port: Port) -> None:
         reading = await self._connected(evidence, port)
         if "connect_ms" not in reading.metrics:
+            evidence.refuses |= reading.kind == "refused"
             return
         evidence.opened.append(Open(port, clip(await self._said(evidence, port, reading), _SAID)))
 

@@ -42,9 +42,11 @@ async def _net(tmp_path: Path) -> AsyncIterator[Lan]:
             listening.cancel()
 
 
-async def discover(net: Lan, *arguments: str) -> tuple[int, str, str]:
+async def discover(net: Lan, *arguments: str, wrap: tuple[str, ...] = ()) -> tuple[int, str, str]:
     """Run the command on the monitor's side."""
-    command = net.monitor.command(sys.executable, "-m", "monitor.cli", "inventory", "discover", *arguments)
+    command = net.monitor.command(
+        *wrap, sys.executable, "-m", "monitor.cli", "inventory", "discover", *arguments
+    )
     environment = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "MUSTER_SECRET_HALL_SNMP": COMMUNITY}
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
@@ -152,6 +154,23 @@ async def test_a_wrong_community_and_a_user_unknown_are_told_apart_from_no_agent
         net, SNMPD, "--ports", "", "--rate", "200", "--snmp", "version=3", "--snmp", "user=nobody",
     )  # fmt: skip
     assert "# not asked: SNMP: unknown_user" in out
+
+
+@needs_namespace
+async def test_what_may_not_be_asked_is_not_called_silent(net: Lan) -> None:
+    without = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+    status, out, err = await discover(net, SSHD, PLAIN, "--ports", "", wrap=without)
+    assert (status, out) == (5, "")
+    assert "no address could be asked, so nothing is known of any" in err
+    assert "icmp: permission" in err
+    status, out, err = await discover(net, SSHD, PLAIN, "--ports", "22", "--silent", wrap=without)
+    assert (status, f"address: {SSHD}" in out, f"address: {PLAIN}" in out) == (0, True, True)
+    assert "2 addresses asked, 2 answered" in err
+    assert "# refuses connections: a machine, or a firewall in its place; no check is guessed" in out
+    status, out, err = await discover(net, SSHD, "10.50.0.9", "--ports", "22", "--silent", wrap=without)
+    assert (status, "address: 10.50.0.9" in out) == (0, False)
+    assert "1 addresses could not be asked, which is no silence: icmp: permission" in err
+    assert "# not asked: icmp: permission" in out
 
 
 @needs_namespace
