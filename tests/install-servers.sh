@@ -7,7 +7,7 @@ busybox cron cups-daemon cups-ipp-utils dbus kamailio kamailio-tls-modules libpc
 vsmartcard-vpcd
 activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto odbc-mariadb odbc-postgresql
 postgresql rabbitmq-server redis-server
-openipmi smartmontools
+dmidecode openipmi smartmontools
 default-jdk-headless etcd-server haproxy ldap-utils libjolokia-core-java libtomcat9-java memcached slapd zookeeper
 dovecot-imapd libwrap0 proftpd-core proftpd-mod-crypto"
 
