@@ -1,7 +1,8 @@
 """One script on a host, over SSH or here, and what it prints, in sections that nothing it runs can forge.
 
 The script is a constant of the program; values of the inventory are its "$1", "$2"... only. `m NAME WORDS`
-begins a section, `p COMMAND` runs a command with the rights that the check has: as it is, or by `sudo -n`.
+begins a section, `p COMMAND` runs a command with the rights that the check has: as it is, or by `sudo -n`;
+`q COMMAND` too, with its own status in place of a bound on its output.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ HEAD = """export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
 m() { printf '\\n%s %s\\n' "$N" "$*"; }
 t() { timeout 20 "$@" </dev/null 2>/dev/null | head -c 65536; }
 """
-PLAIN, BY_SUDO = 'p() { t "$@"; }\n', 'p() { t sudo -n "$@"; }\n'
+PLAIN = """p() { t "$@"; }
+q() { timeout 20 "$@" </dev/null 2>/dev/null; }
+"""
+BY_SUDO = """p() { t sudo -n "$@"; }
+q() { timeout 20 sudo -n "$@" </dev/null 2>/dev/null; }
+"""
 
 
 class ShellParams(Params):

@@ -24,7 +24,10 @@ one() { [ "$2" = scsi ] && set -- "$1" auto; m disk "$1" "$2"; p "$S" -j -i -H -
 S=$(command -v smartctl)
 if [ -z "$S" ]; then m missing smartctl
 elif [ $# -gt 0 ]; then while [ $# -gt 1 ]; do one "$1" "$2"; shift 2; done
-else p "$S" --scan | head -n 64 | while read -r d f k r; do [ "$f" != -d ] || one "$d" "$k"; done; m scanned
+elif L=$(q "$S" --scan); then
+m scanned; printf '%s\n' "$L" | head -n 64 | while read -r d f k r; do [ "$f" != -d ] || one "$d" "$k"; done
+[ "$(printf '%s\n' "$L" | wc -l)" -le 64 ] || m more
+else m unscanned
 fi
 [ -r /proc/mdstat ] && { m mdstat; cat /proc/mdstat; }
 for c in storcli64 storcli perccli64 perccli; do
@@ -82,7 +85,8 @@ def told(parts: list[Part]) -> tuple[dict[str, float], dict[str, str]]:
     for part in parts:
         if (reader := _READERS.get(part.name)) is not None:
             reader(part.text, arrays)
-    metrics, facts = _of_disks(_each_once(disks)) if names & {"disk", "scanned"} else ({}, {})
+    whole = "more" not in names
+    metrics, facts = _of_disks(_each_once(disks), whole) if names & {"disk", "scanned"} else ({}, {})
     more, bad = _of_arrays(arrays, names)
     metrics |= more
     reasons = [facts.pop("bad", ""), *bad]
@@ -92,13 +96,17 @@ def told(parts: list[Part]) -> tuple[dict[str, float], dict[str, str]]:
     unread = [
         facts.pop("unread", ""),
         *arrays.unread,
-        *(["smartctl: not there"] if "missing" in names else []),
+        *(why for name, why in _LACKING.items() if name in names),
     ]
     if any(unread):
         facts["not_read"] = joined([each for each in unread if each])
     return metrics, facts
 
 
+_LACKING = {
+    "missing": "smartctl: not there", "unscanned": "smartctl: it may not list the disks",
+    "more": "smartctl: there are more than 64 disks",
+}  # fmt: skip
 _READERS = {
     "mdstat": _raid.mdstat, "storcli": _raid.storcli, "ssacli": _raid.ssacli,
     "ssacli_status": _raid.ssacli_status,
@@ -115,11 +123,11 @@ def _each_once(disks: list[Disk]) -> list[Disk]:
     return list(found.values())
 
 
-def _of_disks(disks: list[Disk]) -> tuple[dict[str, float], dict[str, str]]:
+def _of_disks(disks: list[Disk], whole: bool) -> tuple[dict[str, float], dict[str, str]]:
     bad = [f"{each.name}: {each.why}" for each in disks if each.well is False]
     silent = [f"{each.name}: {each.why}" for each in disks if each.well is None]
-    metrics = {"disks": float(len(disks))}
-    if bad or (disks and not silent):
+    metrics = {"disks": float(len(disks))} if whole else {}
+    if bad or (disks and whole and not silent):
         metrics["disks_bad"] = float(len(bad))
     for names, most in ((WORST, max), (SUMS, sum), (("spare_left_pct",), min)):
         for name in names:

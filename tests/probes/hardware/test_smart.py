@@ -86,6 +86,15 @@ def test_a_disk_that_tells_nothing_is_not_taken_to_be_well(document: disks.Json,
     assert metrics["disks_bad"] == 1
 
 
+def test_a_list_that_is_refused_or_too_long_is_no_list() -> None:
+    metrics, facts = told([Part("unscanned", (), ""), Part("mdstat", (), disks.MDSTAT)])
+    assert not {"disks", "disks_bad"} & metrics.keys()
+    assert facts["not_read"] == "smartctl: it may not list the disks"
+    metrics, facts = told([*parts(disks.ata("A")), Part("more", (), "")])
+    assert not {"disks", "disks_bad"} & metrics.keys()
+    assert facts["not_read"] == "smartctl: there are more than 64 disks"
+
+
 def test_a_disk_with_several_paths_is_one() -> None:
     denied = disks.DENIED | {"serial_number": "A"}
     metrics, _ = told(parts(denied, disks.ata("A"), disks.ata("A")))
@@ -207,6 +216,10 @@ async def test_without_the_right_a_disk_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     refused = await over_ssh(tmp_path / "two", [], sudo=True, devices=[{"device": "/dev/sda"}])
     assert refused.facts["not_read"] == "/dev/sda: smartctl gave no answer"
+    (tmp_path / "three").mkdir()
+    unlisted = await over_ssh(tmp_path / "three", [], sudo=True)
+    assert "disks" not in unlisted.metrics
+    assert "smartctl: it may not list the disks" in unlisted.facts.get("not_read", "") + unlisted.detail
 
 
 async def test_the_real_smartctl_is_understood() -> None:
