@@ -103,7 +103,7 @@ def power(resource: Resource, machine: Machine) -> None:
     if drawn and drawn[0] is not None:
         machine.metrics["power_w"] = machine.metrics.get("power_w", 0.0) + drawn[0]
     redundancy(resource, machine)
-    machine.of("psus")
+    _listed(resource, "PowerSupplies", "psus", machine)
 
 
 def psu(supply: Resource, machine: Machine) -> None:
@@ -132,8 +132,14 @@ def thermal(resource: Resource, machine: Machine) -> None:
     for sensor in objects(resource.get("Temperatures")):
         temperature(sensor, machine, "ReadingCelsius", number(sensor, "UpperThresholdCritical"))
     redundancy(resource, machine)
-    machine.of("fans")
-    machine.of("temperatures")
+    _listed(resource, "Fans", "fans", machine)
+    _listed(resource, "Temperatures", "temperatures", machine)
+
+
+def _listed(resource: Resource, key: str, kind: str, machine: Machine) -> None:
+    """Count none of a kind only where there is a list of them."""
+    if isinstance(resource.get(key), list):
+        machine.of(kind)
 
 
 def sensor(resource: Resource, machine: Machine) -> None:

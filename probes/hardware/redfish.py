@@ -226,7 +226,8 @@ async def _drives(tree: Tree, system: Resource, machine: Machine) -> None:
         parts.devices(each, machine)
     for drive in drives.values():
         parts.drive(drive, machine)
-    machine.of("drives")
+    if any(isinstance(storage.get("Drives"), list) for storage in storages or []):
+        machine.of("drives")
     machine.found.drives = machine.drives or None
 
 

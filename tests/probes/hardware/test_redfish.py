@@ -165,6 +165,16 @@ async def test_health_that_is_not_told_is_no_good_health() -> None:
     assert reading.facts["not_told"] == "drives_bad: no health of Disk S45NNA0M1"
 
 
+async def test_a_list_that_is_not_there_is_not_empty() -> None:
+    tree = changed(ibmc(), f"{V1}/Chassis/1", "Power", to={"@odata.id": f"{V1}/Chassis/1/Other"})
+    tree[f"{V1}/Chassis/1/Other"] = {"Name": "Power"}
+    tree[f"{V1}/Chassis/1/Thermal"] = {"Name": "Thermal", "Fans": []}
+    reading = await ask(tree)
+    assert not {"psus", "temperatures"} & reading.metrics.keys()
+    assert reading.metrics["fans"] == 0
+    assert "fans_bad" not in reading.metrics
+
+
 async def test_what_the_account_may_not_read_is_left_out() -> None:
     reading = await ask(ibmc(), forbidden=(f"{V1}/Chassis/1/Power",))
     assert reading.outcome is Outcome.OK
