@@ -81,9 +81,11 @@ def load(
     """
     problems: list[Problem] = []
     written: dict[str, _Written] = {}
+    unread: set[str] = set()
     for directory in directories:
-        written.update(_read(directory, problems))
-    loader = _Loader(written, calendars or {ALWAYS: ALWAYS_OPEN}, registry, problems, raw_days)
+        written.update(_read(directory, problems, unread))
+    known = calendars or {ALWAYS: ALWAYS_OPEN}
+    loader = _Loader(written, known, registry, problems, raw_days, frozenset(unread))
     found = {key: checklist for key in written if (checklist := loader.checklist(key))}
     if problems:
         raise ConfigError(problems)
@@ -103,13 +105,16 @@ def _documents(directory: Path, problems: list[Problem]) -> Iterator[Document]:
             problems += error.problems
 
 
-def _read(directory: Path, problems: list[Problem]) -> dict[str, _Written]:
+def _read(directory: Path, problems: list[Problem], unread: set[str]) -> dict[str, _Written]:
+    """Return the checklists of a directory; the ids of those that can't be used join `unread`."""
     found: dict[str, _Written] = {}
     for document in _documents(directory, problems):
         try:
             file = validate(document, ChecklistFile)
         except ConfigError as error:
             problems += error.problems
+            if isinstance(document.data, Mapping):
+                unread.add(str(document.data.get("id")))
             continue
         if file.id in found:
             text = f'checklist "{file.id}" is already defined in {found[file.id].document.file}'
@@ -128,8 +133,10 @@ class _Loader:
         registry: Registry,
         problems: list[Problem],
         raw_days: int,
+        unread: frozenset[str],
     ) -> None:
         self._written, self._calendars, self._registry = written, calendars, registry
+        self._unread = unread
         self._raw_days = raw_days
         self._problems = problems
         self._done: dict[str, Checklist | None] = {}
@@ -151,6 +158,8 @@ class _Loader:
             for index, key in enumerate(written.file.extends)
             if (parent := self._parent(written, index, key))
         ]
+        if len(parents) < len(written.file.extends):
+            return None  # what is wrong with a parent is said there, and not again of all that lacks it
         items, raw = self._inherited(written, parents)
         seen: set[str] = set()
         for index, line in enumerate(written.file.items):
@@ -171,6 +180,8 @@ class _Loader:
 
     def _parent(self, written: _Written, index: int, key: str) -> Checklist | None:
         at = ("extends", index)
+        if key in self._unread:
+            return None
         if key not in self._written:
             self._wrong(written, at, f'unknown checklist "{key}"', did_you_mean(key, self._written))
             return None

@@ -314,3 +314,16 @@ def test_no_file_is_no_waiver_and_an_unreadable_one_an_error(tmp_path: Path) -> 
     assert load_waivers(None, units={}, checklists={}).all == ()
     with pytest.raises(ConfigError, match="can't be read"):
         load_waivers(tmp_path / "none.yaml", units={}, checklists={})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("zh: 时延", "xx: 时延", "unknown key"), ("check: icmp", "check: nothing", "unknown probe")],
+)
+def test_one_mistake_is_told_once_and_not_again_of_all_that_extend_it(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in RTT
+    found = refused(tmp_path, RTT.replace(old, new), overlay("severity: blocker"))
+    assert message in found[0]
+    assert not [each for each in found if "has no" in each or "unknown checklist" in each]
