@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,8 +84,7 @@ def load(
     unread: set[str] = set()
     for directory in directories:
         written.update(_read(directory, problems, unread))
-    known = calendars or {ALWAYS: ALWAYS_OPEN}
-    loader = _Loader(written, known, registry, problems, raw_days, frozenset(unread))
+    loader = _Loader(written, calendars or {ALWAYS: ALWAYS_OPEN}, registry, problems, raw_days, unread)
     found = {key: checklist for key in written if (checklist := loader.checklist(key))}
     if problems:
         raise ConfigError(problems)
@@ -133,10 +132,9 @@ class _Loader:
         registry: Registry,
         problems: list[Problem],
         raw_days: int,
-        unread: frozenset[str],
+        unread: Container[str],
     ) -> None:
-        self._written, self._calendars, self._registry = written, calendars, registry
-        self._unread = unread
+        self._written, self._unread, self._calendars, self._registry = written, unread, calendars, registry
         self._raw_days = raw_days
         self._problems = problems
         self._done: dict[str, Checklist | None] = {}
