@@ -96,6 +96,8 @@ class CalendarFile(BaseModel):
     ]
     holidays: tuple[date, ...] = ()
     workdays: dict[date, Day] = {}
+    known_until: date | None = None
+    """The last day whose holidays have been announced; None: all are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +109,15 @@ class Calendar:
     week: tuple[tuple[tuple[int, int], ...], ...] = (((0, 1440),),) * 7
     holidays: frozenset[date] = frozenset()
     workdays: Mapping[date, int] = field(default_factory=dict, hash=False)
+    known_until: date | None = None
 
     @classmethod
     def of(cls, written: CalendarFile) -> Self:
         """Return the calendar a file states."""
         week = tuple(tuple(sorted(_minutes(each) for each in written.open.get(day, ()))) for day in DAYS)  # type: ignore[call-overload]
         workdays = {day: DAYS.index(like) for day, like in written.workdays.items()}
-        return cls(written.id, written.timezone, week, frozenset(written.holidays), workdays)
+        days = frozenset(written.holidays)
+        return cls(written.id, written.timezone, week, days, workdays, written.known_until)
 
     @property
     def always(self) -> bool:
@@ -147,6 +151,27 @@ class Calendar:
         if (like := self.workdays.get(day)) is not None:
             return self.week[like]
         return () if day in self.holidays else self.week[day.weekday()]
+
+    def works(self, day: date) -> bool:
+        """Tell whether it is open on a day at all."""
+        return self.always or bool(self._hours(day))
+
+    def ahead(self, start: float, seconds: float, zone: str = "UTC") -> float:
+        """Return the earliest instant until which `seconds` of open time pass from `start`.
+
+        Looks at most 400 days ahead, and returns that instant where there is not so much open time.
+        """
+        if self.always:
+            return start + seconds
+        left, at = seconds, start
+        while at < start + MAX_SPAN_S:
+            until = min(at + 2 * WEEK_S, start + MAX_SPAN_S)
+            for opens, closes in self.spans(at, until, zone):
+                if closes - opens >= left:
+                    return opens + left
+                left -= closes - opens
+            at = until
+        return at
 
     def open_between(self, start: float, end: float, zone: str = "UTC") -> float:
         """Return the open seconds between two instants."""

@@ -96,6 +96,9 @@ class ItemDocument(_Part):
     declared_severity: Severity = Field(
         description="What the item says: more than `severity` where a channel works without headroom."
     )
+    soak_left_s: float | None = Field(
+        None, description="While it is soaking: for how long it must still hold, in open time."
+    )
 
 
 class UnitDocument(_Part):

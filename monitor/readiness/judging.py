@@ -236,7 +236,8 @@ class Judge:
         found = soaked(item.soak, item.expect, job, self._evidence, now=self._now, zone=zone)
         if found.holds:
             return result
-        return replace(result, status=Status.UNKNOWN, reason="soaking", detail=found.text(item.soak))
+        left, text = round(found.left or item.soak.window), found.text(item.soak)
+        return replace(result, status=Status.UNKNOWN, reason="soaking", detail=text, soak_left_s=left)
 
     def _waived(
         self, unit: Unit, judged: Iterable[tuple[Row, ItemResult]]

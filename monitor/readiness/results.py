@@ -45,6 +45,8 @@ class ItemResult:
     """The status without the waiver; None where that is `status`."""
     declared_severity: Severity | None = None
     """The item's own severity where it is judged by a lighter one (`severity`); else None."""
+    soak_left_s: float | None = None
+    """While it is soaking: for how long it must still hold, in open time of the soak's calendar."""
 
     @property
     def measured(self) -> bool:
