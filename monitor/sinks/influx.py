@@ -45,11 +45,15 @@ class BoundedResponse(aiohttp.ClientResponse):
         """Return the beginning of the body; where there is more, the connection is closed."""
         if self._body is None:
             found = bytearray()
-            while len(found) < MOST_ANSWER and (more := await self.content.read(MOST_ANSWER - len(found))):
-                found += more
-            self._body = bytes(found)
+            try:
+                while more := await self.content.read(MOST_ANSWER - len(found)):
+                    found += more
+            except BaseException:
+                self.close()
+                raise
             if not self.content.at_eof():
                 self.close()
+            self._body = bytes(found)
         return self._body
 
 
