@@ -36,6 +36,7 @@ BUILT_IN: dict[str, str] = {
     "sql": "probes.database.sql",
     "sensors": "probes.hardware.sensors",
     "entity": "probes.hardware.entity",
+    "host_resources": "probes.hardware.host_resources",
     "ups": "probes.hardware.ups",
     "certificate": "probes.software.certificate",
     "command": "probes.software.command",
