@@ -1,0 +1,184 @@
+"""One channel: the distribution of its latency with its loss as smoke, and its rates against what is asked."""
+
+from __future__ import annotations
+
+from monitor.dashboards import flux, promql
+from monitor.dashboards.look import BAD, GOOD, LINES, WARN
+from monitor.dashboards.measures import measure
+from monitor.dashboards.model import Ask, Board, Panel, Scale
+from monitor.dashboards.parts import (
+    BUREAU,
+    CHANNEL,
+    INCIDENTS,
+    ONE_UNIT,
+    OUTCOME,
+    PROVINCE,
+    STATE,
+    WORK,
+    asked,
+    steps,
+)
+
+HERE = 'unit=~"$unit",asset=~"$channel"'
+THIS = {"asset": "channel"}
+PAGE = "/units/${unit}"
+CHECKED = flux.read(
+    ("muster_icmp", "muster_echo"),
+    ("outcome",),
+    f"{flux.one('unit', 'unit')} and {flux.one('asset', 'channel')}",
+)
+DASHED = {"custom.lineStyle": {"fill": "dash", "dash": [10, 6]}, "custom.lineWidth": 2}
+
+
+def _fixed(color: str) -> dict[str, object]:
+    return {"color": {"mode": "fixed", "fixedColor": color}}
+
+
+def _burst(name: str, called: str, style: dict[str, object]) -> Ask:
+    return asked(measure(name, "icmp", "echo"), called, THIS, style)
+
+
+SMOKE = {"fillOpacity": 18, "lineWidth": 0, "showPoints": "never"}
+LOSS = {
+    "custom.axisPlacement": "right", "custom.drawStyle": "bars", "custom.fillOpacity": 45, "custom.lineWidth": 0,
+    "color": {"mode": "thresholds"}, "max": None,
+    "thresholds": {"mode": "absolute", "steps": [
+        {"value": None, "color": "transparent"}, {"value": 1e-9, "color": WARN}, {"value": 0.05, "color": BAD},
+    ]},
+}  # fmt: skip
+
+
+def _rate(direction: str, name: str, called: str, color: str) -> Ask:
+    return asked(measure(f"{name}_{direction}_bps", "throughput"), called, THIS, _fixed(color))
+
+
+def _rates(title: str, direction: str) -> Panel:
+    where = f'{HERE},direction="{direction}"'
+    needed = f'max(muster_channel_required_bits_per_second{{unit=~"$unit",direction="{direction}"}})'
+    return Panel(
+        title,
+        "timeseries",
+        (
+            _rate(direction, "capacity", "capacity", LINES[0]),
+            _rate(direction, "tcp", "expected TCP", LINES[1]),
+            _rate(direction, "transfer", "TCP transfer", LINES[4]),
+            Ask(needed, "", "required", {**_fixed(BAD), **DASHED}),
+            Ask(
+                f"max(muster_channel_contracted_bits_per_second{{{where}}})",
+                "",
+                "contracted",
+                {**_fixed(GOOD), **DASHED},
+            ),
+        ),
+        Scale("bps", "bps"),
+        (12, 9),
+        "What is measured, what the unit's functions require, what the carrier promised.",
+        PAGE,
+        custom={"showPoints": "always", "spanNulls": True},
+    )
+
+
+def _beside(title: str, name: str) -> Panel:
+    found = measure(name, "icmp", "echo")
+    prom = (
+        f'max by (asset, role) (max by (unit, asset) ({found.prom}{{unit=~"$unit",probe=~"icmp|echo"}}) * '
+        'on (unit, asset) group_left (role) muster_asset_info{unit=~"$unit",kind="channel"})'
+    )
+    where = f'{flux.one("unit", "unit")} and r.kind == "channel"'
+    asking = flux.read(found.measurements, (found.field,), where) + flux.group(("asset",))
+    over = f"  |> aggregateWindow(every: {flux.WINDOW}, fn: max, createEmpty: false)\n"
+    about = "The unit's channels beside each other, with their roles (in InfluxDB: without)."
+    called = Ask(prom, "", "{{role}} {{asset}}"), Ask("", asking + over, "{{asset}}")
+    return Panel(title, "timeseries", called, found.scale(), (12, 8), about, PAGE)
+
+
+BOARD = Board(
+    "channel",
+    "channel",
+    "One channel: latency as a distribution, loss, rates both ways, use, and what happened meanwhile.",
+    (PROVINCE, BUREAU, ONE_UNIT, CHANNEL),
+    (
+        Panel(
+            "Latency: its distribution, with loss as smoke",
+            "timeseries",
+            (
+                _burst(
+                    "rtt_max_ms",
+                    "max",
+                    {**_fixed("#7F7F7F"), "custom.fillBelowTo": "min"}
+                    | {f"custom.{key}": value for key, value in SMOKE.items()},
+                ),
+                _burst("rtt_p95_ms", "p95", _fixed(LINES[3])),
+                _burst("rtt_ms", "median", {**_fixed(LINES[0]), "custom.lineWidth": 2}),
+                _burst("rtt_min_ms", "min", {**_fixed("#7F7F7F"), "custom.lineWidth": 0}),
+                Ask(
+                    'max(muster_channel_required_rtt_seconds{unit=~"$unit"})',
+                    "",
+                    "required",
+                    {**_fixed(BAD), **DASHED},
+                ),
+                _burst("loss_pct", "loss", {**LOSS, "unit": "percentunit"}),
+            ),
+            Scale("s", "ms"),
+            (24, 11),
+            "The band reaches from the fastest to the slowest answer of each burst; bars are the share that was lost.",
+            PAGE,
+        ),
+        Panel(
+            "State",
+            "state-timeline",
+            (Ask(promql.state(HERE), "", "{{check}}"),),
+            STATE,
+            (24, 5),
+            "What was believed of the channel's checks.",
+            PAGE,
+        ),
+        Panel(
+            "Readings",
+            "state-timeline",
+            (
+                Ask(
+                    "",
+                    CHECKED
+                    + flux.group(("check",))
+                    + f"  |> aggregateWindow(every: {flux.WINDOW}, fn: max, createEmpty: false)\n",
+                    "{{check}}",
+                ),
+            ),
+            OUTCOME,
+            (24, 5),
+            "How the readings of the channel ended, the worst of each interval.",
+            PAGE,
+        ),
+        _rates("Rate towards the unit", "down"),
+        _rates("Rate from the unit", "up"),
+        Panel(
+            "Use",
+            "timeseries",
+            (
+                asked(measure("utilisation_in_pct", "interfaces"), "in", THIS, _fixed(LINES[0])),
+                asked(measure("utilisation_out_pct", "interfaces"), "out", THIS, _fixed(LINES[1])),
+            ),
+            Scale("percentunit", "percent", 100.0, steps((None, GOOD), (70, BAD))),
+            (12, 8),
+            "Share of the interface's speed; at most 70 % in the busy hour.",
+            PAGE,
+        ),
+        Panel(
+            "Jitter, and the round trip under load",
+            "timeseries",
+            (
+                _burst("jitter_ms", "jitter", _fixed(LINES[0])),
+                asked(measure("rtt_loaded_ms", "throughput"), "under load", THIS, _fixed(LINES[1])),
+                asked(measure("rtt_idle_ms", "throughput"), "idle before it", THIS, _fixed(LINES[4])),
+            ),
+            Scale("s", "ms"),
+            (12, 8),
+            "A line whose round trip more than doubles under load has queues.",
+            PAGE,
+        ),
+        _beside("Latency: primary against backup", "rtt_ms"),
+        _beside("Loss: primary against backup", "loss_pct"),
+    ),
+    (INCIDENTS, WORK),
+)

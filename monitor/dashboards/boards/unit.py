@@ -1,0 +1,181 @@
+"""One unit: how it stands, category by category, what its checks do, its channels, its incidents."""
+
+from __future__ import annotations
+
+from monitor.dashboards import flux, promql
+from monitor.dashboards.boards.readiness import AT, AT_FLUX, BLOCKED, COVERAGE, LEFT
+from monitor.dashboards.look import BAD, GOOD
+from monitor.dashboards.model import Ask, Board, Panel, Scale
+from monitor.dashboards.parts import (
+    BUREAU,
+    GATE,
+    INCIDENTS,
+    ONE_UNIT,
+    OUTCOME,
+    PROVINCE,
+    STATE,
+    VERDICT,
+    WORK,
+    counted,
+    of,
+    steps,
+)
+
+HERE = 'unit=~"$unit"'
+PAGE = "/units/${unit}"
+CHECK_PAGE = "/checks/${__field.labels.unit}/${__field.labels.asset}/${__field.labels.check}"
+
+
+def _last(field: str) -> str:
+    where = f"{AT_FLUX} and {flux.one('unit', 'unit')}"
+    return flux.read(("muster_verdict",), (field,), where, "-1h") + flux.group(("unit",)) + "  |> last()\n"
+
+
+OUTCOMES = (
+    "from(bucket: v.defaultBucket)\n  |> range(start: v.timeRangeStart, stop: v.timeRangeStop)\n"
+    f'  |> filter(fn: (r) => r._field == "outcome" and {flux.one("unit", "unit")})\n'
+    + flux.group(("unit", "asset", "check"))
+)
+
+BOARD = Board(
+    "unit",
+    "unit",
+    "How one unit stands at its gate, and what its checks do.",
+    (PROVINCE, BUREAU, ONE_UNIT, GATE),
+    (
+        counted(
+            "Verdict",
+            VERDICT,
+            Ask(
+                f"max(muster_unit_verdict{{{HERE},{AT}}})",
+                _last("code"),
+                "Verdict",
+            ),
+            size=(8, 4),
+        ),
+        counted(
+            "Days left",
+            LEFT,
+            Ask(
+                f"max((muster_unit_due_timestamp_seconds{{{HERE},{AT}}} - time()) / 86400)",
+                flux.read(("muster_unit",), ("go_live",), flux.one("unit", "unit"), "-1h")
+                + flux.group(("unit",))
+                + "  |> last()\n  |> map(fn: (r) => ({r with _value: (float(v: r._value) - float(v: uint(v: now()))"
+                " / 1000000000.0) / 86400.0}))\n",
+                "Days left",
+            ),
+        ),
+        counted(
+            "Coverage",
+            COVERAGE,
+            Ask(
+                f"max(muster_unit_coverage_ratio{{{HERE},{AT}}})",
+                _last("coverage"),
+                "Coverage",
+            ),
+        ),
+        counted(
+            "Open incidents",
+            Scale(steps=steps((None, GOOD), (1, BAD))),
+            Ask(
+                f"sum(muster_unit_incidents_open{{{HERE}}}) or vector(0)",
+                "",
+                "Open",
+            ),
+            size=(4, 4),
+        ),
+        Panel(
+            "Categories",
+            "state-timeline",
+            (Ask(f"max by (category) (muster_unit_category_verdict{{{HERE},{AT}}})", "", "{{category}}"),),
+            VERDICT,
+            (12, 10),
+            "The verdict of each category alone. On /metrics only.",
+            PAGE,
+        ),
+        Panel(
+            "Items by status",
+            "timeseries",
+            tuple(
+                Ask(
+                    f'max(muster_unit_items{{{HERE},{AT},status="{status}"}})',
+                    flux.read(("muster_verdict",), (status,), f"{AT_FLUX} and {flux.one('unit', 'unit')}")
+                    + flux.group(("unit",))
+                    + f"  |> aggregateWindow(every: {flux.WINDOW}, fn: last, createEmpty: false)\n",
+                    status,
+                )
+                for status in ("fail", "unknown", "waived", "pass")
+            ),
+            Scale(),
+            (12, 10),
+            "How many items of the unit pass, fail, are unknown or waived.",
+        ),
+        Panel(
+            "What blocks it",
+            "table",
+            (
+                Ask(
+                    f"sum by (category, status, reason) (muster_unit_blocking_items{{{HERE},{AT}}}) or "
+                    f'label_replace(0 * max(muster_unit_verdict{{{HERE},{AT}}}), "category", "nothing", "", "")',
+                    "",
+                    "Items",
+                ),
+            ),
+            Scale(),
+            (12, 8),
+            "Blocker and major items that fail or are unknown. On /metrics only.",
+            PAGE,
+            key="category",
+            columns=("status", "reason"),
+            scales={"Items": BLOCKED},
+        ),
+        Panel(
+            "Checks that are not OK",
+            "table",
+            (
+                Ask(
+                    f"{promql.state(HERE)} > 0",
+                    OUTCOMES + "  |> last()\n  |> filter(fn: (r) => r._value > 0)\n"
+                    '  |> group()\n  |> keep(columns: ["asset", "check", "_value"])\n'
+                    '  |> rename(columns: {_value: "State"})\n',
+                    "State",
+                ),
+            ),
+            Scale(),
+            (12, 8),
+            "What is believed of each check now (in InfluxDB: how its last reading ended).",
+            "/checks/${unit}/${__data.fields.asset}/${__data.fields.check}",
+            key="asset",
+            columns=("check",),
+            scales={"State": STATE},
+        ),
+        Panel(
+            "Checks over time",
+            "state-timeline",
+            (Ask(promql.state(HERE), "", "{{asset}}/{{check}}"),),
+            STATE,
+            (24, 12),
+            "What was believed of each check.",
+            CHECK_PAGE,
+        ),
+        Panel(
+            "Readings over time",
+            "state-timeline",
+            (
+                Ask(
+                    "",
+                    OUTCOMES + f"  |> aggregateWindow(every: {flux.WINDOW}, fn: max, createEmpty: false)\n",
+                    "{{asset}}/{{check}}",
+                ),
+            ),
+            OUTCOME,
+            (24, 12),
+            "How the readings of each check ended, the worst of each interval.",
+            CHECK_PAGE,
+        ),
+        of("Round trip", "rtt_ms", "icmp", "echo"),
+        of("Loss", "loss_pct", "icmp", "echo"),
+        of("First byte of its applications", "first_byte_ms", "http"),
+    ),
+    (INCIDENTS, WORK),
+)
