@@ -29,7 +29,10 @@ from monitor.isolation.witness_settings import WitnessSettings, within
 from monitor.place import Place
 from monitor.process.lock import Locked, StateLock
 from monitor.shared import SharedClients
-from monitor.store import outbox
+from monitor.sinks.examine import Examination as InfluxExamination
+from monitor.sinks.feeder import NAME as INFLUX
+from monitor.sinks.position import Position
+from monitor.store import outbox, sinks
 from monitor.store.database import Database, SchemaTooNew
 from monitor.tls import client_context
 from monitor.workspace import open_workspace
@@ -305,6 +308,28 @@ def letters(place: Place) -> Iterator[Finding]:
         yield Finding("outbox", Level.WARNING, f"given up: {why}", "muster outbox retry")
 
 
+def influx(place: Place) -> Iterator[Finding]:
+    """Whether the server that readings are written to answers, has the bucket, and has what the store has."""
+    settings = place.settings.influx
+    if not settings.url:
+        return
+    days = place.settings.retention.raw_days
+    asked = InfluxExamination(settings, lambda ref: Secrets(place.secrets).get(str(ref)), days)
+    for said in asyncio.run(asked.run()):
+        yield Finding("influx", Level(said.level), said.text, said.remedy)
+    path = place.state_dir / "state.db"
+    if not path.exists():
+        return
+    try:
+        with closing(Database(path, read_only=True)) as database:
+            text = database.read_now(lambda c: sinks.load(c, INFLUX))
+            gaps = Position.parse(text).gaps if text else ()
+    except (SchemaTooNew, sqlite3.Error, ValueError):
+        return
+    if gaps:
+        yield Finding("influx", Level.WARNING, f"{len(gaps)} gaps are yet to be filled", "let the daemon run")
+
+
 EXAMINATIONS: dict[str, Examination] = {
     "icmp": echo,
     "open files": files,
@@ -316,5 +341,6 @@ EXAMINATIONS: dict[str, Examination] = {
     "outbox": letters,
     "witnesses": witnesses,
     "heartbeat": heartbeat,
+    "influx": influx,
     "host keys": keys,
 }

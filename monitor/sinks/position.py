@@ -80,7 +80,7 @@ class Position:
             found: dict[str, Any] = json.loads(text)
             gaps = tuple(Gap(Cursor.parse(cursor), int(upto)) for cursor, upto in found["gaps"])
             return cls(Cursor.parse(found["live"]), gaps, Told(**found["told"]))
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, RecursionError) as error:
             raise ValueError(f"no position of a sink: {type(error).__name__}") from None
 
 
