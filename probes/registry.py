@@ -37,6 +37,7 @@ BUILT_IN: dict[str, str] = {
     "sensors": "probes.hardware.sensors",
     "entity": "probes.hardware.entity",
     "host_resources": "probes.hardware.host_resources",
+    "printer": "probes.hardware.printer",
     "ups": "probes.hardware.ups",
     "certificate": "probes.software.certificate",
     "command": "probes.software.command",
