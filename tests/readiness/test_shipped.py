@@ -138,7 +138,7 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
     readings = []
     for check, metrics, facts in (
         ("uplink/icmp", {"sent": 20, "received": 20, "rtt_ms": 9.0, "loss_pct": 0.0, "jitter_ms": 1.0}, {}),
-        ("uplink/path", {"hops": 4}, {"route": "10.0.0.1 10.1.2.1"}),
+        ("uplink/path", {"hops": 4, "mtu": 1500}, {"route": "10.0.0.1 10.1.2.1"}),
         ("pc1/icmp-host", {"received": 3, "rtt_ms": 9.0}, {}),
         ("pc1/ntp", {"offset_ms": 1.0, "stratum": 3.0}, {}),
         ("dns1/dns", {"query_ms": 9.0}, {"rcode": "NOERROR"}),
@@ -159,6 +159,11 @@ def test_a_hall_that_answers_everything_still_lacks_its_channel(tmp_path: Path) 
     assert lacking == {
         "network.rate": "not_measured", "network.rtt": "not_measured", "network.loss": "not_measured",
         "network.rtt-under-load": "not_measured", "application.roles": "not_measured",
+        **dict.fromkeys(("network.port-up", "network.port-duplex", "network.port-speed"), "not_measured"),
+        **dict.fromkeys(("network.port-errors", "network.utilisation"), "not_measured"),
+        **dict.fromkeys(("hardware.device-as-ordered", "hardware.ups"), "not_measured"),
+        **dict.fromkeys(("peripheral.receipt-printer", "peripheral.printer-supplies"), "not_measured"),
+        **dict.fromkeys(("peripheral.card-reader", "peripheral.pos"), "not_measured"),
         "hardware.cabling": "not_attested", "operations.test-mail": "not_attested",
         "operations.rollback-drill": "not_attested", "operations.on-call": "not_attested",
     }  # fmt: skip
@@ -171,7 +176,7 @@ REFLECTED = INVENTORY.replace(
 )
 CHANNEL = {
     "network.channel-answers", "network.rate", "network.transfer", "network.rtt", "network.loss",
-    "network.route", "network.rtt-under-load",
+    "network.route", "network.rtt-under-load", "network.path-mtu",
 }  # fmt: skip
 
 
@@ -185,7 +190,7 @@ def a_week(rate: float, rtt: float = 9.0, **night: float) -> list[Reading]:
     several = [
         *measured("icmp", 60, 6, rtt_ms=rtt, sent=20, received=20, loss_pct=0, jitter_ms=1),
         *measured("echo", 60, 1, rtt_ms=rtt, sent=10, received=10, loss_pct=0),
-        *measured("path", 900, 1, hops=4, rtt_ms=rtt),
+        *measured("path", 900, 1, hops=4, rtt_ms=rtt, mtu=1500),
         *measured("throughput", 900, 6, **ways),
         *measured("transfer", 86400, 6, transfer_up_bps=rate, transfer_down_bps=rate, **night),
     ]
