@@ -54,6 +54,8 @@ SCALARS: dict[str, dict[str, tuple[str, ...]]] = {
     "21239.5.1.1": {"model": ("8.0",), "serial": ("10.0",), "firmware": ("2.0",)},
     "25461.2.1.2.1": {"serial": ("3.0",), "firmware": ("1.0",)},
     "31648.3": {"serial": ("14.0",), "firmware": ("3.0",)},
+    "39165.1": {"model": ("1.0",), "vendor": ("6.0",), "firmware": ("3.0",)},
+    "50001.1": {"serial": ("3.0",)},
     "34774.4.1.1": {"serial": ("1.0",), "firmware": ("6.0",)},
 }
 """Below `1.3.6.1.4.1.`: what follows it for each fact."""
@@ -98,10 +100,14 @@ def places(object_id: str) -> dict[str, list[str]]:
     return found
 
 
+def _balanced(text: str) -> str:
+    return text.rstrip(").,") if text.count("(") < text.count(")") else text
+
+
 def version(firmware: str, description: str) -> str:
     """Return the version that the software's text begins with, or that sysDescr names; else an empty text."""
     for expression, text in ((_NUMBERS, firmware), (_VERSION, firmware), (_VERSION, description)):
         match = expression.search(text[:500])
         if match:
-            return match[1].rstrip(".,)")
+            return _balanced(match[1].rstrip(".,"))
     return ""

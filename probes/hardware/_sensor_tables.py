@@ -88,7 +88,7 @@ MIBS = (
         Table("power", status=f"{_ENVMON}.5.1.3", name=f"{_ENVMON}.5.1.2", good=_of(1), absent=_of(5)),
     )),
     Mib("CISCO-ENTITY-FRU-CONTROL-MIB", _FRU, (
-        Table("other", status=f"{_FRU}.1.2.1.2", good=_of(2), kind_by="class", called="FRU"),
+        Table("other", status=f"{_FRU}.1.2.1.2", good=_of(2), absent=_of(3), kind_by="class"),
         Table("fan", status=f"{_FRU}.4.1.1.1", good=_of(2), unknown=_of(1), called="fan tray"),
     )),
     Mib("HUAWEI-ENTITY-EXTENT-MIB", _HUAWEI, (

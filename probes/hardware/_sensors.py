@@ -21,6 +21,7 @@ CELSIUS, HUMIDITY, RPM = 8, 9, 10
 OPERATIONAL, UNAVAILABLE = 1, 2
 OVERFLOW = 1_000_000_000
 CLASSES: dict[int, Kind] = {6: "power", 7: "fan"}
+PORT_CLASS = 10
 """entPhysicalClass (RFC 6933)."""
 ENTITY_NAME, ENTITY_DESCR = "1.3.6.1.2.1.47.1.1.1.1.7", "1.3.6.1.2.1.47.1.1.1.1.2"
 ENTITY_CLASS = "1.3.6.1.2.1.47.1.1.1.1.5"
@@ -180,8 +181,15 @@ def _warm(value: float, name: str) -> str:
 
 
 def named(sensors: Iterable[Sensor], names: Mapping[str, str], classes: Mapping[str, int]) -> list[Sensor]:
-    """Return the sensors with names of their entities and, where its class says so, their kinds."""
-    return [_named(sensor, names.get(sensor.index, ""), classes.get(sensor.index)) for sensor in sensors]
+    """Return the sensors with names of their entities and, where its class says so, their kinds.
+
+    States of ports are left out: `interfaces` tells those.
+    """
+    return [
+        _named(sensor, names.get(sensor.index, ""), classes.get(sensor.index))
+        for sensor in sensors
+        if classes.get(sensor.index) != PORT_CLASS
+    ]
 
 
 def _named(sensor: Sensor, name: str, kind: int | None) -> Sensor:

@@ -65,7 +65,7 @@ async def probe_entity(target: Target, params: EntityParams, context: Context) -
         told = own | facts(found)
         if all(part.kind != "chassis" for part in found):
             told |= own
-        if not told and not who:
+        if not told and "description" not in who:
             raise not_shown("what it is", who)
         notes.facts |= {"name": who["name"]} if "name" in who else {}
         notes.facts |= {"object_id": who["object_id"]} if "object_id" in who else {}

@@ -11,7 +11,7 @@ import asyncio
 import bz2
 import importlib.util
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,15 @@ PARTS = (
     "1.3.6.1.4.1.6339.100.1", "1.3.6.1.4.1.12124.2", "1.3.6.1.4.1.12356.100", "1.3.6.1.4.1.12356.101.4",
     "1.3.6.1.4.1.13400", "1.3.6.1.4.1.14525.4.2.1", "1.3.6.1.4.1.14823.2.2.1.1",
     "1.3.6.1.4.1.14823.2.2.1.2", "1.3.6.1.4.1.21239.5.1", "1.3.6.1.4.1.25461.2.1.2.1",
-    "1.3.6.1.4.1.25506.2.6.1.1", "1.3.6.1.4.1.31648.3", "1.3.6.1.4.1.34774.4.1.1", "1.3.6.1.4.1.37940",
+    "1.3.6.1.4.1.25506.2.6.1.1", "1.3.6.1.4.1.31648.3", "1.3.6.1.4.1.34774.4.1.1", "1.3.6.1.4.1.37940", "1.3.6.1.4.1.39165",
+    "1.3.6.1.4.1.50001",
     "1.3.6.1.4.1.40614",
 )  # fmt: skip
 """What is loaded of a recording: more than the probes ask for, which is asserted when they ask."""
+
+
+IN_ORDER_FROM = 16_000_000
+"""Bytes; some of the smaller ones are not in the order of their names."""
 
 
 def directory() -> Path:
@@ -101,19 +106,42 @@ def load(name: str) -> Recording:
     """Read one recording."""
     path = directory() / f"{name}.snmprec"
     packed = path.with_name(f"{path.name}.bz2")
-    data = bz2.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
-    return Recording(dict(pair for part in PARTS for pair in _lines(b"\n" + data, part)))
+    data = b"\n" + (bz2.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes())
+    objects: dict[str, Value] = {}
+    for head, start, end in _regions(data):
+        for part in PARTS:
+            if f"{part}.".startswith(head):
+                objects |= _lines(data, part, start, end)
+    return Recording(objects)
 
 
-def _lines(data: bytes, part: str) -> list[tuple[str, Value]]:
-    found, prefix, at = [], f"\n{part}.".encode(), 0
-    while (at := data.find(prefix, at)) >= 0:
+def _regions(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield where the objects below each head are: of mib-2, and of each maker.
+
+    Large recordings are in order, so that what lies between is not searched: that takes most of the time.
+    """
+    if len(data) < IN_ORDER_FROM:
+        yield "", 0, len(data)
+        return
+    start = data.find(b"\n1.3.6.1.2.1.")
+    if start >= 0:
+        yield "1.3.6.1.2.1.", start, data.rfind(b"\n1.3.6.1.2.1.") + 10_000
+    start = data.find(b"\n1.3.6.1.4.1.")
+    while start >= 0:
+        head = data[start : data.index(b".", start + 13) + 1]
+        end = data.rfind(head)
+        yield head[1:].decode(), start, end + 10_000
+        start = data.find(b"\n1.3.6.1.4.1.", end + 1)
+
+
+def _lines(data: bytes, part: str, start: int, until: int) -> Iterator[tuple[str, Value]]:
+    prefix, at = f"\n{part}.".encode(), start
+    while (at := data.find(prefix, at, until)) >= 0:
         end = data.find(b"\n", at + 1)
         line = data[at + 1 : end if end > 0 else len(data)].strip(b"\r")
         at = end if end > 0 else len(data)
         oid, tag, text = line.split(b"|", 2)
-        found.append((oid.decode(), _value(tag.decode(), text)))
-    return found
+        yield oid.decode(), _value(tag.decode(), text)
 
 
 def _value(tag: str, text: bytes) -> Value:

@@ -151,7 +151,8 @@ def test_devices_that_are_down_are_named_network_interfaces_aside() -> None:
     values: dict[str, Any] = {}
     for index, (kind, state) in enumerate([(3, 2), (5, 5), (6, 3), (4, 5)], 1):
         values |= {
-            f"{DEVICES}.2.{index}": f"1.3.6.1.2.1.25.3.1.{kind}", f"{DEVICES}.3.{index}": f"d{index}".encode(),
+            f"{DEVICES}.2.{index}": f"1.3.6.1.2.1.25.3.1.{kind}",
+            f"{DEVICES}.3.{index}": f"d{index}".encode(),
             f"{DEVICES}.5.{index}": state, f"{DEVICES}.6.{index}": 3,
         }  # fmt: skip
     metrics, facts = devices(values)
