@@ -262,6 +262,8 @@ class Inventory:
     defaults: Mapping[str, Settings] = field(default_factory=dict)
     """Keys of checks by probe."""
     default_places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    planned: Mapping[str, Mapping[str, date]] = field(default_factory=dict, repr=False, compare=False)
+    """Due dates by unit and gate that a plan says; they go before the unit's own, and are no part of it."""
 
     def __iter__(self) -> Iterator[Unit]:
         return iter(self.units.values())
@@ -289,6 +291,16 @@ class Inventory:
             current = waiting.pop()
             yield self.units[current]
             waiting.extend(reversed(self.children.get(current, ())))
+
+    def due(self, unit: str, gate: str = DEFAULT_GATE) -> date | None:
+        """Return the date by which a unit passes a gate: the plan's, else its own; None without one."""
+        return self.planned.get(unit, {}).get(gate) or self.units[unit].due(gate)
+
+    def dates(self, unit: str) -> dict[str, date]:
+        """Return all dates of a unit by gate, the plan's before its own."""
+        known = self.units[unit]
+        own = dict(known.gates) | ({DEFAULT_GATE: known.go_live} if known.go_live else {})
+        return own | dict(self.planned.get(unit, {}))
 
     def timezone(self, unit: str) -> str:
         """Return the IANA name of the unit's time zone: its own, the nearest ancestor's, the file's, UTC."""

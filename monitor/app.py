@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
 from monitor.sinks.sink import build as build_influx
 from monitor.state import CheckState, State, Transition
+from monitor.store import plans
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts
@@ -313,6 +315,8 @@ class App:
         before = time.time() - self.place.settings.retention.incident_days * DAY_S
         await self.alerting.incidents.prune(before)
         await self.verdicts.forget_changes(before)
+        day = datetime.fromtimestamp(before, UTC).date().isoformat()
+        await self.store.state.write(lambda connection: plans.forget(connection, day))
 
     async def _sweep(self) -> None:
         await self.watch.sweep(time.time())

@@ -18,7 +18,7 @@ from monitor.gates.ledger import Draft, Entry
 from monitor.noticing import Noticing
 from monitor.process.health import Rounds
 from monitor.process.log import fault
-from monitor.store import audit, ledger
+from monitor.store import audit, ledger, plans
 from monitor.store.database import Database
 from monitor.store.verdicts import Verdicts
 from monitor.units import Units
@@ -100,6 +100,8 @@ class Assessor:
 
     async def _record(self, batch: Sequence[Judged]) -> None:
         await self.verdicts.save([each.packed for each in batch if each.unit in self.units.known])
+        planned = [each.planned for each in batch if each.planned and each.unit in self.units.known]
+        await self.state.write(lambda connection: plans.save(connection, planned))
         used = [use for each in batch for use in each.uses]
         if used:
             await self.state.write(lambda connection: audit.insert(connection, used))

@@ -24,6 +24,7 @@ class Place:
     secrets: Path | None
     state_dir: Path
     releases: Path | None = None
+    plan: Path | None = None
 
     @property
     def socket(self) -> Path:
@@ -57,11 +58,18 @@ class Place:
         return _with_shipped("releases", self.releases)
 
     @property
+    def milestones(self) -> Path:
+        """The shipped milestones; the operator's plan goes over them."""
+        return shipped("config") / "gates" / "roll-out.yaml"
+
+    @property
     def watched(self) -> Sequence[Path]:
         """What a reload is made for when it changes."""
-        own = (self.profiles, self.checklists, self.functions, self.waivers, self.releases)
+        own = (self.profiles, self.checklists, self.functions, self.waivers, self.releases, self.plan)
         paths = (self.inventory, *own)
-        return tuple(path for path in paths if path is not None and path.exists())
+        found = [path for path in paths if path is not None and path.exists()]
+        made_later = self.plan is not None and not self.plan.exists() and self.plan.parent.is_dir()
+        return (*found, self.plan) if made_later and self.plan else tuple(found)
 
 
 def _with_shipped(name: str, own: Path | None) -> Sequence[Path]:
@@ -89,6 +97,7 @@ def place(
         daemon.secrets,
         state_dir or daemon.state_dir,
         daemon.releases,
+        daemon.plan,
     )
 
 

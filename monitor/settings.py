@@ -84,6 +84,8 @@ class Daemon(Section):
     release: str = ""
     """The release that units should run where the inventory names none."""
     waivers: Path | None = None
+    plan: Path | None = None
+    """Milestones, waves, due dates and owners (docs/plan.md)."""
     secrets: Path | None = None
     log: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -37,6 +37,9 @@ from monitor.releases.document import unit_document
 from monitor.releases.manifest import Release
 from monitor.releases.matrix import line_of
 from monitor.releases.pledges import Pledging
+from monitor.roadmap import loading as planned
+from monitor.roadmap.outlook import Planner
+from monitor.roadmap.plan import Roadmap
 from monitor.store.api import Evidence
 
 T = TypeVar("T")
@@ -60,6 +63,8 @@ class Workspace:
     """Units' digests by gate and unit, as far as they were needed."""
     standing: Standing = field(default_factory=Standing, repr=False, compare=False)
     """What people stated, excepted and signed; filled from the ledger (`monitor.store.ledger.catch_up`)."""
+    roadmap: Roadmap = field(default_factory=Roadmap, repr=False, compare=False)
+    """Milestones, waves, dates and owners; the inventory has its dates already."""
 
     def required(self, unit: str) -> Required | None:
         """Return what a unit's functions require of its channels, None where it has no functions."""
@@ -99,6 +104,10 @@ class Workspace:
             found = comparing.explained(result)
             yield replace(found, signoff=signoff(self.standing, gate, found))
 
+    def planner(self, gate: str) -> Planner:
+        """Return what tells, of units judged at a gate, what is open, whose it is and when they are ready."""
+        return Planner(self.inventory, self.roadmap, self.standing, self.checklists, gate)
+
     def versions(self, result: UnitResult, evidence: Evidence) -> Mapping[str, Any] | None:
         """Return what a judged unit runs against its release (as `muster.versions/1`), None without one."""
         unit, release = self.inventory.units[result.id], self.releases.of(self.inventory, result.id)
@@ -134,13 +143,19 @@ def open_workspace(place: Place) -> Workspace:
     problems += demand.problems(inventory, files.functions) if files.functions else ()
     problems += releases.problems(inventory) if files.manifests is not None else ()
     problems += consistency.problems(inventory, plan, found, jobs, raw_days=raw_days)
-    if problems:
+    roadmap = None
+    if files.calendars is not BUILT_IN:
+        roadmap = _tried(
+            problems, lambda: planned.load(place.milestones, place.plan, files.calendars, inventory)
+        )
+    if problems or roadmap is None:
         raise ConfigError(problems)
+    inventory = replace(inventory, planned=roadmap.dates(inventory))
     known = waivers.load(
         place.waivers, units=inventory.units, checklists=found, rows=_rows(inventory, plan, found, jobs)
     )
     requirements = Requirements(inventory, files.functions, Cache(place.state_dir / FILE))
-    return Workspace(inventory, profiles, plan, found, known, jobs, requirements, releases)
+    return Workspace(inventory, profiles, plan, found, known, jobs, requirements, releases, roadmap=roadmap)
 
 
 def _read(place: Place, problems: list[Problem]) -> _Files:

@@ -22,6 +22,7 @@ from monitor.job import Required
 from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import Use
+from monitor.store.plans import Planned
 from monitor.store.verdicts import Packed
 
 STREAM_LIMIT = 64 * 1024 * 1024
@@ -69,6 +70,8 @@ class Judged:
     """None where the unit names no functions, or nothing would do."""
     after: tuple[Draft, ...] = ()
     """What is new of it since it was signed."""
+    planned: Planned | None = None
+    """What the plan says of it."""
 
 
 @dataclass(frozen=True, slots=True)

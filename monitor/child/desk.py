@@ -21,6 +21,7 @@ from monitor.gates.deciding import decide
 from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import uses
+from monitor.store import plans
 from monitor.store.engine import Store
 from monitor.store.ledger import catch_up
 from monitor.store.verdicts import pack
@@ -76,7 +77,7 @@ class Desk:
     def _judge(self, request: Judge) -> None:
         workspace = self._present()
         now, self._hurried = time.time(), False
-        evidence = Store.read_only(self._place.state_dir)
+        evidence, planner = Store.read_only(self._place.state_dir), workspace.planner(request.gate)
         try:
             for result in workspace.results(workspace.inventory.units, evidence, request.gate, now):
                 used = tuple(uses([result], gate=request.gate, at=now, actor="daemon"))
@@ -84,7 +85,10 @@ class Desk:
                 packed = pack(request.gate, result.id, now, judged)
                 required = workspace.required(result.id)
                 found = tuple(self._after.look(workspace.standing, request.gate, result, now))
-                frames.write(self._answers, Judged(packed, used, result.id, required, found))
+                plan = plans.pack(
+                    request.gate, now, planner.day(result.id, now), planner.unit(result.id, judged, now)
+                )
+                frames.write(self._answers, Judged(packed, used, result.id, required, found, plan))
                 if self._hurried:
                     break
         finally:

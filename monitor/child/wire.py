@@ -59,10 +59,7 @@ class UnitWire:
 def card(inventory: Inventory, key: str) -> UnitCard:
     """Return the card of a unit."""
     unit = inventory.units[key]
-    due = unit.due()
-    gates = {gate: day.isoformat() for gate, day in unit.gates.items()}
-    if due is not None:
-        gates["go-live"] = due.isoformat()
+    gates = {gate: day.isoformat() for gate, day in inventory.dates(key).items()}
     contacts = {tier: inventory.contacts(key, tier) for tier in ("tier1", "tier2", "tier3")}
     zone = inventory.timezone(key)
     return UnitCard(

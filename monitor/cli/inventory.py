@@ -113,7 +113,7 @@ def _warnings(made: Plan, where: Place) -> Iterator[str]:
 def _head(inventory: Inventory, unit: Unit, release: str) -> None:
     names = " · ".join(filter(None, (unit.name, unit.name_zh)))
     out.print(f"[bold]{escape(unit.id)}[/] {escape(names)}", highlight=False)
-    due = unit.due()
+    due = inventory.due(unit.id)
     facts = {
         "level": unit.level,
         "parent": unit.parent,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inventory.models import DEFAULT_GATE
-from monitor.gates import attesting, signing, waiving
+from monitor.gates import assigning, attesting, signing, waiving
 from monitor.gates.asking import Asking, near
 from monitor.gates.ledger import Draft
 from monitor.gates.rights import Right
@@ -29,6 +29,8 @@ ACTS: Mapping[str, Callable[[Asking], Draft]] = {
     "waive.reject": waiving.reject,
     "waive.end": waiving.end,
     "sign": signing.sign,
+    "plan.assign": assigning.assign,
+    "plan.reach": assigning.reach,
 }
 REQUESTS = (*ACTS, LOOK)
 
@@ -78,6 +80,8 @@ def _about(workspace: Workspace, request: Mapping[str, Any]) -> tuple[str, str]:
             f'there is no unit "{clip(unit, 100)}"; {near(unit, (each.id for each in workspace.inventory))}'
         )
     gates = {DEFAULT_GATE, *(each.gate for each in workspace.checklists.values())}
+    if request["do"] == "plan.reach":
+        gates |= {each.id for each in workspace.roadmap.milestones}
     if gate not in gates:
         raise Refused(f'there is no gate "{clip(gate, 100)}"; {near(gate, gates)}')
     return gate, unit

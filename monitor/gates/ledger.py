@@ -17,6 +17,7 @@ FIRST = "sha256:" + "0" * 64
 STATED, RETRACTED, CONFIRMED = "attest", "attest.withdraw", "attest.confirm"
 ASKED, APPROVED, REJECTED, ENDED = "waive.request", "waive.approve", "waive.reject", "waive.end"
 SIGNED = "sign"
+ASSIGNED, REACHED = "plan.assign", "plan.reach"
 REGRESSED, DRIFTED = "after.regressed", "after.drifted"
 """What the daemon found of a signed unit."""
 

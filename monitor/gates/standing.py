@@ -99,6 +99,10 @@ class Standing:
     asked: dict[str, Asked] = field(default_factory=dict)
     signatures: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
     """By gate and unit, oldest first."""
+    assignments: dict[Question, list[Entry]] = field(default_factory=dict)
+    """Who mends a row by when, oldest first: each entry is the whole of it."""
+    reached: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    """Milestones that were reached, by milestone and unit; those with a checklist are signed instead."""
     _after: dict[tuple[str, str], Aftermath] = field(default_factory=dict)
 
     def take(self, entries: Iterable[Entry]) -> None:
@@ -122,6 +126,11 @@ class Standing:
     def signature(self, gate: str, unit: str) -> Entry | None:
         """Return the last signature of a unit at a gate."""
         found = self.signatures.get((gate, unit))
+        return found[-1] if found else None
+
+    def assigned(self, gate: str, unit: str, asset: str, item: str) -> Entry | None:
+        """Return who mends a row by when, None where nobody was named."""
+        found = self.assignments.get((gate, unit, asset, item))
         return found[-1] if found else None
 
     def aftermath(self, gate: str, unit: str) -> Aftermath:
@@ -160,6 +169,12 @@ class Standing:
         self.signatures.setdefault((entry.gate, entry.unit), []).append(entry)
         self._after.pop((entry.gate, entry.unit), None)
 
+    def _assign(self, entry: Entry) -> None:
+        self.assignments.setdefault(_question(entry), []).append(entry)
+
+    def _reach(self, entry: Entry) -> None:
+        self.reached[entry.gate, entry.unit] = entry
+
     def _regress(self, entry: Entry) -> None:
         found = self._after.setdefault((entry.gate, entry.unit), Aftermath())
         found.regressed[entry.item, entry.asset] = entry
@@ -181,6 +196,8 @@ _TAKES = {
     ledger.REJECTED: Standing._decide,  # noqa: SLF001
     ledger.ENDED: Standing._end,  # noqa: SLF001
     ledger.SIGNED: Standing._sign,  # noqa: SLF001
+    ledger.ASSIGNED: Standing._assign,  # noqa: SLF001
+    ledger.REACHED: Standing._reach,  # noqa: SLF001
     ledger.REGRESSED: Standing._regress,  # noqa: SLF001
     ledger.DRIFTED: Standing._drift,  # noqa: SLF001
 }

@@ -47,7 +47,7 @@ def select(inventory: Inventory, wanted: Selection, gates: Iterable[str] = ()) -
 
 
 def _check_gate(inventory: Inventory, gate: str, gates: Iterable[str]) -> None:
-    known = {DEFAULT_GATE, *gates, *(each for unit in inventory for each in unit.gates)}
+    known = {DEFAULT_GATE, *gates, *(each for unit in inventory for each in inventory.dates(unit.id))}
     if gate not in known:
         hint = did_you_mean(gate, known)
         raise BadSelection(f'unknown gate "{gate}"{"; " + hint if hint else ""}')
@@ -61,7 +61,7 @@ def _named(inventory: Inventory, wanted: Selection) -> Iterable[str]:
 
 
 def _due(inventory: Inventory, unit: str, wanted: Selection) -> bool:
-    due = inventory.units[unit].due(wanted.gate)
+    due = inventory.due(unit, wanted.gate)
     return wanted.due_before is None or due is None or due < wanted.due_before
 
 
