@@ -21,6 +21,8 @@ MUSTER = "http://127.0.0.1:8787"
 LETTERS = "ABCDEFGHIJ"
 TABLES = ("table", "geomap", "barchart")
 INTERVAL = "1m"
+OF_INTERVALS = ("auto", "auto_min", "auto_count")
+"""What only variables of intervals have, and the SDK gives to all."""
 
 
 class Flux(Dataquery):
@@ -41,7 +43,11 @@ def uid(board: str, source: Source) -> str:
 
 def text(board: Board, source: Source) -> str:
     """Return a dashboard's file."""
-    return json.dumps(made(board, source), cls=JSONEncoder, ensure_ascii=False, indent=1) + "\n"
+    whole = json.loads(json.dumps(made(board, source), cls=JSONEncoder))
+    for variable in whole["templating"]["list"]:
+        for name in OF_INTERVALS:
+            variable.pop(name, None)
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 
 def made(board: Board, source: Source) -> grafana.Dashboard:
@@ -232,7 +238,6 @@ def _variable(each: Variable, source: Source) -> grafana.VariableModel:
         label=each.label,
         datasource=_ref(source),
         query=query,
-        definition=each.of(source),
         refresh=grafana.VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=grafana.VariableSort.ALPHABETICAL_ASC,
         multi=each.several,

@@ -15,8 +15,8 @@ def among(expression: str) -> str:
 
 
 def named(expression: str) -> str:
-    """Keep the units that are chosen, and give each its name."""
-    return f"{expression} * on (unit) group_left (name) {INFO}"
+    """Keep the units that are chosen, and give each its name (one of them, while it is being renamed)."""
+    return f"{expression} * on (unit) group_left (name) topk by (unit) (1, {INFO})"
 
 
 def latest(measure: Measure, by: tuple[str, ...], how: str, where: str = "", *, scoped: bool = True) -> str:

@@ -96,7 +96,13 @@ BOARD = Board(
     "Which units are ready to go live, where they are, and what keeps the others.",
     (*PLACE, GATE),
     (
-        counted("Units by verdict", Scale(), *(_count(code) for code in range(len(VERDICTS))), size=(16, 5)),
+        counted(
+            "Units by verdict",
+            Scale(),
+            *(_count(code) for code in range(len(VERDICTS))),
+            size=(16, 5),
+            about="How many of the chosen units have each verdict.",
+        ),
         Panel(
             "Days to the next go-live",
             "stat",

@@ -52,6 +52,7 @@ BOARD = Board(
                 "Verdict",
             ),
             size=(8, 4),
+            about="As it was judged last, and as that is worth now.",
         ),
         counted(
             "Days left",
@@ -64,6 +65,7 @@ BOARD = Board(
                 " / 1000000000.0) / 86400.0}))\n",
                 "Days left",
             ),
+            about="Until the gate is due (in InfluxDB: the go-live).",
         ),
         counted(
             "Coverage",
@@ -73,6 +75,7 @@ BOARD = Board(
                 _last("coverage"),
                 "Coverage",
             ),
+            about="The share of the unit's items that is measured.",
         ),
         counted(
             "Open incidents",
@@ -83,6 +86,7 @@ BOARD = Board(
                 "Open",
             ),
             size=(4, 4),
+            about="Incidents whose root is in the unit.",
         ),
         Panel(
             "Categories",
