@@ -101,6 +101,18 @@ class ItemDocument(_Part):
     )
 
 
+class SignOff(_Part):
+    """Who signed the unit, and what became of it since."""
+
+    by: str
+    role: str
+    at: Utc
+    digest: Digest
+    verdict: VerdictWord
+    states: list[Literal["signed", "regressed", "drifted", "unverified"]]
+    regressed: list[str] = Field(description="Items that failed since, with their asset.")
+
+
 class UnitDocument(_Part):
     """One unit at the gate."""
 
@@ -115,6 +127,7 @@ class UnitDocument(_Part):
     coverage: Share = Field(description="measured / (all - not_applicable)")
     rollup: RollUp
     items: list[ItemDocument]
+    signoff: SignOff | None = Field(None, description="Only once the unit was signed.")
 
 
 class CheckDocument(_Part):

@@ -111,11 +111,12 @@ class UnitResult:
                 "coverage": round(self.rollup.coverage, 4),
             },
             "items": [item.plain() for item in self.items],
-            "signoff": self._signoff(),
+            **self._signoff(),
         }  # fmt: skip
 
-    def _signoff(self) -> dict[str, Any] | None:
-        return None if self.signoff is None else {**self.signoff, "at": utc(self.signoff["at"])}
+    def _signoff(self) -> dict[str, Any]:
+        """Return what is there only once the unit was signed."""
+        return {"signoff": {**self.signoff, "at": utc(self.signoff["at"])}} if self.signoff else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ import pytest
 from monitor.gates.after import After, signoff
 from monitor.gates.ledger import Draft, Entry
 from monitor.gates.standing import Standing
+from monitor.readiness.document import CheckDocument
+from monitor.readiness.results import Run
 from monitor.store import ledger
 from monitor.store.ledger import catch_up
 from tests.gates.home import DAY, INVENTORY, Home
@@ -130,3 +132,10 @@ def test_a_row_that_failed_when_it_was_signed_is_no_regress(home: Home) -> None:
     assert found == [], "two failed readings after its waiver ended"
     [found_] = look(slow(home), after)
     assert found_.item == "fast", "a waiver that ran out excuses nothing"
+
+
+def test_what_is_shown_fits_the_contract(signed: Home) -> None:
+    run = Run("go-live", "stored", signed.now, signed.now, [signed.judge()])
+    [unit] = CheckDocument.model_validate(run.plain()).units
+    assert unit.signoff is not None
+    assert (unit.signoff.states, unit.signoff.verdict) == (["signed"], "READY")
