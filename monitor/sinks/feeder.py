@@ -15,7 +15,7 @@ import contextlib
 import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -41,6 +41,8 @@ BEHIND = 240
 """Commits (of 250 ms) by which the live cursor may be behind the head: a minute."""
 AT_ONCE = 5000
 """Readings that are read at once."""
+FILLED_AT_ONCE, FILLED_BYTES = 500, 200_000
+"""Of a gap less is read and sent at once: it is in no hurry, and the loop is to have its turn."""
 PIECE, REST_S = 200, 0.0005
 """Readings that are made into lines before the thread lets the loop run."""
 EVENTS_EVERY_S = 5.0
@@ -237,15 +239,17 @@ class Feeder:
 
     def _read(self, cursor: Cursor, upto: int | None, turn: int) -> _Ready:
         """Read a batch and make bodies of it, in a thread; the loop's turn comes every few milliseconds."""
-        batch = self.source.read_since(cursor, AT_ONCE, upto)
+        batch = self.source.read_since(cursor, AT_ONCE if upto is None else FILLED_AT_ONCE, upto)
         lines: list[str] = []
         for start in range(0, len(batch.readings), PIECE):
             lines += self.lines.of(batch.readings[start : start + PIECE])
             time.sleep(REST_S)
-        return self._packed(lines, batch.cursor, turn)
+        return self._packed(
+            lines, batch.cursor, turn, self.settings.max_bytes if upto is None else FILLED_BYTES
+        )
 
-    def _packed(self, lines: Iterable[str], cursor: Cursor, turn: int) -> _Ready:
-        found = tuple(bodies(lines, self.settings.max_lines, self.settings.max_bytes))
+    def _packed(self, lines: Sequence[str], cursor: Cursor, turn: int, most: int = FILLED_BYTES) -> _Ready:
+        found = tuple(bodies(lines, self.settings.max_lines, min(most, self.settings.max_bytes)))
         return _Ready(found, sum(body.count(b"\n") + 1 for body in found), cursor, turn)
 
     async def _deliver(self, ready: _Ready, what: str) -> bool:

@@ -31,7 +31,7 @@ TAGS = frozenset({"asset", "check", "kind", "level", "probe", "unit", "vantage"}
 TAKEN = TAGS | {"outcome", "lag_ms", "duration_ms", "cause", "detail", "time"}
 """Names that no metric's field may have."""
 LONGEST_TAG, LONGEST_TEXT = 200, 300
-KEPT_PREFIXES, KEPT_LAYOUTS = 200_000, 10_000
+KEPT_CHECKS, KEPT_LAYOUTS = 200_000, 10_000
 PLAIN = 1e15
 """Up to here a number is written without an exponent."""
 _ESCAPES = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\\": "/"})
@@ -101,55 +101,69 @@ class Series:
 
 
 @dataclass(slots=True)
+class _Known:
+    """What the lines of one check from one vantage have in common, and how its last one was written."""
+
+    prefix: str
+    series: Series
+    names: tuple[str, ...] = ("\n",)
+    layout: str = ""
+
+
+@dataclass(slots=True)
 class ReadingLines:
     """Makes lines of readings; keeps what lines of one check, and of one probe, have in common."""
 
     describe: Callable[[str], Series]
     texts: bool = True
-    _prefixes: dict[tuple[str, str], tuple[str, Series]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], _Known] = field(default_factory=dict)
     _layouts: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Describe every check anew (the inventory has changed)."""
-        self._prefixes.clear()
+        self._known.clear()
         self._layouts.clear()
 
     def of(self, readings: Iterable[Reading]) -> list[str]:
         """Return a line for each reading."""
         made = []
+        known, texts = self._known, self.texts
         for reading in readings:
-            prefix, series = self._prefixes.get((reading.check, reading.vantage)) or self._prefix(reading)
+            one = known.get((reading.check, reading.vantage)) or self._meet(reading)
             metrics = reading.metrics
             values = (*metrics.values(), reading.lag_ms, reading.duration_ms)
             total = sum(values)
-            if total - total != 0.0 or not -PLAIN < total < PLAIN or (self.texts and reading.kind):
-                made.append(self._rare(prefix, series, reading))
+            if total - total != 0.0 or not -PLAIN < total < PLAIN or (texts and reading.kind):
+                made.append(self._rare(one.prefix, one.series, reading))
                 continue
-            names = (series.probe, tuple(metrics))
-            layout = self._layouts.get(names) or self._layout(names, series)
-            said = layout % (*values, _CODES[reading.outcome], round(reading.at * 1000))
-            made.append(prefix + said)
+            names = (*metrics,)
+            if names != one.names:
+                one.names, one.layout = names, self._layout(names, one.series)
+            said = one.layout % (*values, _CODES[reading.outcome], round(reading.at * 1000))
+            made.append(one.prefix + said)
         return made
 
-    def _prefix(self, reading: Reading) -> tuple[str, Series]:
+    def _meet(self, reading: Reading) -> _Known:
         series = self.describe(reading.check)
         tags = {name: getattr(series, name) for name in ("asset", "check", "kind", "level", "probe", "unit")}
         tags["vantage"] = reading.vantage
         pairs = ((name, key(value)) for name, value in sorted(tags.items()))
         where = "".join(f",{name}={value}" for name, value in pairs if value)
-        found = (f"{key(measurement(series.probe))}{where} ", series)
-        if len(self._prefixes) >= KEPT_PREFIXES:
-            self._prefixes.clear()
-        self._prefixes[reading.check, reading.vantage] = found
+        found = _Known(f"{key(measurement(series.probe))}{where} ", series)
+        if len(self._known) >= KEPT_CHECKS:
+            self._known.clear()
+        self._known[reading.check, reading.vantage] = found
         return found
 
-    def _layout(self, names: tuple[str, tuple[str, ...]], series: Series) -> str:
-        steps = {metric.name: metric.resolution for metric in series.metrics}
-        fields = [f"{_literal(each)}={_form(steps.get(each))}," for each in names[1]]
-        found = "".join(fields) + "lag_ms=%.0f,duration_ms=%.0f,outcome=%di %d"
-        if len(self._layouts) >= KEPT_LAYOUTS:
-            self._layouts.clear()
-        self._layouts[names] = found
+    def _layout(self, names: tuple[str, ...], series: Series) -> str:
+        found = self._layouts.get((series.probe, names))
+        if found is None:
+            steps = {metric.name: metric.resolution for metric in series.metrics}
+            fields = [f"{_literal(each)}={_form(steps.get(each))}," for each in names]
+            found = "".join(fields) + "lag_ms=%.0f,duration_ms=%.0f,outcome=%di %d"
+            if len(self._layouts) >= KEPT_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[series.probe, names] = found
         return found
 
     def _rare(self, prefix: str, series: Series, reading: Reading) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,19 +20,20 @@ MOST_LOGGED = 20
 LINES_IN_ONE = 20_000
 
 
-def bodies(lines: Iterable[str], max_lines: int, max_bytes: int) -> Iterator[bytes]:
+def bodies(lines: Sequence[str], max_lines: int, max_bytes: int) -> Iterator[bytes]:
     """Yield lines as bodies within both bounds; a line that is longer alone is a body alone."""
-    pending: list[bytes] = []
-    size = 0
-    for line in lines:
-        data = line.encode("utf-8", "replace")
-        if pending and (len(pending) >= max_lines or size + len(data) > max_bytes):
-            yield b"\n".join(pending)
-            pending, size = [], 0
-        pending.append(data)
-        size += len(data) + 1
-    if pending:
-        yield b"\n".join(pending)
+    for start in range(0, len(lines), max_lines):
+        yield from _within(lines[start : start + max_lines], max_bytes)
+
+
+def _within(lines: Sequence[str], max_bytes: int) -> Iterator[bytes]:
+    body = "\n".join(lines).encode("utf-8", "replace")
+    if len(body) <= max_bytes or len(lines) == 1:
+        yield body
+    else:
+        middle = len(lines) // 2
+        yield from _within(lines[:middle], max_bytes)
+        yield from _within(lines[middle:], max_bytes)
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ class Cursor:
 
     Where the log of commits no longer reached back that far, the sink is catching up: of the commits up to
     `until` it still wants those of the days and groups of checks from `day` and `group` to `last_day`, of
-    the group it is at those from `hour` of the day on.
+    the group it is at those from a `span` of the day on, of 144.
     """
 
     after: int = 0
@@ -96,10 +96,10 @@ class Cursor:
     day: int = 0
     group: int = 0
     last_day: int = 0
-    hour: int = 0
+    span: int = 0
 
     def __str__(self) -> str:
-        numbers = (self.after, self.until, self.day, self.group, self.last_day, self.hour)
+        numbers = (self.after, self.until, self.day, self.group, self.last_day, self.span)
         return ":".join(map(str, numbers if self.until else numbers[:1]))
 
     @classmethod

@@ -1,15 +1,16 @@
 """Readings for the sinks in the order of commits, and by day and group where a sink has fallen behind.
 
 The log of commits holds the last ten minutes or more, in order. A sink that was away for longer catches up:
-commits after its cursor, up to the last one there is (or that it wants), day by day, group by group and hour
-by hour, out of chunks and heads alike; so each check's readings of a day come in order. A day and a group of
-a reading never change, so nothing is missed while rolling and merging go on. Readings are found as long as
-raw samples are kept; none comes twice unless the sink asks twice.
+commits after its cursor, up to the last one there is (or that it wants), day by day, group by group and ten
+minutes by ten minutes, out of chunks and heads alike; so each check's readings of a day come in order. A day
+and a group of a reading never change, so nothing is missed while rolling and merging go on. Readings are
+found as long as raw samples are kept; none comes twice unless the sink asks twice.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -23,14 +24,15 @@ from monitor.store.records import DAY_MS, GROUP, Frame, Ints, check_and_code, re
 from monitor.store.tables import Part
 from probes.api import Reading
 
-HOURS, HOUR_MS = 24, DAY_MS // 24
+SPANS, SPAN_MS = 144, DAY_MS // 144
+PIECE, REST_S = 200, 0.0005
 MOST_GROUPS = 64
 """So many groups of a day are looked into at once, whether there is anything in them or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What one group of a day has for a sink that catches up: kept until its last hour was taken.
+    """What one group of a day has for a sink that catches up: kept until its last span was taken.
 
     It is complete from the first look on: all that is wanted was committed before.
     """
@@ -53,7 +55,7 @@ class CursorReader:
         self._one = threading.Lock()
 
     def read(self, cursor: Cursor, limit: int, upto: int | None = None) -> Batch:
-        """Return whole commits, or whole hours of a group's day, of about `limit` readings.
+        """Return whole commits, or whole spans of a group's day, of about `limit` readings.
 
         Only commits up to `upto` where that is given. No readings and an equal cursor at the end; no
         readings and another cursor where there may be more.
@@ -77,15 +79,15 @@ class CursorReader:
     def _catch_up(self, cursor: Cursor, limit: int) -> Batch:
         readings: list[Reading] = []
         groups, looked = -(-len(self._catalogue.names) // GROUP), 0
-        while cursor.until and len(readings) < limit and looked < MOST_GROUPS * HOURS:
+        while cursor.until and len(readings) < limit and looked < MOST_GROUPS * SPANS:
             if cursor.day > cursor.last_day:
                 cursor = Cursor(cursor.until)
             elif cursor.group >= groups:
                 cursor = replace(cursor, day=self._next(cursor), group=0)
             else:
-                found, cursor = self._hour(cursor)
+                found, cursor = self._span(cursor)
                 readings += found
-                looked += 1 if found else HOURS
+                looked += 1 if found else SPANS
         return Batch(readings, cursor, ordered=False)
 
     def _next(self, cursor: Cursor) -> int:
@@ -93,29 +95,29 @@ class CursorReader:
         later = [day for day in {*self._days.days(), *self._heads.days()} if day > cursor.day]
         return min(later, default=cursor.last_day + 1)
 
-    def _hour(self, cursor: Cursor) -> tuple[list[Reading], Cursor]:
-        """Return the readings of the next hour that has any, and the cursor behind it."""
+    def _span(self, cursor: Cursor) -> tuple[list[Reading], Cursor]:
+        """Return the readings of the next span of ten minutes that has any, and the cursor behind it."""
         held = self._holding(cursor)
-        start = cursor.day * DAY_MS + cursor.hour * HOUR_MS
+        start = cursor.day * DAY_MS + cursor.span * SPAN_MS
         first = min((at for at in self._times(held, cursor) if at >= start), default=None)
         if first is None:
             self._held = _Held()
-            return [], replace(cursor, group=cursor.group + 1, hour=0)
-        hour = (first - cursor.day * DAY_MS) // HOUR_MS
-        low = cursor.day * DAY_MS + hour * HOUR_MS
+            return [], replace(cursor, group=cursor.group + 1, span=0)
+        span = (first - cursor.day * DAY_MS) // SPAN_MS
+        low = cursor.day * DAY_MS + span * SPAN_MS
         found = [r for part in held.parts for r in self._of_part(part, held.texts, cursor, low)]
         if held.frame is not None:
             at = held.frame.ints(0)
-            found += self._readings(held.frame.take(np.flatnonzero((at >= low) & (at < low + HOUR_MS))))
-        if hour + 1 < HOURS:
-            return found, replace(cursor, hour=hour + 1)
+            found += self._readings(held.frame.take(np.flatnonzero((at >= low) & (at < low + SPAN_MS))))
+        if span + 1 < SPANS:
+            return found, replace(cursor, span=span + 1)
         self._held = _Held()
-        return found, replace(cursor, group=cursor.group + 1, hour=0)
+        return found, replace(cursor, group=cursor.group + 1, span=0)
 
     @staticmethod
     def _times(held: _Held, cursor: Cursor) -> list[int]:
-        """Return the first time from the cursor's hour on of each part; some may hold none that is wanted."""
-        start = cursor.day * DAY_MS + cursor.hour * HOUR_MS
+        """Return the first time from the cursor's span on of each part; some may hold none that is wanted."""
+        start = cursor.day * DAY_MS + cursor.span * SPAN_MS
         columns = [part.fixed["at"] for part in held.parts]
         if held.frame is not None:
             columns.append(held.frame.ints(0))
@@ -143,13 +145,14 @@ class CursorReader:
 
     def _of_part(self, part: Part, texts: Mapping[int, str], cursor: Cursor, low: int) -> list[Reading]:
         seq, at = part.fixed["seq"], part.fixed["at"]
-        chosen = (seq > cursor.after) & (seq <= cursor.until) & (at >= low) & (at < low + HOUR_MS)
+        chosen = (seq > cursor.after) & (seq <= cursor.until) & (at >= low) & (at < low + SPAN_MS)
         rows = np.flatnonzero(chosen)
         return _of_rows(part, rows, self._catalogue.names[part.number], texts) if len(rows) else []
 
     def _readings(self, frame: Frame) -> list[Reading]:
         found = []
         for index in range(len(frame.starts)):
+            _rest(index)
             record = frame.record(index)
             number, code = check_and_code(record)
             name, layout = self._catalogue.names[number], self._catalogue.layouts[code >> 2]
@@ -157,11 +160,18 @@ class CursorReader:
         return found
 
 
+def _rest(index: int) -> None:
+    """Let other threads run now and then: taking records apart is long work, and holds the interpreter."""
+    if index % PIECE == PIECE - 1:
+        time.sleep(REST_S)
+
+
 def _of_rows(part: Part, rows: Ints, check: str, texts: Mapping[int, str]) -> list[Reading]:
     fixed = {name: values[rows].tolist() for name, values in part.fixed.items()}
     columns = [(name, values[rows].tolist()) for (name, _), values in part.metrics.items()]
     found = []
     for place, at in enumerate(fixed["at"]):
+        _rest(place)
         values = ((name, column[place]) for name, column in columns)
         metrics = {name: value for name, value in values if value == value}  # noqa: PLR0124 - NaN
         note, facts = (texts.get(fixed[name][place], "") for name in ("note", "facts"))

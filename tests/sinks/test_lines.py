@@ -120,8 +120,7 @@ def test_the_quick_way_and_the_careful_one_write_the_same(value: float, step: fl
     known = Series("u", "a", "c", "p", metrics=(MetricDef("m", resolution=step),))
     made = ReadingLines(lambda _: known)
     reading = Reading(Outcome.OK, metrics={"m": value}, check="u/a/c", at=1.5)
-    prefix, _ = made._prefix(reading)
-    careful = made._rare(prefix, known, reading)
+    careful = made._rare(made._meet(reading).prefix, known, reading)
     assert made.of([reading]) == [careful]
 
 
