@@ -60,6 +60,8 @@ class ItemResult:
         for key in ("collected_at", "expires_at", "attempted_at"):
             row[key] = utc(row[key])
         row["status"] = self.status.value
+        if self.soak_left_s is None:
+            del row["soak_left_s"]
         if isinstance(self.value, float) and not math.isfinite(self.value):
             row["value"] = None
         return row
