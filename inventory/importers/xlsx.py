@@ -32,7 +32,7 @@ SheetRows = Mapping[str, Sequence[Sequence[Any]]]
 
 def tables(path: Path) -> list[Table]:
     """Return the sheets of a workbook, save the explanations. Raises ConfigError."""
-    openpyxl = _driver("openpyxl")
+    openpyxl = driver("openpyxl")
     data = content(path)
     _check(data, path.name)
     with warnings.catch_warnings():
@@ -49,7 +49,8 @@ def _explains(title: str) -> bool:
     return title.strip().casefold() in EXPLANATIONS
 
 
-def _driver(name: str) -> ModuleType:
+def driver(name: str) -> ModuleType:
+    """Return a library for spreadsheets. Raises ConfigError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -121,7 +122,7 @@ def _number(value: float, shown: str) -> Cell | Refused:
 
 def write(path: Path, rows: SheetRows) -> None:
     """Write a workbook: explanations, then the sheets with these rows. Raises ConfigError."""
-    book = _driver("xlsxwriter").Workbook(str(path), {"strings_to_formulas": False, "strings_to_urls": False})
+    book = driver("xlsxwriter").Workbook(str(path), {"strings_to_formulas": False, "strings_to_urls": False})
     head = book.add_format({"bold": True, "bg_color": "#D9E2F3", "border": 1, "text_wrap": True})
     needed = book.add_format({"bold": True, "bg_color": "#FCE4D6", "border": 1, "text_wrap": True})
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})

@@ -22,6 +22,7 @@ from monitor.cli import (
     ledger,
     maintenance,
     outbox,
+    plan,
     probe,
     reflect,
     run,
@@ -83,6 +84,7 @@ app.add_typer(incident.app, name="incident")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(attest.app, name="attest")
 app.add_typer(waive.app, name="waive")
+app.add_typer(plan.app, name="plan")
 
 
 def _later(name: str, what: str) -> None:

@@ -92,7 +92,7 @@ class Forecast:
     reasons: tuple[Reason, ...]
     go_live: date | None
     earliest_ready: date | None
-    """None where a row has no date: nobody can say."""
+    """None where a row has no date, or where nothing is measured: nobody can say."""
     slack: int | None
     """In workdays; negative where it comes too late. None where either day is not known."""
     decided_by: str = ""
@@ -104,7 +104,8 @@ class Forecast:
 def forecast(now: Situation, terms: Terms) -> Forecast:
     """Return what is to be expected of a unit."""
     known, why = max(_candidates(now, terms), default=(now.today, ""))
-    earliest = None if any(_nameless(each) for each in now.open) else known
+    nothing_known = not now.open and now.verdict not in GOOD
+    earliest = None if nothing_known or any(_nameless(each) for each in now.open) else known
     if now.signed:
         earliest, known, why = now.today, now.today, ""
     slack = None

@@ -6,6 +6,7 @@ judgements.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -40,6 +41,8 @@ class Planner:
     checklists: Mapping[str, Checklist]
     gate: str
     _asked: Asked | None = None
+    _waiting: Counter[str] | None = None
+    _mending: dict[tuple[str, str], list[Entry]] | None = None
 
     def result(self, result: UnitResult, now: float) -> dict[str, Any]:
         """Return the document of a unit that was just judged."""
@@ -114,11 +117,7 @@ class Planner:
         unit, _, rest = str(root).partition("/")
         asset = rest.partition("/")[0]
         if rest and unit != key:
-            found += [
-                entries[-1]
-                for (gate, where, what, _), entries in self.standing.assignments.items()
-                if (gate, where, what) == (self.gate, unit, asset)
-            ]
+            found += self._mended_at(unit, asset)
         return max(
             (each for each in found if each), key=lambda each: str(each.body["due"] or ""), default=None
         )
@@ -152,17 +151,26 @@ class Planner:
             self._asked = Asked(self.checklists, self.gate)
         return {item.id: item for item in self._asked.of(self.inventory.units[key]).items if item.soak}
 
+    def _mended_at(self, unit: str, asset: str) -> list[Entry]:
+        """Return who mends what at an asset of any unit."""
+        if self._mending is None:
+            self._mending = {}
+            for (gate, where, what, _), entries in self.standing.assignments.items():
+                if gate == self.gate:
+                    self._mending.setdefault((where, what), []).append(entries[-1])
+        return self._mending.get((unit, asset), [])
+
     def _approvals(self, key: str) -> int:
         """Return how many decisions of an approver a unit waits for."""
-        waivers = sum(
-            each.state == "requested" and (each.entry.gate, each.entry.unit) == (self.gate, key)
-            for each in self.standing.asked.values()
-        )
-        stated = sum(
-            each.not_applicable and not each.confirmed_by and question[:2] == (self.gate, key)
-            for question, each in self.standing.attestations.items()
-        )
-        return waivers + stated
+        if self._waiting is None:
+            asked = [each.entry for each in self.standing.asked.values() if each.state == "requested"]
+            stated = [
+                each.entry
+                for each in self.standing.attestations.values()
+                if each.not_applicable and not each.confirmed_by
+            ]
+            self._waiting = Counter(each.unit for each in asked + stated if each.gate == self.gate)
+        return self._waiting[key]
 
 
 def _open(judged: Judged) -> Iterator[Row]:

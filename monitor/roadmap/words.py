@@ -11,18 +11,18 @@ from monitor.roadmap.forecast import Reason
 
 Language = Literal["en", "zh"]
 _TEXTS: Mapping[str, tuple[str, str]] = {
-    "date_passed": ("the date {day} has passed, by {n} workdays, and it is not signed", "已过上线日期 {day}（{n} 个工作日），且未签署"),
-    "dates_after": ("what is open will be done by {day}, {n} workdays too late", "待办事项 {day} 才能完成，晚 {n} 个工作日"),
-    "unowned": ("{n} open blockers or majors have no owner and date", "{n} 个未决的否决项或重要项没有责任人和日期"),
-    "overdue": ("{n} rows are past their due date and still open", "{n} 项已过期仍未解决"),
+    "date_passed": ("the date {day} has passed, by {n} workday{s}, and it is not signed", "已过上线日期 {day}（{n} 个工作日），且未签署"),
+    "dates_after": ("what is open will be done by {day}, {n} workday{s} too late", "待办事项 {day} 才能完成，晚 {n} 个工作日"),
+    "unowned": ("{n} open blocker{s} or major{s} without an owner and a date", "{n} 个未决的否决项或重要项没有责任人和日期"),
+    "overdue": ("{n} row{s} past the due date and still open", "{n} 项已过期仍未解决"),
     "verdict": ("nothing is open, and yet it is not ready: see its verdict", "没有未决事项，但仍未就绪：请看结论"),
     "regressed": ("it has regressed or drifted since it was signed", "签署后出现退化或变更"),
-    "waiver_ends": ("{n} waivers end by the go-live date, the first on {day}", "{n} 个豁免在上线前到期，最早 {day}"),
-    "thin": ("only {n} workdays of slack", "仅余 {n} 个工作日"),
+    "waiver_ends": ("{n} waiver{s} will have ended by the go-live date, the first on {day}", "{n} 个豁免在上线前到期，最早 {day}"),
+    "thin": ("only {n} workday{s} of slack", "仅余 {n} 个工作日"),
     "undated": ("it has no go-live date", "没有上线日期"),
     "signed": ("it is signed", "已签署"),
     "ready": ("nothing is open", "没有未决事项"),
-    "dates_hold": ("what is open will be done by {day}, {n} workdays before", "待办事项 {day} 完成，提前 {n} 个工作日"),
+    "dates_hold": ("what is open will be done by {day}, {n} workday{s} before", "待办事项 {day} 完成，提前 {n} 个工作日"),
 }  # fmt: skip
 STATUS: Mapping[str, tuple[str, str]] = {
     "on_track": ("on track", "按期"), "at_risk": ("at risk", "有风险"), "late": ("late", "延误"),
@@ -38,7 +38,8 @@ LEVELS: Mapping[str, tuple[str, str, str]] = {
 def said(reason: Reason, language: Language = "en") -> str:
     """Return a reason in words."""
     text = _TEXTS[reason.code][language == "zh"]
-    return text.format(n=reason.n, day=reason.day.isoformat() if reason.day else "")
+    plural = "" if reason.n == 1 else "s"
+    return text.format(n=reason.n, s=plural, day=reason.day.isoformat() if reason.day else "")
 
 
 def counted(n: int, level: str, language: Language = "en") -> str:

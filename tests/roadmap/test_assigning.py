@@ -65,7 +65,7 @@ def test_the_forecast_follows(home: Home) -> None:
     assign(home, "report", due="2026-12-21")
     late = plan_of(home)["forecast"]
     assert (late["status"], late["slack"]) == ("late", -1)
-    assert late["reasons"][0]["text"] == "what is open will be done by 2026-12-21, 1 workdays too late"
+    assert late["reasons"][0]["text"] == "what is open will be done by 2026-12-21, 1 workday too late"
     home.now += 14 * 86_400
     assert [each["code"] for each in plan_of(home)["forecast"]["reasons"]][:1] == ["dates_after"]
 

@@ -157,6 +157,7 @@ def test_an_open_row_without_owner_and_date_is_never_on_track(now: Situation) ->
         assert found.status != "on_track"
     if now.verdict not in ("READY", "CONDITIONAL") and not now.open and not now.signed:
         assert found.status != "on_track"
+        assert found.earliest_ready is None
 
 
 @given(SITUATIONS)
