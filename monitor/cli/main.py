@@ -14,6 +14,7 @@ from monitor.cli import (
     capacity,
     check,
     contracts,
+    dashboards,
     demo,
     doctor,
     incident,
@@ -42,7 +43,6 @@ EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 
 LATER = {
     "report": "the reports",
-    "dashboards": "the Grafana dashboards",
 }
 
 app = typer.Typer(
@@ -85,6 +85,7 @@ app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(attest.app, name="attest")
 app.add_typer(waive.app, name="waive")
 app.add_typer(plan.app, name="plan")
+app.add_typer(dashboards.app, name="dashboards")
 
 
 def _later(name: str, what: str) -> None:

@@ -11,7 +11,7 @@ from tests.cli.running import muster
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.mark.parametrize("command", ["report", "dashboards"])
+@pytest.mark.parametrize("command", ["report"])
 async def test_commands_of_later_steps_say_so(command: str) -> None:
     status, out, err = await muster(command, "x", "--format", "json")
     assert (status, out) == (2, "")
