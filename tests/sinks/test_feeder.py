@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from monitor.sinks import feeder as feeding_module
 from monitor.sinks.position import Position
 from monitor.store import sinks
 from monitor.store.api import Cursor
+from monitor.store.paths import Bounds
+from tests.servers.influxdb import influxdb
 from tests.servers.victoriametrics import VictoriaMetrics, victoria_metrics
 from tests.sinks.feeding import fed, feeding, fill, level, stored, until, wanted
 from tests.store.making import opened
@@ -94,3 +97,29 @@ async def test_a_position_ahead_of_the_store_begins_at_its_head(tmp_path: Path) 
             fill(store, 10, 10)
             await store.flush()
             await until(lambda: feeder.sender.sent.points["live"] >= 10)
+
+
+async def test_a_gap_is_filled_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of chunks, too: each check's readings of a gap are written in the order of their times."""
+    seen: dict[str, list[int]] = {}
+    async with opened(tmp_path / "state", Bounds(log_kept=0)) as store, influxdb() as server:
+        for part in range(4):
+            fill(store, part * 400, 400)
+            await store.flush()
+            await store.compact(today=0)
+        take = server._take
+
+        def noting(lines: list[str]) -> web.Response:
+            for each in lines:
+                where, _, at = each.rpartition(" ")
+                seen.setdefault(where.partition(" ")[0], []).append(int(at))
+            return take(lines)
+
+        monkeypatch.setattr(server, "_take", noting)
+        feeder = fed(store, server.url, token="secret:influx")
+        feeder.writer.secret = lambda _: server.token
+        async with feeding(feeder):
+            await until(lambda: level(feeder) and feeder.head > 0)
+    assert sum(map(len, seen.values())) == 1600
+    for times in seen.values():
+        assert times == sorted(times)
