@@ -19,6 +19,7 @@ from monitor.store.engine import Store
 from tests.servers.certificates import Authority
 from tests.servers.hostile import HTTP, closes, garbage, resets, tcp_server
 from tests.servers.influxdb import TOKEN, InfluxDB, influxdb, said
+from tests.servers.victoriametrics import OPTIONS, victoria_metrics
 from tests.sinks.feeding import fed, feeding, fill, level, until
 from tests.store.making import opened
 
@@ -213,3 +214,9 @@ async def test_it_goes_by_a_proxy_where_one_is_named(monkeypatch: pytest.MonkeyP
         writer = client(proxy.url, token="secret:influx")
         await writer.write(b"m v=2 2")
         await writer.close()
+
+
+async def test_a_victoria_metrics_that_has_no_room_says_so(tmp_path: Path) -> None:
+    """The real one: below its least free space it takes nothing, and answers 503."""
+    async with victoria_metrics(tmp_path, (*OPTIONS, "-storage.minFreeDiskSpaceBytes=1000GB")) as server:
+        assert await cause_of(client(server.url)) is Cause.DISK_FULL
