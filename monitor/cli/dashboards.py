@@ -50,7 +50,8 @@ def push(
         Path | None, typer.Option("--token-file", help="A file that holds the token.", show_default=False)
     ] = None,
     ca: Annotated[
-        Path | None, typer.Option("--ca", help="Certificates to trust instead of the system's.", show_default=False)
+        Path | None,
+        typer.Option("--ca", help="Certificates to trust instead of the system's.", show_default=False),
     ] = None,
     muster: MusterOption = "",
 ) -> None:

@@ -79,7 +79,7 @@ class Grafana:
         if answer.status == 401:
             raise Refused("Grafana does not know the token (401); make one of a service account")
         if answer.status == 403:
-            raise Refused(f"the token may not {method} {path} (403); its service account needs the role Editor")
+            raise Refused(f"the token may not {method} {path} (403): its account needs the role Editor")
         return answer.status, _read(read)
 
 

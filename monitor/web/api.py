@@ -22,7 +22,7 @@ from monitor.web.view import View
 Step = Literal["raw", "5m", "1h"]
 DEFAULT_GATE = "go-live"
 MAX_UNITS, MAX_POINTS = 1000, 2000
-INNER = frozenset({"needs", "kinds", "channels"})
+INNER = frozenset({"needs", "kinds", "channels", "location", "roles"})
 """What of a card is the daemon's own, and no part of the contract."""
 LONGEST: Mapping[Step, float] = {"raw": 86_400.0, "5m": 90 * 86_400.0, "1h": 1100 * 86_400.0}
 """Longest span of each step, in seconds: what is read in one request is bounded."""

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.people.maintenance import Maintenance, Mode
+from monitor.web import unit_figures
 from tests.opened import two
 from tests.servers.daemon import running
 from tests.web.serving import sample_client
@@ -44,13 +45,28 @@ LIVE = {
 """Where the answer of each example's schema comes from; "" is an error."""
 
 
-SOMETIMES = {"muster_readings_total", "muster_loop_late_ms"}
-"""Those that come with the first reading, or with the first turns of the loop."""
+SOMETIMES = {
+    "muster_readings_total", "muster_loop_late_ms", "muster_traps_received_total", "muster_traps_waiting",
+    "muster_traps_total", "muster_traps_dropped_total", "muster_traps_checks_total",
+}  # fmt: skip
+"""Those that come with the first reading, with the first turns of the loop, or where traps are received."""
 
 
 def _documented() -> set[str]:
     own = TEXT[TEXT.index("The daemon's own figures") :]
     return set(re.findall(r"`(muster_[a-z_]+)", own))
+
+
+def _of_units() -> set[str]:
+    end = TEXT.index("The daemon's own figures")
+    return set(re.findall(r"`(muster_[a-z_]+)", TEXT[TEXT.index("Of units, and of what is around") : end]))
+
+
+def test_what_is_told_of_units_is_what_the_table_says() -> None:
+    web = Path(unit_figures.__file__).parent
+    code = "".join((web / f"{name}_figures.py").read_text("utf-8") for name in ("unit", "asset"))
+    assert set(re.findall(r'"(muster_\w+)"', code)) == _of_units()
+    assert len(_of_units()) > 15
 
 
 def _agree(example: Any, answer: Any, where: str) -> None:
@@ -125,6 +141,7 @@ async def test_the_daemons_own_metrics_are_those_of_the_table(tmp_path: Path) ->
         text = (await daemon.get("/metrics"))[1]
     families = {family.name: family for family in text_string_to_metric_families(text)}
     names = {f"{name}_total" if family.type == "counter" else name for name, family in families.items()}
-    assert names - {"muster_exposed_left_out", "muster_check_state"} - SOMETIMES == _documented() - SOMETIMES
+    names -= {"muster_exposed_left_out", "muster_check_state"} | _of_units()
+    assert names - SOMETIMES == _documented() - SOMETIMES
     buckets = [each for each in families["muster_lag_ms"].samples if each.name.endswith("_bucket")]
     assert buckets[-1].labels == {"le": "+Inf"}
