@@ -40,7 +40,7 @@ class Response:
 
     @property
     def body_bytes(self) -> int:
-        """How long its body is. Raises `ProtocolViolated` where that is not told (over TCP it must be, 20.14)."""
+        """How long its body is. Raises `ProtocolViolated` where that is not told (20.14)."""
         told = self.fields.get("content-length", "")
         if not (told.isascii() and told.isdecimal() and len(told) < 10):
             raise ProtocolViolated(f"no Content-Length: {clip(told, 40)!r}")
