@@ -17,7 +17,10 @@ _CHANGES = (
     "SELECT id, unit, gate, at, before, verdict, coverage, counts FROM verdict_change"
     " WHERE id > ? ORDER BY id LIMIT ?"
 )
-_LEDGER = "SELECT seq, at, kind, actor, role, gate, unit, asset, item FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"
+_LEDGER = (
+    "SELECT seq, at, kind, actor, role, gate, unit, asset, item FROM ledger"
+    " WHERE seq > ? ORDER BY seq LIMIT ?"
+)
 _JUDGED = (
     "SELECT unit, gate, judged_at, verdict, coverage, counts FROM verdicts WHERE judged_at > ?"
     " ORDER BY judged_at"
