@@ -15,9 +15,9 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.store.verdicts import aged, moment
-from monitor.web import board, marks, present, sheets
+from monitor.web import board, grafana, marks, present, sheets
 from monitor.web.api import DEFAULT_GATE, card_of, check_of, gate_of, whole
-from monitor.web.serving import VIEW, Refusal, threaded
+from monitor.web.serving import SETTINGS, VIEW, Refusal, threaded
 from monitor.web.texts import Texts, negotiate
 from monitor.web.view import View
 
@@ -91,6 +91,7 @@ async def respond(
     def render() -> str:
         common = {"t": texts, "link": link, "now": time.time(), "language": language}
         common["readable"] = partial(_readable, request.app[VIEW])
+        common["grafana"] = grafana.linker(request.app[SETTINGS])
         common["other_language"] = elsewhere(**{**_query(request), "lang": other})
         return environment().get_template(template).render(common | values())
 
