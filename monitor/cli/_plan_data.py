@@ -21,7 +21,6 @@ from monitor.readiness.selection import BadSelection, Selection, select
 from monitor.roadmap import blockers, document, loading
 from monitor.roadmap.burndown import Tally
 from monitor.roadmap.plan import PlanFile, Roadmap
-from monitor.roadmap.waves import named
 from monitor.store import plans
 from monitor.store.api import NoStore
 from monitor.store.database import Database
@@ -70,11 +69,9 @@ def data(where: Place, scope: Scope) -> Data:
     catch_up(where.state_dir, workspace.standing)
     units, now = scope.units(workspace), time.time()
     made = judged(where, workspace, units, scope.gate, now)
-    today = datetime.fromtimestamp(now, ZoneInfo(workspace.inventory.default_timezone)).date()
+    today = datetime.fromtimestamp(now, ZoneInfo(workspace.inventory.timezone(units[0]))).date()
     at = utc(now) or ""
-    whole = document.document(
-        scope.gate, at, made, tallies(where, scope.gate, units), today, named(workspace.roadmap)
-    )
+    whole = document.document(scope.gate, at, made, tallies(where, scope.gate, units), today)
     return Data(whole, blockers.document(scope.gate, at, made, scope.owner))
 
 

@@ -61,7 +61,7 @@ class Cause:
             "failing": sum(row["status"] == "fail" for _, row in self.rows),
             "units": len(units), "rows": len(self.rows), "level": level or None,
             "unit_ids": units[:MOST_NAMED],
-            "waves": dict(sorted(Counter(self._waves()).items())),
+            "waves": [{"wave": name, "units": n} for name, n in sorted(Counter(self._waves()).items())],
             **self._people(),
         }  # fmt: skip
 

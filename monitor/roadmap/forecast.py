@@ -22,7 +22,7 @@ STATUSES: tuple[Outlook, ...] = ("late", "at_risk", "on_track")
 """From the worst to the best."""
 Code = Literal[
     "date_passed", "dates_after", "unowned", "overdue", "waiver_ends", "thin", "verdict", "regressed",
-    "undated", "signed", "ready", "dates_hold",
+    "undated", "signed", "ready", "dates_hold", "stale",
 ]  # fmt: skip
 DAY_S = 86_400.0
 GOOD = ("READY", "CONDITIONAL")

@@ -62,7 +62,17 @@ class Planner:
             "forecast": _forecast(found),
             "open": rows,
             "counts": _counts(rows),
+            **self._wave(known.wave),
         }  # fmt: skip
+
+    def _wave(self, name: str) -> dict[str, str]:
+        wave = self.roadmap.waves.get(name)
+        title = wave.title if wave else None
+        return {
+            "wave_title": title.en if title else name,
+            "wave_title_zh": (title.zh or title.en) if title else name,
+            "wave_owner": (wave.owner if wave else None) or "",
+        }
 
     def day(self, key: str, now: float) -> str:
         """Return the unit's own date."""

@@ -20,6 +20,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "waiver_ends": ("{n} waiver{s} will have ended by the go-live date, the first on {day}", "{n} 个豁免在上线前到期，最早 {day}"),
     "thin": ("only {n} workday{s} of slack", "仅余 {n} 个工作日"),
     "undated": ("it has no go-live date", "没有上线日期"),
+    "stale": ("its evidence has expired since it was judged", "判定后证据已过期"),
     "signed": ("it is signed", "已签署"),
     "ready": ("nothing is open", "没有未决事项"),
     "dates_hold": ("what is open will be done by {day}, {n} workday{s} before", "待办事项 {day} 完成，提前 {n} 个工作日"),

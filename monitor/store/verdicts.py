@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from monitor.roadmap.burndown import Tally
+from monitor.store import plans
 from monitor.store.database import Database
 from monitor.store.sinks import prune
 
@@ -202,6 +204,14 @@ class Verdicts:
     def detail_now(self, unit: str, gate: str) -> dict[str, Any] | None:
         """Do the same as `detail` in the calling thread."""
         return self._database.read_now(lambda connection: _detail(connection, unit, gate))
+
+    def plans_now(self, gate: str, units: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return what the plan says of units as they were judged last, by unit, in the calling thread."""
+        return self._database.read_now(lambda connection: plans.units(connection, gate, units))
+
+    def tallies_now(self, gate: str, units: Iterable[str]) -> list[Tally]:
+        """Return what was open of units, day by day, in the calling thread."""
+        return self._database.read_now(lambda connection: plans.tallies(connection, gate, units))
 
     def gates_now(self, unit: str) -> list[str]:
         """Return the gates at which a unit was judged, in the calling thread."""

@@ -103,7 +103,7 @@ def _readable(view: View, text: str, check: str | None) -> str:
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    names = ("verdict", "under", "q", "page", "metric", "minutes", "unit")
+    names = ("verdict", "under", "q", "page", "metric", "minutes", "unit", "wave", "status")
     return {name: request.query[name][:100] for name in names if name in request.query}
 
 
