@@ -165,7 +165,7 @@ def _overrides(
     panel: Panel, asks: Sequence[Ask], source: Source
 ) -> Iterator[grafana.DashboardFieldConfigSourceOverrides]:
     for ask, letter in zip(asks, LETTERS, strict=False):
-        properties = {**ask.style}
+        properties = ask.drawn(source)
         if len(asks) > 1 and panel.kind not in TABLES:
             properties["displayName"] = _displayed(ask.name)
         if properties:

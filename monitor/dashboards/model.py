@@ -41,10 +41,16 @@ class Ask:
     flux: str
     name: str
     style: Mapping[str, object] = field(default_factory=dict)
+    flux_style: Mapping[str, object] = field(default_factory=dict)
+    """What of the style is otherwise in InfluxDB, where values are not in base units."""
 
     def of(self, source: Source) -> str:
         """Return the query in the language of a source."""
         return self.prom if source is Source.PROMETHEUS else self.flux
+
+    def drawn(self, source: Source) -> dict[str, object]:
+        """Return Grafana's overrides in a source."""
+        return {**self.style, **(self.flux_style if source is Source.INFLUX else {})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,18 +70,18 @@ def stands(connection: sqlite3.Connection) -> list[Stands]:
     ]
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4096)
 def _counts(text: str) -> Mapping[str, int]:
     found: Mapping[str, int] = json.loads(text)
     return found
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4096)
 def _categories(text: str) -> Mapping[str, str]:
     return {name: each[0] for name, each in json.loads(text).items() if each[0]}
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=2000)
 def _blocking(text: str) -> Mapping[Blocked, int]:
     """Count items; the columns are those of `monitor.store.verdicts.Blocking`."""
     return Counter((each[2], each[4], each[5]) for each in json.loads(text)[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.dashboards import flux, promql
 from monitor.dashboards.look import BAD, GOOD, LINES, WARN
 from monitor.dashboards.measures import measure
@@ -39,13 +41,30 @@ def _burst(name: str, called: str, style: dict[str, object]) -> Ask:
 
 
 SMOKE = {"fillOpacity": 18, "lineWidth": 0, "showPoints": "never"}
-LOSS = {
-    "custom.axisPlacement": "right", "custom.drawStyle": "bars", "custom.fillOpacity": 45, "custom.lineWidth": 0,
-    "color": {"mode": "thresholds"}, "max": None,
-    "thresholds": {"mode": "absolute", "steps": [
-        {"value": None, "color": "transparent"}, {"value": 1e-9, "color": WARN}, {"value": 0.05, "color": BAD},
-    ]},
-}  # fmt: skip
+
+
+def _smoke(unit: str, most: float) -> dict[str, object]:
+    """Return how a loss is drawn: bars behind, amber where any is lost, vermilion from `most` on."""
+    drawn = [
+        {"value": None, "color": "transparent"},
+        {"value": 1e-9, "color": WARN},
+        {"value": most, "color": BAD},
+    ]
+    return {
+        "unit": unit,
+        "custom.axisPlacement": "right",
+        "custom.drawStyle": "bars",
+        "custom.fillOpacity": 45,
+        "custom.lineWidth": 0,
+        "color": {"mode": "thresholds"},
+        "thresholds": {"mode": "absolute", "steps": drawn},
+    }
+
+
+LOSS = replace(
+    asked(measure("loss_pct", "icmp", "echo"), "loss", THIS, _smoke("percentunit", 0.05)),
+    flux_style=_smoke("percent", 5.0),
+)
 
 
 def _rate(direction: str, name: str, called: str, color: str) -> Ask:
@@ -117,7 +136,7 @@ BOARD = Board(
                     "required",
                     {**_fixed(BAD), **DASHED},
                 ),
-                _burst("loss_pct", "loss", {**LOSS, "unit": "percentunit"}),
+                LOSS,
             ),
             Scale("s", "ms"),
             (24, 11),

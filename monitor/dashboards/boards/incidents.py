@@ -74,7 +74,7 @@ BOARD = Board(
                     f"max by (unit) ({promql.among('0 * muster_unit_info')})",
                     flux.table(
                         flux.UNITS
-                        + flux.read(("muster_incident",), ("open",))
+                        + flux.read(("muster_incident",), ("open",), span="-30d")
                         + flux.AMONG
                         + flux.group(("unit", "asset", "check"))
                         + '  |> sort(columns: ["_time"])\n  |> last()\n  |> group(columns: ["unit"])\n  |> sum()\n',

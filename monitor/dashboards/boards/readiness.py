@@ -207,7 +207,7 @@ BOARD = Board(
                     + flux.AMONG
                     + flux.group(("unit",))
                     + f"  |> aggregateWindow(every: {flux.WINDOW}, fn: last, createEmpty: false)\n"
-                    '  |> group(columns: ["_time"])\n  |> sum()\n  |> group()\n',
+                    '  |> group(columns: ["_time"])\n  |> sum()\n  |> group()\n  |> sort(columns: ["_time"])\n',
                     f"{sign} {status}",
                     {"color": {"mode": "fixed", "fixedColor": color}},
                 )
