@@ -13,8 +13,8 @@ from tests.servers import mariadb
 from tests.servers.ports import free_port
 from tests.servers.postgresql import ACCOUNT, Postgres
 from tests.servers.redis import say, until
-from tests.show.data_centre import DataCentre
-from tests.show.fault import fault
+from tests.show.centre.data_centre import DataCentre
+from tests.show.centre.planting import fault
 
 IDLE = 11
 """Idle sessions of the 17 that ordinary accounts may have: more would leave the checks none."""

@@ -12,15 +12,11 @@ import secrets
 import shutil
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
-from monitor import checking
-from monitor.place import place
-from monitor.readiness.results import UnitResult
-from monitor.readiness.selection import Selection
 from probes.middleware import _mqtt_packet as mqtt
 from tests.servers import etcd as etcds
 from tests.servers import mariadb
@@ -35,22 +31,19 @@ from tests.servers.rabbitmq import ADMIN, RabbitMq, rabbitmq
 from tests.servers.redis import redis_server, say, until
 from tests.servers.slapd import Slapd, slapd
 from tests.servers.zookeeper import ZooKeeper, zookeeper
-from tests.show import contents, services
-from tests.show.services import Service
-from tests.show.znodes import make
+from tests.show.centre import contents, services
+from tests.show.centre.services import Service
+from tests.show.centre.znodes import make
+from tests.show.show import Show
 
 HERE = Path(__file__).parent
-T = TypeVar("T")
 
 
 @dataclass
-class DataCentre:
+class DataCentre(Show):
     """The running servers, by their names in the inventory, and where its files are."""
 
-    home: Path
-    stack: AsyncExitStack
-    variables: dict[str, object] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
+    here: ClassVar[Path] = HERE
     services: dict[str, Service] = field(default_factory=dict)
     billing: Postgres = field(init=False)
     standby: Postgres = field(init=False)
@@ -62,37 +55,6 @@ class DataCentre:
     consumer: asyncio.StreamWriter = field(init=False)
     telnet: socket.socket = field(init=False)
     authority: Authority = field(init=False)
-
-    def directory(self, name: str) -> Path:
-        """Make a directory for a server."""
-        made = self.home / name
-        made.mkdir()
-        return made
-
-    def secret(self, name: str, value: str = "") -> str:
-        """Make a secret that the inventory may name."""
-        self.secrets[name] = value or f"marker-{secrets.token_hex(8)}"
-        return self.secrets[name]
-
-    def port(self, name: str) -> int:
-        """Return the port of a server, by its variable."""
-        found = self.variables[f"{name}_port"]
-        assert isinstance(found, int)
-        return found
-
-    async def enter(self, manager: AbstractContextManager[T]) -> T:
-        """Enter what blocks, in a thread; the stack leaves it so, too."""
-        entered = await asyncio.to_thread(manager.__enter__)
-        self.stack.push_async_callback(asyncio.to_thread, manager.__exit__, None, None, None)
-        return entered
-
-    async def check(self) -> UnitResult:
-        """Return the unit's result by a fresh `muster check`."""
-        where = place(self.home / "muster.toml")
-        run = await asyncio.to_thread(
-            checking.check_now, where, Selection(), "fresh", lambda _done, _all: None
-        )
-        return run.units[0]
 
     # -- the servers -------------------------------------------------------------------------------------
 
@@ -302,7 +264,7 @@ class DataCentre:
         server = await self.stack.enter_async_context(account_sshd(over=over))
         self.secret("app1_ssh", server.private_key)
         self.variables |= {"ssh_port": server.port, "agent": str(directory / "billing-agent")}
-        self._settings(server.known_hosts)
+        self.set_up(server.known_hosts)
 
     def _lay_out(self, directory: Path) -> None:
         billing = directory / "srv" / "billing"
@@ -327,28 +289,14 @@ class DataCentre:
 
     # -- what Muster is told -----------------------------------------------------------------------------
 
-    def _settings(self, known_hosts: Path) -> None:
-        (self.home / "muster.toml").write_text(
-            '[daemon]\nstate_dir = "state"\ninventory = "inventory"\nsecrets = "secrets.yaml"\n'
-            f'profiles = "{HERE}/profiles"\nchecklists = "{HERE}/checklists"\nreleases = "{HERE}/releases"\n'
-            f'[probes]\nknown_hosts = "{known_hosts}"\n'
-        )
-
     def write(self) -> None:
-        """Write the inventory with the ports that the servers have, the list of roles, and the secrets."""
+        """Write the inventory, the list of roles, and the secrets."""
         roles = self.home / "roles.csv"
         roles.write_text(
             "staff_no,role\n" + "".join(f"{number},{role}\n" for number, role in contents.ROLES.items())
         )
-        self.variables |= {"address": "127.0.0.1", "roles": str(roles)}
-        inventory = self.home / "inventory"
-        inventory.mkdir(exist_ok=True)
-        shutil.copy(HERE / "inventory.yaml", inventory)
-        document = {"version": 1, "vars": self.variables}
-        (inventory / "variables.yaml").write_text(json.dumps(document))
-        kept = self.home / "secrets.yaml"
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps({"version": 1, "secrets": self.secrets}))
+        self.variables["roles"] = str(roles)
+        super().write()
 
 
 @asynccontextmanager
@@ -356,14 +304,10 @@ async def data_centre(home: Path) -> AsyncIterator[DataCentre]:
     """Start all servers side by side; give the centre once each serves."""
     async with AsyncExitStack() as stack:
         centre = DataCentre(home, stack)
-        parts = (
+        await centre.start(
             centre.queues, centre.databases, centre.legacy, centre.configuration, centre.sessions,
             centre.brokers, centre.portal, centre.host,
         )  # fmt: skip
-        ended = await asyncio.gather(*(part() for part in parts), return_exceptions=True)
-        for error in ended:
-            if error is not None:
-                raise error
         stack.push_async_callback(centre.close)
         centre.write()
         yield centre

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.servers.certificates import Authority
-from tests.show.contents import CONF, DAILY
-from tests.show.data_centre import DataCentre
-from tests.show.fault import fault
+from tests.show.centre.contents import CONF, DAILY
+from tests.show.centre.data_centre import DataCentre
+from tests.show.centre.planting import fault
 
 
 @fault("release.billing-config", "app1", "sha256")

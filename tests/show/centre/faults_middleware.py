@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 
 from tests.servers.rabbitmq import ADMIN
 from tests.servers.slapd import BASE, PERSON
-from tests.show import services, znodes
-from tests.show.data_centre import DataCentre
-from tests.show.fault import fault
+from tests.show.centre import services, znodes
+from tests.show.centre.data_centre import DataCentre
+from tests.show.centre.planting import fault
 
 QUEUE = "/api/queues/%2F/billing.orders"
 MESSAGE = {"properties": {}, "routing_key": "billing.orders", "payload": "{}", "payload_encoding": "string"}
