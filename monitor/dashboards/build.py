@@ -21,6 +21,8 @@ MUSTER = "http://127.0.0.1:8787"
 LETTERS = "ABCDEFGHIJ"
 TABLES = ("table", "geomap", "barchart")
 INTERVAL = "1m"
+LABEL_VALUES = 1
+"""What Grafana calls a query of a variable that asks for the values of a label."""
 OF_INTERVALS = ("auto", "auto_min", "auto_count")
 """What only variables of intervals have, and the SDK gives to all."""
 
@@ -231,7 +233,11 @@ def _variables(board: Board, source: Source) -> Iterator[grafana.VariableModel]:
 def _variable(each: Variable, source: Source) -> grafana.VariableModel:
     query: str | dict[str, object] = each.flux
     if source is Source.PROMETHEUS:
-        query = {"query": each.prom, "refId": f"variable-{each.name}"}
+        query = {
+            "qryType": LABEL_VALUES,
+            "query": each.prom,
+            "refId": "PrometheusVariableQueryEditor-VariableQuery",
+        }
     return grafana.VariableModel(
         type_val=grafana.VariableType.QUERY,
         name=each.name,

@@ -61,13 +61,33 @@ class Alerting:
 
 def stands(connection: sqlite3.Connection) -> list[Stands]:
     """Return how all units stand at all gates at which they were judged."""
+    blocking = _blocking(connection)
     found = connection.execute(
-        "SELECT unit, gate, good_until, verdict, coverage, counts, categories, blocking FROM verdicts"
+        "SELECT unit, gate, good_until, verdict, coverage, counts, categories FROM verdicts"
     )
     return [
-        Stands(unit, gate, until, verdict, coverage, _counts(counts), _categories(parts), _blocking(first))
-        for unit, gate, until, verdict, coverage, counts, parts, first in found
-    ]
+        Stands(
+            unit, gate, until, verdict, coverage, _counts(counts), _categories(parts),
+            blocking.get((unit, gate), {}),
+        )
+        for unit, gate, until, verdict, coverage, counts, parts in found
+    ]  # fmt: skip
+
+
+def _blocking(connection: sqlite3.Connection) -> Mapping[tuple[str, str], Mapping[Blocked, int]]:
+    """Count what blocks; the columns are those of `monitor.store.verdicts.Blocking`.
+
+    SQLite reads the texts, which are long, and lets others run meanwhile.
+    """
+    found: dict[tuple[str, str], dict[Blocked, int]] = {}
+    rows = connection.execute(
+        "SELECT unit, gate, json_extract(value, '$[2]'), json_extract(value, '$[4]'),"
+        " json_extract(value, '$[5]'), count(*)"
+        " FROM verdicts, json_each(verdicts.blocking, '$[1]') GROUP BY 1, 2, 3, 4, 5"
+    )
+    for unit, gate, category, status, reason, count in rows:
+        found.setdefault((unit, gate), {})[category, status, reason] = count
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -79,12 +99,6 @@ def _counts(text: str) -> Mapping[str, int]:
 @lru_cache(maxsize=4096)
 def _categories(text: str) -> Mapping[str, str]:
     return {name: each[0] for name, each in json.loads(text).items() if each[0]}
-
-
-@lru_cache(maxsize=2000)
-def _blocking(text: str) -> Mapping[Blocked, int]:
-    """Count items; the columns are those of `monitor.store.verdicts.Blocking`."""
-    return Counter((each[2], each[4], each[5]) for each in json.loads(text)[1])
 
 
 def alerting(connection: sqlite3.Connection, now: float) -> Alerting:
