@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from monitor.readiness.layered import Layered
 from monitor.readiness.results import utc
 from monitor.readiness.selection import BadSelection, Selection, select
 from monitor.roadmap import blockers, document, loading
-from monitor.roadmap.burndown import Tally
+from monitor.roadmap.burndown import Tally, since
 from monitor.roadmap.plan import PlanFile, Roadmap
 from monitor.store import plans
 from monitor.store.api import NoStore
@@ -71,7 +71,7 @@ def data(where: Place, scope: Scope) -> Data:
     made = judged(where, workspace, units, scope.gate, now)
     today = datetime.fromtimestamp(now, ZoneInfo(workspace.inventory.timezone(units[0]))).date()
     at = utc(now) or ""
-    whole = document.document(scope.gate, at, made, tallies(where, scope.gate, units), today)
+    whole = document.document(scope.gate, at, made, tallies(where, scope.gate, units, today), today)
     return Data(whole, blockers.document(scope.gate, at, made, scope.owner))
 
 
@@ -90,7 +90,7 @@ def judged(
     return [found[key] for key in units]
 
 
-def tallies(where: Place, gate: str, units: Sequence[str]) -> list[Tally]:
+def tallies(where: Place, gate: str, units: Sequence[str], today: date) -> list[Tally]:
     """Return what was open day by day, nothing where no daemon ever wrote it down."""
     path = where.state_dir / "state.db"
     if not path.exists():
@@ -98,7 +98,7 @@ def tallies(where: Place, gate: str, units: Sequence[str]) -> list[Tally]:
     with closing(Database(path, read_only=True)) as database:
         if database.version < plans.SINCE:
             return []
-        return database.read_now(lambda connection: plans.tallies(connection, gate, units))
+        return database.read_now(lambda connection: plans.tallies(connection, gate, units, since(today)))
 
 
 def reached(where: Place, workspace: Workspace) -> dict[tuple[str, str], str]:

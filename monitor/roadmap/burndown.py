@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-MOST_DAYS = 400
+MOST_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,13 @@ class Point:
         }  # fmt: skip
 
 
+def since(today: date) -> str:
+    """Return the first day of which tallies are of use."""
+    return (today - timedelta(days=MOST_DAYS - 1)).isoformat()
+
+
 def burndown(tallies: Iterable[Tally], today: date, first: date | None = None) -> list[Point]:
-    """Return a point a day from the first tally (or `first`) until today, at most 400."""
+    """Return a point a day from the first tally (or `first`) until today, at most 180."""
     by_day: dict[date, list[Tally]] = {}
     for tally in tallies:
         by_day.setdefault(tally.day, []).append(tally)

@@ -138,7 +138,11 @@ class Planner:
         items = {(item["id"], item["asset"]): item for item in (judged["items"] if judged else ())}
         states = tuple((judged.get("signoff") or {}).get("states", ())) if judged else ()
         broken = "regressed" in states or "drifted" in states
-        opened = [self._opened(key, row, items[row["item"], row["asset"]], now) for row in rows]
+        asked = self._items(key) if rows else {}
+        opened = [
+            self._opened(key, row, items[row["item"], row["asset"]], asked.get(row["item"]), now)
+            for row in rows
+        ]
         return Situation(
             today, self.roadmap.due(self.inventory, key, self.gate)[0],
             judged["verdict"] if judged else "UNKNOWN", midnight.timestamp() - now, opened,
@@ -146,10 +150,9 @@ class Planner:
             bool(states) and not broken, broken,
         )  # fmt: skip
 
-    def _opened(self, key: str, row: Row, item: Row, now: float) -> Open:
+    def _opened(self, key: str, row: Row, item: Row, asked: Item | None, now: float) -> Open:
         due = date.fromisoformat(row["due"]) if row["due"] else None
         soaking = row["reason"] == "soaking"
-        asked = self._items(key).get(row["item"])
         soak = asked.soak if asked else None
         left = (item.get("soak_left_s") if soaking else None) or (soak.window if soak else 0.0)
         calendar = soak.calendar if soak else ALWAYS_OPEN

@@ -209,9 +209,9 @@ class Verdicts:
         """Return what the plan says of units as they were judged last, by unit, in the calling thread."""
         return self._database.read_now(lambda connection: plans.units(connection, gate, units))
 
-    def tallies_now(self, gate: str, units: Iterable[str]) -> list[Tally]:
-        """Return what was open of units, day by day, in the calling thread."""
-        return self._database.read_now(lambda connection: plans.tallies(connection, gate, units))
+    def tallies_now(self, gate: str, units: Iterable[str], since: str) -> list[Tally]:
+        """Return what was open of units, day by day from one on, in the calling thread."""
+        return self._database.read_now(lambda connection: plans.tallies(connection, gate, units, since))
 
     def gates_now(self, unit: str) -> list[str]:
         """Return the gates at which a unit was judged, in the calling thread."""

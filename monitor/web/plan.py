@@ -16,6 +16,7 @@ from markupsafe import Markup
 from monitor.child.wire import UnitCard
 from monitor.roadmap import blockers as causes
 from monitor.roadmap import picture
+from monitor.roadmap.burndown import since
 from monitor.roadmap.document import document, expired, waves_at_risk
 from monitor.roadmap.forecast import GOOD, STATUSES
 from monitor.store.verdicts import BoardRow, as_of
@@ -80,8 +81,8 @@ def read(view: View, asked: Asked, rows: Sequence[BoardRow], now: float) -> Read
 def whole_plan(view: View, asked: Asked, known: Read, now: float) -> dict[str, Any]:
     """Return the plan of all units in scope; blocking."""
     cards = known.cards
-    tallies = view.verdicts.tallies_now(asked.gate, [card.id for card in cards])
     today = datetime.fromtimestamp(now, zone(cards[0].timezone if cards else "UTC")).date()
+    tallies = view.verdicts.tallies_now(asked.gate, [card.id for card in cards], since(today))
     missing = len(cards) - len(known.units)
     return document(asked.gate, stamp(now) or "", known.units, tallies, today, missing)
 
