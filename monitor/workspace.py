@@ -26,8 +26,9 @@ from monitor.readiness.applied import Asked
 from monitor.readiness.checklist import Checklist
 from monitor.readiness.dependencies import Asset, by_asset
 from monitor.readiness.judging import Judge
+from monitor.readiness.remembered import Remembered
 from monitor.readiness.results import UnitResult
-from monitor.readiness.rows import rows
+from monitor.readiness.rows import Row, rows
 from monitor.readiness.waivers import Waivers
 from monitor.releases import asked as releasing
 from monitor.releases import loading
@@ -61,6 +62,8 @@ class Workspace:
     """What should run where; what units are asked for its sake is among the checklists."""
     digests: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
     """Units' digests by gate and unit, as far as they were needed."""
+    asked: dict[tuple[str, str], tuple[Row, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """What units are asked, by gate and unit, as far as it was needed."""
     standing: Standing = field(default_factory=Standing, repr=False, compare=False)
     """What people stated, excepted and signed; filled from the ledger (`monitor.store.ledger.catch_up`)."""
     roadmap: Roadmap = field(default_factory=Roadmap, repr=False, compare=False)
@@ -91,7 +94,7 @@ class Workspace:
         waivers = Waivers([*self.waivers.all, *self.standing.waivers()])
         return Judge(
             self.inventory, self.plan, self.checklists, evidence,
-            now=now, gate=gate, waivers=waivers, jobs=self.jobs, digests=self.digests,
+            now=now, gate=gate, waivers=waivers, jobs=self.jobs, digests=self.digests, asked=self.asked,
             requirements=self.requirements, standing=self.standing,
         )  # fmt: skip
 
@@ -99,6 +102,7 @@ class Workspace:
         self, units: Iterable[str], evidence: Evidence, gate: str, now: float
     ) -> Iterator[UnitResult]:
         """Yield the result of each unit, those farthest down first."""
+        evidence = Remembered(evidence)
         comparing = Comparing(self.inventory, self.releases, evidence)
         for result in self.judge(evidence, gate, now).units(units):
             found = comparing.explained(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from monitor.gates.rights import at_least
 from monitor.gates.standing import Attestation
@@ -13,12 +13,24 @@ from monitor.readiness.verdict import Status
 
 SLACK_S = 300.0
 """How far ahead of our clock a statement may lie."""
+MOST_KNOWN = 2000
+_ASKED: dict[int, tuple[Item, str]] = {}
+"""Digests of the items met last, by identity: all units share them."""
 AGE_S = 30 * 86_400.0
 """For how long it counts that a measured item does not apply."""
 
 
 def asked(item: Item) -> str:
     """Return the digest of what is to be stated: another question needs another answer."""
+    known = _ASKED.get(id(item))
+    if known is None or known[0] is not item:
+        if len(_ASKED) >= MOST_KNOWN:
+            _ASKED.clear()
+        known = _ASKED[id(item)] = (item, _asked(item))
+    return known[1]
+
+
+def _asked(item: Item) -> str:
     return digest({"id": item.id, "title": item.title, "attest": item.attest, "expect": item.expect})
 
 
@@ -29,23 +41,29 @@ def judged(item: Item, stated: Attestation | None, blank: ItemResult, now: float
     said stays to be seen.
     """
     attest = item.attest
-    row = replace(blank, reason="not_attested")
     if attest is None or stated is None or stated.not_applicable:
-        return row
+        return blank.changed(reason="not_attested")
     entry = stated.entry
-    row = replace(
-        row, collected_at=entry.at, attempted_at=entry.at, expires_at=entry.at + attest.every,
-        actual=f"{entry.actor}: {stated.statement}", value="holds" if stated.holds else "fails",
-    )  # fmt: skip
+    found = {
+        "collected_at": entry.at, "attempted_at": entry.at, "expires_at": entry.at + attest.every,
+        "actual": f"{entry.actor}: {stated.statement}", "value": "holds" if stated.holds else "fails",
+        "reason": "not_attested",
+    }  # fmt: skip
+    return blank.changed(**(found | _worth(item, stated, attest.every, now)))
+
+
+def _worth(item: Item, stated: Attestation, every: float, now: float) -> dict[str, Any]:
+    """Return what a statement comes to: status, reason and detail, as far as they are not those of none."""
+    at = stated.entry.at
     if lacking := _lacking(item, stated):
-        return replace(row, detail=lacking)
-    if entry.at > now + SLACK_S:
-        return replace(row, reason="inconclusive", detail="it was stated in the future: check the clocks")
-    if now >= entry.at + attest.every:
-        return replace(row, reason="stale", detail="what was stated is too old: state it again")
+        return {"detail": lacking}
+    if at > now + SLACK_S:
+        return {"reason": "inconclusive", "detail": "it was stated in the future: check the clocks"}
+    if now >= at + every:
+        return {"reason": "stale", "detail": "what was stated is too old: state it again"}
     if stated.holds:
-        return replace(row, status=Status.PASS, reason="")
-    return replace(row, status=Status.FAIL, reason="expectation", detail=stated.statement)
+        return {"reason": "", "status": Status.PASS}
+    return {"reason": "expectation", "status": Status.FAIL, "detail": stated.statement}
 
 
 def _lacking(item: Item, stated: Attestation) -> str:

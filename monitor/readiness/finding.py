@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.job import Job
 from monitor.readiness.conditions import Truth
@@ -43,11 +43,11 @@ class Subject:
     reading: Reading
     max_age: float = math.inf
     """How old, in seconds, what decides it may be."""
+    definition: MetricDef | None = field(init=False, compare=False)
+    """The metric's definition, None for a fact or a name that only a run can tell."""
 
-    @property
-    def definition(self) -> MetricDef | None:
-        """The metric's definition, None for a fact or a name that only a run can tell."""
-        return self.job.spec.metric(self.name)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "definition", self.job.spec.metric(self.name))
 
 
 def number(value: float, write: Figure) -> str:

@@ -47,7 +47,7 @@ _STATUS = {Truth.PASS: Status.PASS, Truth.FAIL: Status.FAIL, Truth.UNKNOWN: Stat
 class Judge:
     """Judges units at one gate by the evidence at one moment; remembers verdicts for roll-ups.
 
-    `digests` (by gate and unit) may be kept by the caller for as long as the files do not change.
+    `digests` and `asked` (by gate and unit) may be kept by the caller for as long as the files do not change.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Judge:
         requirements: Requirements | None = None,
         jobs: Mapping[Asset, tuple[Job, ...]] | None = None,
         digests: MutableMapping[tuple[str, str], str] | None = None,
+        asked: MutableMapping[tuple[str, str], tuple[Row, ...]] | None = None,
         standing: Standing | None = None,
     ) -> None:
         self._inventory, self._plan, self._asked = inventory, plan, Asked(checklists, gate)
@@ -75,6 +76,8 @@ class Judge:
         self._dependencies = Dependencies(inventory, self._jobs, evidence, now)
         self._verdicts: dict[str, tuple[Verdict, float]] = {}
         self._digests = digests if digests is not None else {}
+        self._rows = asked if asked is not None else {}
+        self._ages: dict[str, float] = {}
         self._standing = standing or Standing()
 
     def unit(self, key: str) -> UnitResult:
@@ -103,8 +106,7 @@ class Judge:
     def _own(self, key: str) -> UnitResult:
         unit = self._inventory.units[key]
         applied = self._asked.of(unit)
-        asked = rows(unit, applied, self._jobs, self._plan)
-        judged = _after_dependencies([(row, self._row(unit, row)) for row in asked])
+        judged = _after_dependencies([(row, self._row(unit, row)) for row in self._asks(unit, applied)])
         items, used = self._waived(unit, judged)
         found, reasons = verdict(items, applied.max_waivers)
         result = UnitResult(
@@ -115,6 +117,14 @@ class Judge:
         self._verdicts[key] = (found, result.coverage)
         return result
 
+    def _asks(self, unit: Unit, applied: Applied) -> tuple[Row, ...]:
+        """Return what the unit is asked; the files alone tell."""
+        key = (self._gate, unit.id)
+        if key not in self._rows:
+            found = rows(unit, applied, self._jobs, self._plan)
+            self._rows[key] = tuple(replace(row, expected=_expected(row.item, row.job)) for row in found)
+        return self._rows[key]
+
     def _digest(self, unit: Unit, applied: Applied) -> str:
         """Return the digest of what the unit is: itself, its effective checks, and what is asked of it."""
         key = (self._gate, unit.id)
@@ -122,12 +132,21 @@ class Judge:
             self._digests[key] = self._made_digest(unit, applied)
         return self._digests[key]
 
+    def effective(self, key: str) -> tuple[dict[str, object], tuple[Item, ...]]:
+        """Return what a unit's digest is of, and the items whose digest is part of that."""
+        unit = self._inventory.units[key]
+        applied = self._asked.of(unit)
+        return self._whole(unit, applied), applied.items
+
     def _made_digest(self, unit: Unit, applied: Applied) -> str:
+        return digest(self._whole(unit, applied))
+
+    def _whole(self, unit: Unit, applied: Applied) -> dict[str, object]:
         jobs = [job for asset in unit.assets for job in self._jobs.get((unit.id, asset.id), ())]
         checks = {job.id: self._check(job) for job in jobs}
-        whole = {"unit": unit, "checks": checks, "items": applied.digest}
         required = self._requirements.digest(unit.id)
-        return digest(whole | ({"requirement": required} if required else {}))
+        whole: dict[str, object] = {"unit": unit, "checks": checks, "items": applied.digest}
+        return whole | ({"requirement": required} if required else {})
 
     def _check(self, job: Job) -> tuple[object, ...]:
         expected = self._plan.expectations.get(job.id)
@@ -140,7 +159,7 @@ class Judge:
         if by := attested.excluded(stated, row.item, self._now):  # rule 5
             return _blank(row, status=Status.NOT_APPLICABLE, reason="attested", detail=by)
         if row.item.attest is not None:
-            blank = replace(_blank(row), expected=f"attested by an {row.item.attest.role}")
+            blank = _blank(row).changed(expected=f"attested by an {row.item.attest.role}")
             return attested.judged(row.item, stated, blank, self._now)
         if row.item.parent is not None:
             return self._of_parent(unit, row.item.parent, _blank(row))
@@ -149,23 +168,21 @@ class Judge:
         latest = self._evidence.latest(row.job.id)
         seen = self._seen(row, row.job, latest, unit)
         if root := self._dependencies.blocked(row.job):  # rule 3
-            return replace(seen, reason="blocked", blocked_by=root, detail=f"blocked by {root}")
+            return seen.changed(reason="blocked", blocked_by=root, detail=f"blocked by {root}")
         return self._judged(unit, row.item, row.job, latest, seen)
 
     def _of_parent(self, unit: Unit, least: str, blank: ItemResult) -> ItemResult:
         expected = "parent READY" if least == "READY" else "parent READY or CONDITIONAL"
-        row = replace(blank, expected=expected)
+        row = blank.changed(expected=expected)
         if unit.parent is None:
-            return replace(row, reason=NOT_MEASURED, detail="this unit has no parent")
+            return row.changed(reason=NOT_MEASURED, detail="this unit has no parent")
         found, _ = self._verdict(unit.parent)
-        row = replace(row, actual=f"{unit.parent} is {found}", value=found.value)
+        row = row.changed(actual=f"{unit.parent} is {found}", value=found.value)
         if found is Verdict.UNKNOWN:
-            return replace(row, reason=NOT_MEASURED)
+            return row.changed(reason=NOT_MEASURED)
         good = found is Verdict.READY or found == least
         return (
-            replace(row, status=Status.PASS)
-            if good
-            else replace(row, status=Status.FAIL, reason="expectation")
+            row.changed(status=Status.PASS) if good else row.changed(status=Status.FAIL, reason="expectation")
         )
 
     def _seen(self, row: Row, job: Job, latest: Latest | None, unit: Unit) -> ItemResult:
@@ -186,8 +203,12 @@ class Judge:
         )  # fmt: skip
 
     def _age(self, item: Item, job: Job, unit: Unit) -> float:
-        asset = unit.asset(job.asset)
-        return item.max_age or default_age(asset.kind if asset else "", job)
+        if item.max_age:
+            return item.max_age
+        if job.id not in self._ages:
+            asset = unit.asset(job.asset)
+            self._ages[job.id] = default_age(asset.kind if asset else "", job)
+        return self._ages[job.id]
 
     def _judged(
         self, unit: Unit, item: Item, job: Job, latest: Latest | None, seen: ItemResult
@@ -196,18 +217,18 @@ class Judge:
         if impossible := self._measuring.impossible(unit.id, asked):
             return _joined([impossible], seen, "")
         if latest is None:
-            return replace(seen, reason=NOT_MEASURED, detail="the check has not run yet")
+            return seen.changed(reason=NOT_MEASURED, detail="the check has not run yet")
         reading, attempt = latest.measurement, latest.attempt
         if reading is None:
-            return replace(seen, reason=attempt.kind or NOT_MEASURED, detail=attempt.detail)
+            return seen.changed(reason=attempt.kind or NOT_MEASURED, detail=attempt.detail)
         if reading.at > self._now + CLOCK_SLACK_S:
-            return replace(
-                seen, reason="inconclusive", detail="the reading lies in the future: check the clocks"
+            return seen.changed(
+                reason="inconclusive", detail="the reading lies in the future: check the clocks"
             )
         if seen.expires_at is None or self._now >= seen.expires_at:  # rule 2
             failed_since = attempt.at > reading.at and not attempt.outcome.measured
             kind = attempt.kind if failed_since and attempt.kind else "stale"
-            return replace(seen, reason=kind, detail=attempt.detail if failed_since else "")
+            return seen.changed(reason=kind, detail=attempt.detail if failed_since else "")
         return self._soaked(unit, item, job, self._measured(unit, item, job, reading, seen))
 
     def _measured(self, unit: Unit, item: Item, job: Job, reading: Reading, seen: ItemResult) -> ItemResult:
@@ -215,18 +236,16 @@ class Judge:
         instant = not item.expect or any(condition.instant for _, condition in item.expect)
         if reading.outcome is Outcome.FAILED and instant:
             actual = f"failed: {reading.kind}"
-            return replace(
-                seen, status=Status.FAIL, reason=reading.kind, detail=reading.detail, actual=actual
-            )
+            return seen.changed(status=Status.FAIL, reason=reading.kind, detail=reading.detail, actual=actual)
         if not item.expect:
-            return replace(seen, status=Status.PASS, actual="answers")
+            return seen.changed(status=Status.PASS, actual="answers")
         age = self._age(item, job, unit)
         findings = [
             self._measuring.find(Subject(job, name, reading, age), condition)
             for name, condition in item.expect
         ]
         if any(finding.expected for finding in findings):
-            seen = replace(seen, expected=_expected(item, job, findings))
+            seen = seen.changed(expected=_expected(item, job, findings))
         return _joined(_named(item, findings), seen, reading.detail)
 
     def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
@@ -237,7 +256,7 @@ class Judge:
         if found.holds:
             return result
         left, text = round(found.left or item.soak.window), found.text(item.soak)
-        return replace(result, status=Status.UNKNOWN, reason="soaking", detail=text, soak_left_s=left)
+        return result.changed(status=Status.UNKNOWN, reason="soaking", detail=text, soak_left_s=left)
 
     def _waived(
         self, unit: Unit, judged: Iterable[tuple[Row, ItemResult]]
@@ -248,7 +267,7 @@ class Judge:
             waiver = self._waivers.find((self._gate, unit.id, result.asset, result.id), self._now)
             if waiver is not None and _covers(waiver, row.item, result.status):
                 used.append((waiver.id, result.asset, result.id))
-                result = replace(result, status=Status.WAIVED, raw=result.status, waiver=_shown(waiver))  # noqa: PLW2901
+                result = result.changed(status=Status.WAIVED, raw=result.status, waiver=_shown(waiver))  # noqa: PLW2901
             items.append(result)
         return tuple(items), tuple(used)
 
@@ -268,7 +287,7 @@ def _blank(row: Row, status: Status = Status.UNKNOWN, **known: Any) -> ItemResul
     item = row.item
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
-        status, expected=_expected(item, row.job) or ("" if item.awaits else "answers"),
+        status, expected=row.expected or _expected(item, row.job) or ("" if item.awaits else "answers"),
         check=row.job.id if row.job else None,
         remediation=item.remediation, remediation_zh=item.remediation_zh, **known,
     )  # fmt: skip
@@ -298,12 +317,15 @@ def _named(item: Item, findings: list[Finding]) -> list[Finding]:
 
 def _joined(findings: list[Finding], seen: ItemResult, note: str) -> ItemResult:
     """Return the row for all of its conditions: what decides it comes first."""
-    strict = conjunction([each.truth for each in findings])
-    truth, light = settled(strict, conjunction([each.lenient for each in findings]))
+    first = findings[0]
+    several = len(findings) > 1
+    strict = conjunction([each.truth for each in findings]) if several else first.truth
+    lenient = conjunction([each.lenient for each in findings]) if several else first.lenient
+    truth, light = settled(strict, lenient)
     ordered = sorted(findings, key=lambda each: (each.truth is not truth, each.light is not light))
     lead, actual = ordered[0], "; ".join(each.actual for each in ordered if each.actual)
-    found = replace(
-        seen, status=_STATUS[truth], reason=lead.reason, actual=actual, value=lead.value, unit=lead.unit,
+    found = seen.changed(
+        status=_STATUS[truth], reason=lead.reason, actual=actual, value=lead.value, unit=lead.unit,
         detail=lead.detail or ("" if truth is Truth.PASS else note),
     )  # fmt: skip
     return _lightened(found) if light else found
@@ -313,7 +335,7 @@ def _lightened(row: ItemResult) -> ItemResult:
     """Return the row as a minor one at most, with the severity that its item declares kept beside."""
     if SEVERITIES.index(row.severity) >= SEVERITIES.index("minor"):
         return row
-    return replace(row, severity="minor", declared_severity=row.severity)
+    return row.changed(severity="minor", declared_severity=row.severity)
 
 
 def _after_dependencies(judged: list[tuple[Row, ItemResult]]) -> list[tuple[Row, ItemResult]]:
@@ -341,7 +363,7 @@ def _behind(
         root = next((each.blocked_by or each.check or each.id for each in same if _stops(each)), None)
         if root:
             why = f"blocked by {root}"
-            return replace(result, status=Status.UNKNOWN, reason="blocked", blocked_by=root, detail=why)
+            return result.changed(status=Status.UNKNOWN, reason="blocked", blocked_by=root, detail=why)
         waiting.extend(items[key].depends_on if key in items else ())
     return result
 

@@ -100,7 +100,7 @@ class Measuring:
     def impossible(self, unit: str, asked: Sequence[tuple[Job, str, Condition]]) -> Finding | None:
         """Return the failure of what no channel could meet, whatever is measured; None where one could."""
         for job, name, condition in asked:
-            if kind_of(job.spec.metric(name)) in ("rate", "rtt") and any(map(_required, condition.parts())):
+            if any(map(_required, condition.parts())) and kind_of(job.spec.metric(name)) in ("rate", "rtt"):
                 need = self._world.requirements.need(unit)
                 return _impossible(need) if need is not None and need.impossible else None
         return None

@@ -34,6 +34,8 @@ class Row:
     applicable: bool = True
     lacking: str = ""
     """Why there is no check to answer it."""
+    expected: str = ""
+    """What is expected, for people; empty where that was not written out yet, or is nothing."""
 
 
 def rows(unit: Unit, applied: Applied, jobs: Mapping[Asset, tuple[Job, ...]], plan: Plan) -> list[Row]:

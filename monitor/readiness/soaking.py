@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.job import Job
-from monitor.readiness.conditions import Condition, Truth, conjunction
+from monitor.readiness.conditions import Compare, Condition, Truth, conjunction
 from monitor.readiness.soak import Hard, Mark, Soak, Soaked, evaluate
 from monitor.state import Policy
 from monitor.store.api import OUTCOME_CODES, Evidence, Window
@@ -17,6 +17,10 @@ from monitor.store.api import OUTCOME_CODES, Evidence, Window
 _OK, _FAILED = OUTCOME_CODES["ok"], OUTCOME_CODES["failed"]
 _MARK = {Truth.PASS: Mark.GOOD, Truth.FAIL: Mark.BAD, Truth.UNKNOWN: Mark.NONE}
 HARD = Hard(Policy().down_after, Policy().degraded_after)
+_HOLDS: dict[str, np.ufunc] = {
+    "<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater,
+    "==": np.equal, "!=": np.not_equal,
+}  # fmt: skip
 Marks = NDArray[np.uint8]
 Expect = Sequence[tuple[str, Condition]]
 
@@ -60,6 +64,9 @@ def _worse(one: Marks, two: Marks) -> Marks:
 
 
 def _values(condition: Condition, window: Window) -> Marks:
+    if isinstance(condition, Compare):
+        holds = np.where(_HOLDS[condition.op](window.values, condition.bound), Mark.GOOD, Mark.BAD)
+        return np.where(np.isfinite(window.values), holds, Mark.NONE).astype(np.uint8)
     judged = [_MARK[condition.judge(float(value))] for value in window.values]
     return np.array(judged, dtype=np.uint8)
 

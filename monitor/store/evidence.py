@@ -21,7 +21,7 @@ from monitor.store.heads import HeadsReader
 from monitor.store.latest import Last, last_of
 from monitor.store.paths import Paths
 from monitor.store.pins import from_json
-from monitor.store.records import DAY_MS, Frame, check_and_code, unpack
+from monitor.store.records import DAY_MS, GROUP, Frame, check_and_code, unpack
 from monitor.store.rollfiles import RollupReader
 from monitor.store.rollups import WIDTHS
 from monitor.store.texts import Texts
@@ -61,6 +61,19 @@ class StoreReader:
         if last is None or last.attempt is None:
             return None
         return self._latest(last.attempt, last.measured)
+
+    def latest_beside(self, check: str) -> Mapping[str, Latest]:
+        """Return `latest` of a check and of all stored in its group, those that never ran left out."""
+        number = self._number(check)
+        if number is None:
+            return {}
+        records, latest = self._heads.group(number // GROUP)
+        found = last_of(self._frame(each) for each in (latest, records))
+        return {
+            self._catalogue.names[each]: self._latest(last.attempt, last.measured)
+            for each, last in found.items()
+            if last.attempt is not None
+        }
 
     def window(self, check: str, metric: str, start: float, end: float) -> Window:
         """Return all readings of the check in the window with the values of one metric (raw samples)."""
