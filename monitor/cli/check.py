@@ -25,6 +25,7 @@ from monitor.cli.common import (
     StateDirOption,
     check_output,
     deliver,
+    deliver_bytes,
     err,
     fail,
     out,
@@ -33,8 +34,9 @@ from monitor.place import Place, place
 from monitor.readiness.results import Run
 from monitor.readiness.selection import BadSelection, Selection
 from monitor.readiness.verdict import exit_status
+from monitor.reports import checked
 from monitor.reports.look import Language
-from monitor.reports.render import LATER, Format, render
+from monitor.reports.render import Format, render
 from monitor.reports.table import show
 
 
@@ -50,7 +52,8 @@ class Form(StrEnum):
 
 
 SHAPES: dict[Form, Format] = {Form.TABLE: "table", Form.JSON: "json", Form.JUNIT: "junit"}
-"""The formats there are; the others come later."""
+RICH: dict[Form, checked.Rich] = {Form.HTML: "html", Form.XLSX: "xlsx", Form.MARKDOWN: "markdown"}
+"""Formats that reports have, too."""
 
 
 def check(
@@ -82,8 +85,8 @@ def check(
     Exit status: 0 READY, 1 Muster itself failed, 2 bad configuration or usage, 3 NOT_READY, 4 CONDITIONAL,
     5 UNKNOWN; for several units the worst in the order 1, 2, 3, 5, 4, 0.
     """
-    if form.value in LATER:
-        fail(f"--format {form.value} comes with the reports", CONFIG_ERROR, "use table, json or junit")
+    if form is Form.XLSX and output is None:
+        fail("a workbook is no text", CONFIG_ERROR, "write --format xlsx -o FILE.xlsx")
     if output is not None:
         check_output(output)
     where = place(config, inventory, profiles, checklists, state_dir, functions)
@@ -127,6 +130,9 @@ def show_run(run: Run, form: Form, lang: Lang, output: Path | None, *, summary: 
     language: Language = lang.value
     if output is None and form is Form.TABLE and out.is_terminal:
         show(run, out, language=language, summary=summary)
+        return
+    if form in RICH:
+        deliver_bytes(checked.render(run, RICH[form], language, summary=summary), output)
         return
     deliver(render(run, SHAPES[form], language, summary=summary), output)
 

@@ -89,6 +89,15 @@ def deliver(text: str, output: Path | None) -> None:
         output.write_text(text, "utf-8")
 
 
+def deliver_bytes(data: bytes, output: Path | None) -> None:
+    """Write a document to standard output or to a file."""
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        output.write_bytes(data)
+
+
 def check_output(output: Path) -> None:
     """Refuse, before anything is done, a file that can't be written."""
     if output.is_dir():

@@ -17,6 +17,7 @@ from monitor.cli import (
     dashboards,
     demo,
     doctor,
+    history,
     incident,
     init,
     inventory,
@@ -26,13 +27,14 @@ from monitor.cli import (
     plan,
     probe,
     reflect,
+    report,
     run,
     sign,
     store,
     versions,
     waive,
 )
-from monitor.cli.common import CONFIG_ERROR, err, refuse
+from monitor.cli.common import err, refuse
 from monitor.control.socket import ControlError
 from monitor.process.lock import Locked
 from monitor.store.database import SchemaTooNew
@@ -40,10 +42,6 @@ from monitor.web import CannotListen
 
 EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 """Errors whose text says all that there is to say."""
-
-LATER = {
-    "report": "the reports",
-}
 
 app = typer.Typer(
     name="muster",
@@ -67,10 +65,12 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("history")(history.history)
 app.command("versions")(versions.versions)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 app.command("reflect")(reflect.reflect)
+app.command("report")(report.report)
 app.command("sign")(sign.sign)
 app.command("ledger")(ledger.ledger)
 app.command("backup")(store.backup)
@@ -86,19 +86,6 @@ app.add_typer(attest.app, name="attest")
 app.add_typer(waive.app, name="waive")
 app.add_typer(plan.app, name="plan")
 app.add_typer(dashboards.app, name="dashboards")
-
-
-def _later(name: str, what: str) -> None:
-    def command(arguments: list[str] | None = typer.Argument(None)) -> None:  # noqa: ARG001, B008
-        err.print(f"muster {name} comes with {what}; this version does not have it yet")
-        raise typer.Exit(CONFIG_ERROR)
-
-    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-    app.command(name, help=f"Not yet: comes with {what}.", context_settings=settings)(command)
-
-
-for _name, _what in LATER.items():
-    _later(_name, _what)
 
 
 def main() -> None:

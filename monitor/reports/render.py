@@ -14,8 +14,6 @@ from monitor.reports.look import Language
 from monitor.reports.table import show
 
 Format = Literal["table", "json", "junit"]
-LATER = ("html", "xlsx", "markdown")
-"""Formats that come with the reports."""
 FILE_WIDTH = 180
 
 

@@ -1,4 +1,4 @@
-"""The root of the command line: what is not there yet, wrong usage, and the doctor."""
+"""The root of the command line: wrong usage, and the doctor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ import pytest
 from tests.cli.running import muster
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.mark.parametrize("command", ["report"])
-async def test_commands_of_later_steps_say_so(command: str) -> None:
-    status, out, err = await muster(command, "x", "--format", "json")
-    assert (status, out) == (2, "")
-    assert "does not have it yet" in err
 
 
 async def test_wrong_usage_is_2(tmp_path: Path) -> None:
