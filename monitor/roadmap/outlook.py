@@ -154,7 +154,9 @@ class Planner:
         due = date.fromisoformat(row["due"]) if row["due"] else None
         soaking = row["reason"] == "soaking"
         soak = asked.soak if asked else None
-        left = (item.get("soak_left_s") if soaking else None) or (soak.window if soak else 0.0)
+        left = (item.get("soak_left_s") if soaking else None) or (
+            soak.window * soak.min_coverage if soak else 0.0
+        )
         calendar = soak.calendar if soak else ALWAYS_OPEN
         wall = calendar.ahead(now, left, self.inventory.timezone(key)) - now if left else 0.0
         return Open(row["owner"], due, soaking, wall)
