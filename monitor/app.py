@@ -10,11 +10,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
-import watchfiles
 
 from inventory.problems import ConfigError
 from inventory.secrets import Secrets
@@ -39,7 +37,7 @@ from monitor.people.maintenance import Maintenances
 from monitor.people.requests import People
 from monitor.pipeline import Pipeline
 from monitor.place import Place
-from monitor.process import garbage
+from monitor.process import files, garbage
 from monitor.process.closing import close_all
 from monitor.process.health import Health, LoopWatch
 from monitor.process.lock import StateLock
@@ -298,18 +296,8 @@ class App:
         notify("READY=1")
 
     async def _follow_files(self) -> None:
-        """Reload when a file changes, also when an editor puts a new one in its place."""
-        watched = [path.resolve() for path in self.place.watched]
-        folders = {path if path.is_dir() else path.parent for path in watched}
-
-        def ours(_: watchfiles.Change, name: str) -> bool:
-            return any(Path(name).is_relative_to(path) for path in watched)
-
-        if folders:
-            async for _ in watchfiles.awatch(
-                *folders, watch_filter=ours, debounce=400, raise_interrupt=False
-            ):
-                await self.reloader.try_reload()
+        async for _ in files.changes(self.place.watched):
+            await self.reloader.try_reload()
 
     async def _prune(self) -> None:
         before = time.time() - self.place.settings.retention.incident_days * DAY_S
