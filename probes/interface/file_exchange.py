@@ -274,7 +274,9 @@ async def _found(
     directory, name = expected.named(file, moment, params.days)
     try:
         if not expected.is_pattern(name):
-            return directory, await store.entry(joined(directory, name))
+            entry = await store.entry(joined(directory, name))
+            notes.metrics["files"] = 1.0
+            return directory, entry
         found = expected.matching(name, await store.names(directory))
         notes.metrics["files"] = float(len(found))
         if found:
@@ -328,7 +330,7 @@ PROBE = ProbeSpec(
         MetricDef("get_ms", "ms", "lower", 0.001, "Getting the file."),
         MetricDef("delete_ms", "ms", "lower", 0.001, "Deleting it."),
         MetricDef("round_trip_ms", "ms", "lower", 0.001, "Put, list, get (SHA-256 equal) and delete."),
-        MetricDef("files", "count", "none", 1, "Files that the pattern names."),
+        MetricDef("files", "count", "none", 1, "Files of that name, or that the pattern names."),
         MetricDef("size_bytes", "bytes", "none", 1, "Size of the expected file."),
         MetricDef("age_s", "s", "lower", 1, "Its age, by the server's time of it and the monitor's clock."),
         MetricDef("late_s", "s", "lower", 1, "How long after the time at which it was due it was written, "

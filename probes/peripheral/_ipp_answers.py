@@ -156,12 +156,11 @@ def _reasons(found: Attributes, result: Told) -> None:
     for level in ("error", "warning", "report"):
         of_level = [reason for reason in reasons if severity(reason) == level]
         result.metrics[f"{level}s"] = float(len(of_level))
-        if of_level:
-            result.facts[f"{level}_reasons"] = ", ".join(of_level[:MOST_SHOWN])
+        if of_level or level == "error":
+            result.facts[f"{level}_reasons"] = ", ".join(of_level[:MOST_SHOWN]) or "none"
     obstacles = [reason for reason in reasons if _bare(reason) in OBSTACLES]
     result.metrics["obstacles"] = float(len(obstacles))
-    if obstacles:
-        result.facts["obstacle_reasons"] = ", ".join(obstacles[:MOST_SHOWN])
+    result.facts["obstacle_reasons"] = ", ".join(obstacles[:MOST_SHOWN]) or "none"
 
 
 def _bare(reason: str) -> str:

@@ -170,14 +170,11 @@ def figures(sample: Sample, took_ms: Sequence[float], strays: int) -> dict[str, 
 
 
 def _names(sample: Sample) -> dict[str, str]:
-    return {
-        name: shown(texts, TOLD_MISSING)
-        for name, texts in (
-            ("meter", [sample.read[0].address] if sample.wanted == 1 and sample.read else []),
-            ("missing", [f"{meter} ({_why(ending)})" for meter, ending in sample.missing]),
-        )
-        if texts
-    }
+    missing = [f"{meter} ({_why(ending)})" for meter, ending in sample.missing]
+    found = {"missing": shown(missing, TOLD_MISSING)} if missing else {}
+    if len(sample.read) == sample.wanted:
+        found["missing"] = "none"
+    return found | ({"meter": sample.read[0].address} if sample.wanted == 1 and sample.read else {})
 
 
 def _why(ending: Ending) -> str:
@@ -250,7 +247,7 @@ PROBE = ProbeSpec(
     ),
     facts=(
         FactDef("meter", help="Address that the one meter answered with."),
-        FactDef("missing", help="Meters that were not read, and why: the first 20."),
+        FactDef("missing", help="Meters that were not read, and why: the first 20; none."),
         FactDef("monitor_clock", help="Whether the monitor's own clock is synchronised, by its kernel."),
         ADDRESS, NOT_TOLD,
     ),

@@ -89,7 +89,8 @@ async def _test_page(
     of it is canceled after the run.
     """
     if notes.facts.get("state") == "stopped" or notes.metrics.get("errors") or notes.metrics.get("obstacles"):
-        reasons = notes.facts.get("obstacle_reasons") or notes.facts.get("error_reasons", "stopped")
+        named = (notes.facts.get(name, "none") for name in ("obstacle_reasons", "error_reasons"))
+        reasons = next((each for each in named if each != "none"), "stopped")
         raise ExpectationFailed(f"not_ready: no page is sent to it ({reasons})")
     if notes.metrics.get("accepting") == 0:
         raise ExpectationFailed("not_accepting: no page is sent to it")
@@ -143,10 +144,10 @@ PROBE = ProbeSpec(
     facts=(
         FactDef("state", help="idle, processing or stopped."),
         FactDef("state_message", help="What it says of its state."),
-        FactDef("error_reasons", help="Reasons that are errors."),
+        FactDef("error_reasons", help="Reasons that are errors; none."),
         FactDef("warning_reasons", help="Reasons that are warnings."),
         FactDef("report_reasons", help="Reasons that are mere reports."),
-        FactDef("obstacle_reasons", help="Reasons with which nothing is printed."),
+        FactDef("obstacle_reasons", help="Reasons with which nothing is printed; none."),
         FactDef("supplies_found", help="Supplies and what is left of each."),
         FactDef("media_ready", help="Paper that is loaded."),
         FactDef("model", help="Make and model."),

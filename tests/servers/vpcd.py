@@ -8,9 +8,13 @@ process id in /run. The card comes to the reader: where the reader has to go to 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
+import os
 import shutil
 import struct
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +53,15 @@ def test_card(command: bytes) -> bytes:
 
 
 test_card.__test__ = False  # type: ignore[attr-defined]
+
+
+@functools.cache
+def socket_of_this_process() -> Path:
+    """Return where every pcscd of this process has its socket: the library reads the variable once."""
+    directory = Path(tempfile.mkdtemp(prefix="pcsc-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(directory / "comm")
+    return directory / "comm"
 
 
 @dataclass(slots=True)

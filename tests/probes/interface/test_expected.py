@@ -75,7 +75,7 @@ async def test_a_file_that_is_what_its_control_file_says(
     assert (reading.outcome, reading.detail) == (Outcome.OK, "")
     metrics = reading.metrics
     assert (metrics["records"], metrics["announced"], metrics["records_missing"]) == (1000, 1000, 0)
-    assert metrics["size_bytes"] == len(TEXT)
+    assert (metrics["files"], metrics["size_bytes"]) == (1, len(TEXT))
     assert 0 <= metrics["age_s"] < 60
     assert metrics["late_s"] == pytest.approx(int(path.stat().st_mtime) - _midnight(), abs=1)
     assert reading.facts["file"] == path.name

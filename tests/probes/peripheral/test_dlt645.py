@@ -62,7 +62,7 @@ async def test_one_meter_by_published_frames() -> None:
     assert reading.metrics["energy_kwh"] == 0.26
     assert reading.metrics["voltage_min_v"] == reading.metrics["voltage_max_v"] == 100.1
     assert reading.metrics["answered_pct"] == 100
-    assert reading.facts["meter"] == "000000000161"
+    assert (reading.facts["meter"], reading.facts["missing"]) == ("000000000161", "none")
     assert 0 < reading.metrics["read_ms"] < 1000
     assert {*reading.metrics} <= {metric.name for metric in dlt645.PROBE.metrics}
     assert {*reading.facts} <= {fact.name for fact in dlt645.PROBE.facts}

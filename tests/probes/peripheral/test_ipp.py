@@ -43,6 +43,7 @@ async def test_a_printer_that_is_ready(printer: Printer) -> None:
     assert reading.facts["state"] == "idle"
     assert reading.facts["model"] == "Muster Receipt"
     assert reading.facts["name"] == "Till 1"
+    assert (reading.facts["error_reasons"], reading.facts["obstacle_reasons"]) == ("none", "none")
     assert reading.facts["media_ready"].startswith("na_letter")
     assert reading.facts["supplies_found"] == "Toner Waste Tank 25 % (waste); Black Toner 75 %"
     expected = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,18 +20,15 @@ from probes.peripheral import _pcsc_library as library
 from probes.peripheral._pcsc_library import MUTE, PRESENT, Card, ReaderState, ending, service
 from probes.peripheral.pcsc import PROBE, THREADS, PcscParams, missing_reader, selected, slot
 from tests.probing import run_once, shared_here
-from tests.servers.vpcd import AID, ATR, Slot, pcscd
+from tests.servers.vpcd import AID, ATR, Slot, pcscd, socket_of_this_process
 
 FIRST = "Virtual PCD 00 00"
 Start = Callable[..., AbstractAsyncContextManager[Slot]]
 
 
 @pytest.fixture(scope="session")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The socket of every pcscd of this process: the library reads the variable once."""
-    found = tmp_path_factory.mktemp("pcsc") / "comm"
-    os.environ["PCSCLITE_CSOCK_NAME"] = str(found)
-    return found
+def path() -> Path:
+    return socket_of_this_process()
 
 
 @pytest.fixture
