@@ -227,6 +227,8 @@ class App:
         self.schedule.daily(3, 20, "old incidents", self._prune)
         self.schedule.every(60, "digest", self.alerting.digester.tick)
         self.heartbeat.begin(self.schedule)
+        if self.influx:
+            self.influx.figures.tell = self._window().written
         works = [self.watch.run(), self.duty.run(), self.gate.run(), self.traps.run()]
         return [
             *works,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from monitor.child.wire import UnitCard
@@ -16,7 +16,7 @@ from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
 from monitor.units import Units
 from monitor.watch import Watch
-from monitor.web import asset_figures
+from monitor.web import asset_figures, figures
 from monitor.web.view import OwnMetric, Series
 from probes.api import Reading
 
@@ -86,6 +86,10 @@ class Window:
                 if job.released:
                     yield from asset_figures.released(job, self.evidence.latest(job.id))
             yield None
+
+    def written(self) -> AsyncIterator[list[OwnMetric]]:
+        """Yield what is written to a time series server besides readings and events."""
+        return figures.written(self)
 
     def runs(self) -> Iterator[tuple[float, Job]]:
         """Yield how long the last run of each check took, in seconds."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from monitor.web.figures import STATES
 from monitor.web.present import SIGNS
 from monitor.web.unit_figures import CODES
 
 GOOD, WARN, BAD, UNKNOWN, SHADOWED = "#009E73", "#E69F00", "#D55E00", "#7F7F7F", "#56B4E9"
 LINES = ("#0072B2", "#CC79A7", "#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442")
 VERDICTS = {"READY": GOOD, "CONDITIONAL": WARN, "NOT_READY": BAD, "UNKNOWN": UNKNOWN}
-STATES = ("OK", "DEGRADED", "DOWN", "UNKNOWN", "SHADOWED")
 STATE_COLORS = {"OK": GOOD, "DEGRADED": WARN, "DOWN": BAD, "UNKNOWN": UNKNOWN, "SHADOWED": SHADOWED}
 Mapping_ = dict[str, tuple[str, str]]
 """By number, as text: what is written for it, and its colour."""

@@ -1,4 +1,4 @@
-"""Feeds a sink: what is new at once, what it missed behind that at a bounded rate, and events.
+"""Feeds a sink: what is new at once, what it missed behind that at a bounded rate, events, and figures.
 
 Two cursors go over the store's commits. The live one stays within a minute of the head: where it falls
 behind (the server was away, or is slow) it jumps to the head, and what lies between becomes a gap. Gaps are
@@ -24,6 +24,7 @@ import structlog
 
 from monitor.process.log import fault
 from monitor.sinks.events import EVERY_S, Events, begun
+from monitor.sinks.figures import Figures
 from monitor.sinks.influx import Influx
 from monitor.sinks.lines import ReadingLines
 from monitor.sinks.position import Gap, Position, Track
@@ -92,13 +93,14 @@ class _Ready:
 
 @dataclass(slots=True)
 class Feeder:
-    """Runs the two cursors and the events."""
+    """Runs the two cursors, the events and the figures."""
 
     settings: InfluxSettings
     source: Source
     writer: Influx
     lines: ReadingLines
     events: Events
+    figures: Figures = field(default_factory=Figures)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sender: Sender = field(init=False)
@@ -124,7 +126,7 @@ class Feeder:
         try:
             await self._begin()
             async with asyncio.TaskGroup() as group:
-                for work in (self._live, self._backfill, self._happenings, self._keep):
+                for work in (self._live, self._backfill, self._happenings, self._own, self._keep):
                     group.create_task(self._again(work))
         finally:
             await self._end()
@@ -225,6 +227,24 @@ class Feeder:
             lines += await self._in_thread(self.events.names, now)
             self._minute = minute
         await self._deliver(self._packed(lines, Cursor(), self.track.turn), "events")
+
+    async def _own(self) -> float:
+        """Write Muster's own figures as they are now; return how long to rest."""
+        if self._wait() > 0:
+            return FIRST_WAIT_S
+        started, at, lines = self.clock(), round(self.wall() * 1000), list[str]()
+        async for part in self.figures.parts():
+            lines += await self._in_thread(self.figures.lines, part, at)
+            if len(lines) >= AT_ONCE:
+                if not await self._tell(lines):
+                    return self._wait()
+                lines = []
+        if not await self._tell(lines):
+            return self._wait()
+        return max(0.0, self.settings.figures_every - (self.clock() - started))
+
+    async def _tell(self, lines: Sequence[str]) -> bool:
+        return await self._deliver(self._packed(lines, Cursor(), self.track.turn), "figures")
 
     async def _keep(self) -> float:
         self.track.move(self.track.now)

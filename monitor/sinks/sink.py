@@ -18,7 +18,7 @@ from monitor.web.view import OwnMetric
 from probes import registry
 from probes.api import SecretRef
 
-WHAT = ("live", "backfill", "events")
+WHAT = ("live", "backfill", "events", "figures")
 
 
 def build(
@@ -57,6 +57,8 @@ def figures(feeder: Feeder) -> Iterator[OwnMetric]:
     yield _counter("muster_influx_requests_total", "Requests made.", sent.requests)
     yield _counter("muster_influx_bytes_total", "Line protocol taken, before compression.", sent.bytes)
     yield _counter("muster_influx_rejected_total", "Lines the server would not have: dropped.", sent.rejected)
+    text = "Own figures not written, as there were too many."
+    yield _counter("muster_influx_left_out_total", text, feeder.figures.left_out)
     for cause in Cause:
         text = "Requests not taken, by cause."
         yield _counter("muster_influx_troubles_total", text, sent.troubles[cause], cause=cause.value)

@@ -8,18 +8,15 @@ https://prometheus.io/docs/instrumenting/exposition_formats/ and .../practices/n
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
 from monitor.process.turns import Turn
-from monitor.store import standing
-from monitor.web import asset_figures, unit_figures
+from monitor.web.figures import SLICE, figures
 from monitor.web.view import OwnMetric, Series, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SLICE = 500
 LINES = 5000
 """Finished lines that are handled at once."""
 MAX_NAME = 120
@@ -96,8 +93,8 @@ class _Family:
 async def expose(view: View, max_series: int) -> bytes:
     """Return the whole exposition: the daemon's own, then at most `max_series` series, states and times."""
     families, turn = dict[str, _Family](), Turn()
-    _add_own(families, view.own_metrics())
-    await _add_units(families, view, turn)
+    async for told in figures(view, turn):
+        _add_own(families, told)
     shown = await _add_series(families, view, max_series, turn)
     states = await _add_states(families, view, max_series, turn)
     _add_own(families, _accounts(view.checks(), shown, states))
@@ -120,30 +117,6 @@ def _add_own(families: dict[str, _Family], metrics: Iterable[OwnMetric]) -> None
         whole = name.rpartition("_")[0] if kind == "histogram" else name
         each = families.get(whole) or families.setdefault(whole, _Family(text, kind))
         each.lines.append(f"{name}{_labels(labels)} {number(value)}")
-
-
-async def _add_units(families: dict[str, _Family], view: View, turn: Turn) -> None:
-    """Add units as they are described and judged, what is known around them, and the slowest runs."""
-    now, cards = time.time(), view.units()
-    stands, alerting = await view.people.database.read(
-        lambda database: (standing.stands(database), standing.alerting(database, now))
-    )
-    known = frozenset(card.id for card in cards)
-    for told in (
-        unit_figures.described(cards), unit_figures.judged(stands, known, now),
-        unit_figures.alerted(alerting), view.around(), asset_figures.slow(await _slowest(view, turn)),
-    ):  # fmt: skip
-        while part := list(islice(told, SLICE)):
-            _add_own(families, (each for each in part if each is not None))
-            await turn.end()
-
-
-async def _slowest(view: View, turn: Turn) -> list[asset_figures.Run]:
-    found, runs = list[asset_figures.Run](), view.runs()
-    while part := list(islice(runs, SLICE)):
-        found = asset_figures.slowest((*found, *part))
-        await turn.end()
-    return found
 
 
 def _labels(labels: Mapping[str, str]) -> str:
