@@ -96,7 +96,7 @@ async def kiosk_ended(hall: Hall) -> AsyncIterator[None]:
     hall.write()
 
 
-@fault("peripheral.meters", "meters", "answered_pct = 66.7")
+@fault("peripheral.meters", "meters", "000000000162 (no answer")
 async def meter_silent(hall: Hall) -> AsyncIterator[None]:
     """One meter of the sample is silent."""
     hall.answer(dict.fromkeys(hall.metered(METERS[1])))

@@ -9,7 +9,6 @@ import asyncio
 import datetime as dt
 import hashlib
 import os
-import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ from tests.servers.redfish import controller
 from tests.servers.sip import kamailio
 from tests.servers.smtp import PASSWORD
 from tests.servers.snmpsim import snmpsim
-from tests.servers.vpcd import Slot, pcscd
+from tests.servers.vpcd import Slot, pcscd, socket_of_this_process
 from tests.show.hall.devices import DEVICES, Agents
 from tests.show.show import Show
 
@@ -50,7 +49,7 @@ FRU = ipmi.fru("Acme", "R740", "7CE733Q")
 SMARTCTL = """#!/bin/sh
 case "$*" in
 --scan) echo '/dev/sda -d scsi # a disk';;
-*"/dev/sda") cat {dir}/disk;;
+*"/dev/sda") cat /srv/disk;;
 *) exit 1;;
 esac
 """
@@ -121,10 +120,9 @@ class Hall(Show):
 
     async def devices(self) -> None:
         """Start the agents of router, switch, UPS, laser printer, room sensors and terminal."""
-        self.agents = Agents(self.directory("agents"))
+        communities = {name: self.secret(name) for name in DEVICES}
+        self.agents = Agents(self.directory("agents"), communities)
         self.agents.record()
-        for name in DEVICES:
-            self.secret(name, name)
         await self.serve("snmp", snmpsim(self.agents.directory))
 
     async def receipts(self) -> None:
@@ -142,9 +140,9 @@ class Hall(Show):
 
     async def cards(self, readers: bool = True) -> None:
         """Start the service of the card readers, with a card in the one that there is."""
-        path = Path(os.environ.setdefault("PCSCLITE_CSOCK_NAME", str(self.home / "pcscd.comm")))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.slot = await self.run("cards", pcscd(self.scratch("cards"), path, readers=readers))
+        self.slot = await self.run(
+            "cards", pcscd(self.scratch("cards"), socket_of_this_process(), readers=readers)
+        )
         if readers:
             await self.slot.insert()
             await self.noticed(lambda reading: reading.metrics.get("card_answers") == 1)
@@ -208,15 +206,14 @@ class Hall(Show):
         self.secret("ipmi", self.secrets["bmc"][:16])
         await self.serve("ipmi", peer)
 
-    async def disks(self) -> None:
+    async def drives(self) -> None:
         """Start the second server's sshd, whose smartctl answers as recorded."""
         directory = self.directory("disks")
-        for each in (directory, *directory.parents[:-2]):
-            each.chmod(each.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
-        (directory / "smartctl").write_text(SMARTCTL.format(dir=directory))
+        (directory / "smartctl").write_text(SMARTCTL)
         (directory / "smartctl").chmod(0o755)
         self.spin(disks.ata("ZC1A0B2C"))
-        server = await self.run("ssh", account_sshd(over={program("smartctl"): directory / "smartctl"}))
+        over = {program("smartctl"): directory / "smartctl", "/srv": directory}
+        server = await self.run("ssh", account_sshd(over=over))
         self.secret("server_ssh", server.private_key)
         self.variables["ssh_port"] = server.port
         self.set_up(server.known_hosts)
@@ -259,7 +256,7 @@ async def hall(home: Path) -> AsyncIterator[Hall]:
         stack.push_async_callback(made.close)
         await made.start(
             made.devices, made.receipts, made.weigh, made.cards, made.line, made.money, made.hotline,
-            made.controllers, made.disks, made.exchange, made.mails,
+            made.controllers, made.drives, made.exchange, made.mails,
         )  # fmt: skip
         made.write()
         yield made
