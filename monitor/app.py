@@ -26,6 +26,7 @@ from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
 from monitor.drifting import Drifting
 from monitor.gates.counter import Counter
+from monitor.history.keeping import Keeper
 from monitor.incidents.correlator import Correlator
 from monitor.incidents.duty import Duty
 from monitor.incidents.situation import Situation
@@ -49,7 +50,7 @@ from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
 from monitor.sinks.sink import build as build_influx
 from monitor.state import CheckState, State, Transition
-from monitor.store import plans
+from monitor.store import plans, runs
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.verdicts import Verdicts
@@ -246,7 +247,10 @@ class App:
             self.tests, self.shared,
         )  # fmt: skip
         counter = Counter(self.clerk, self.store.state, self.duty.signed)
-        handlers = {**requests.handlers(), **self.people.handlers(), **counter.handlers()}
+        keeper = Keeper(self.store.state)
+        handlers = {
+            **requests.handlers(), **self.people.handlers(), **counter.handlers(), **keeper.handlers()
+        }  # fmt: skip
         control = ControlServer(self.place.socket, handlers)
         await control.start()
         try:
@@ -305,6 +309,8 @@ class App:
         before = time.time() - self.place.settings.retention.incident_days * DAY_S
         await self.alerting.incidents.prune(before)
         await self.verdicts.forget_changes(before)
+        old = time.time() - self.place.settings.retention.run_days * DAY_S
+        await self.store.state.write(lambda connection: runs.forget(connection, old))
         day = datetime.fromtimestamp(before, UTC).date().isoformat()
         await self.store.state.write(lambda connection: plans.forget(connection, day))
 

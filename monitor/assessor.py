@@ -18,7 +18,7 @@ from monitor.gates.ledger import Draft, Entry
 from monitor.noticing import Noticing
 from monitor.process.health import Rounds
 from monitor.process.log import fault
-from monitor.store import audit, ledger, plans
+from monitor.store import audit, ledger, plans, runs
 from monitor.store.database import Database
 from monitor.store.verdicts import Verdicts
 from monitor.units import Units
@@ -102,6 +102,7 @@ class Assessor:
         await self.verdicts.save([each.packed for each in batch if each.unit in self.units.known])
         planned = [each.planned for each in batch if each.planned and each.unit in self.units.known]
         await self.state.write(lambda connection: plans.save(connection, planned))
+        await self.state.write(lambda connection: _note(connection, batch))
         used = [use for each in batch for use in each.uses]
         if used:
             await self.state.write(lambda connection: audit.insert(connection, used))
@@ -113,3 +114,11 @@ class Assessor:
             entry = await self.state.write(functools.partial(ledger.noted, draft=draft))
             if entry is not None:
                 self.regressed(entry)
+
+
+def _note(connection: sqlite3.Connection, batch: Sequence[Judged]) -> None:
+    """Keep what changed of units, and what their digests are of."""
+    for each in batch:
+        runs.learn(connection, each.subjects)
+        if each.seen is not None:
+            runs.note(connection, each.seen)

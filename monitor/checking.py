@@ -16,7 +16,10 @@ from monitor.control.peer import ourselves
 from monitor.control.socket import NoDaemon, ask
 from monitor.discipline.budget import Ledger
 from monitor.discipline.discipline import Discipline
-from monitor.fresh import Progress, Through
+from monitor.fresh import Hear, Progress, Through
+from monitor.history.comparing import compare
+from monitor.history.keeping import keep
+from monitor.history.previous import load
 from monitor.people.maintenance import Maintenances, Tree
 from monitor.place import Place
 from monitor.readiness.audit import uses
@@ -38,22 +41,37 @@ WARNED_WAIVERS = 20
 
 
 async def check(
-    place: Place, wanted: Selection, mode: Mode, progress: Progress = lambda _done, _all: None
+    place: Place,
+    wanted: Selection,
+    mode: Mode,
+    progress: Progress = lambda _done, _all: None,
+    against: str = "",
+    hear: Hear | None = None,
 ) -> Run:
-    """Make a run. Raises ConfigError, BadSelection, ControlError, Locked, SchemaTooNew."""
+    """Make a run, and keep it. Raises ConfigError, BadSelection, ControlError, Locked, SchemaTooNew.
+
+    `against` names an earlier run that it is compared with (raises BadPrevious); `hear` gets new readings.
+    """
     started = time.time()
     workspace = open_workspace(place)
     catch_up(place.state_dir, workspace.standing)
     gates = {each.gate for each in workspace.checklists.values()}
     units = select(workspace.inventory, wanted, gates)
+    previous = load(place, against, wanted.gate, units, started) if against else None
     if mode == "stored":
         results = _stored(place, workspace, units, wanted.gate)
     else:
-        results = await _fresh(place, workspace, units, wanted.gate, progress)
+        results = await _fresh(place, workspace, units, wanted.gate, progress, hear)
     order = {unit: index for index, unit in enumerate(units)}
     results.sort(key=lambda result: order[result.id])
     await _record(place, results, wanted.gate)
-    return Run(wanted.gate, mode, started, time.time(), results, _warnings(workspace, started))
+    run = Run(wanted.gate, mode, started, time.time(), results, _warnings(workspace, started))
+    if lost := await keep(place, workspace, run):
+        run = dataclasses.replace(run, warnings=(*run.warnings, lost))
+    if previous is None:
+        return run
+    plain, known = [unit.plain() for unit in results], workspace.inventory.units
+    return dataclasses.replace(run, diff=compare(previous.units, plain, previous.told, known))
 
 
 def _stored(place: Place, workspace: Workspace, units: Sequence[str], gate: str) -> list[UnitResult]:
@@ -66,10 +84,16 @@ def _stored(place: Place, workspace: Workspace, units: Sequence[str], gate: str)
 
 
 async def _fresh(
-    place: Place, workspace: Workspace, units: Sequence[str], gate: str, progress: Progress
+    place: Place,
+    workspace: Workspace,
+    units: Sequence[str],
+    gate: str,
+    progress: Progress,
+    hear: Hear | None = None,
 ) -> list[UnitResult]:
     async with _prober(place, workspace) as (prober, base):
-        evidence = await fresh.probe(workspace, units, prober, base, progress)
+        heard = fresh.Heard(prober, hear) if hear else prober
+        evidence = await fresh.probe(workspace, units, heard, base, progress)
         return list(workspace.results(units, evidence, gate, time.time()))
 
 
@@ -134,6 +158,13 @@ def _warnings(workspace: Workspace, now: float) -> tuple[str, ...]:
     )
 
 
-def check_now(place: Place, wanted: Selection, mode: Mode, progress: Progress) -> Run:
+def check_now(
+    place: Place,
+    wanted: Selection,
+    mode: Mode,
+    progress: Progress,
+    against: str = "",
+    hear: Hear | None = None,
+) -> Run:
     """Make a run on a loop of its own."""
-    return asyncio.run(check(place, wanted, mode, progress))
+    return asyncio.run(check(place, wanted, mode, progress, against, hear))

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,8 @@ FLUSH_S = 30.0
 """How long the store may take to commit; longer means that its writer is gone."""
 Progress = Callable[[int, int], None]
 """Called with how many checks are done, and how many there are."""
+Hear = Callable[[Reading], None]
+"""Called with each new reading."""
 ASKED_AT_ONCE = 10_000
 """Checks in one request to the daemon, whose lines are bounded."""
 
@@ -53,6 +56,20 @@ class Through:
             checks = [job.id for job in jobs[first : first + ASKED_AT_ONCE]]
             async for answer in ask(self._socket, {"do": "probe", "checks": checks}):
                 yield from_wire(answer["reading"])
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A prober whose readings somebody else hears, too."""
+
+    prober: Prober
+    hear: Hear
+
+    async def run(self, jobs: Sequence[Job]) -> AsyncIterator[Reading]:
+        """Yield one reading a job."""
+        async for reading in self.prober.run(jobs):
+            self.hear(reading)
+            yield reading
 
 
 class Own:

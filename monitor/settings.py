@@ -176,6 +176,8 @@ class Retention(Section):
     rollup_1h_days: int = Field(1096, ge=1)
     incident_days: int = Field(1096, ge=1)
     """Closed incidents, with their history and the readings behind them."""
+    run_days: int = Field(1096, ge=1)
+    """Readiness runs and changes of items; what is signed is kept for good."""
     min_free: Bytes = 512 * 1024 * 1024
 
 

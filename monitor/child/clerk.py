@@ -18,6 +18,7 @@ from monitor.child import frames
 from monitor.child.wire import UnitWire
 from monitor.gates.deciding import Decided
 from monitor.gates.ledger import Draft
+from monitor.history.packing import Seen, Subject
 from monitor.job import Required
 from monitor.people.refused import Refused
 from monitor.place import Place
@@ -72,6 +73,10 @@ class Judged:
     """What is new of it since it was signed."""
     planned: Planned | None = None
     """What the plan says of it."""
+    seen: Seen | None = None
+    """Its statuses, where they are not as they were told last."""
+    subjects: tuple[Subject, ...] = ()
+    """What its digests are of, where that was not told yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from monitor.child.clerk import HURRY, Bad, Consider, Done, Gone, Judge, Judged,
 from monitor.child.wire import Packer, card
 from monitor.gates.after import After
 from monitor.gates.deciding import decide
+from monitor.history.effective import Observer
 from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import uses
@@ -39,6 +40,7 @@ class Desk:
         self._workspace: Workspace | None = None
         self._hurried = False
         self._after = After()
+        self._observer = Observer()
 
     def hurry(self, *_: object) -> None:
         """Judge no further unit: something more urgent waits (a signal handler)."""
@@ -88,7 +90,10 @@ class Desk:
                 plan = plans.pack(
                     request.gate, now, planner.day(result.id, now), planner.unit(result.id, judged, now)
                 )
-                frames.write(self._answers, Judged(packed, used, result.id, required, found, plan))
+                seen, subjects = self._observer.look(workspace, request.gate, result, now)
+                frames.write(
+                    self._answers, Judged(packed, used, result.id, required, found, plan, seen, subjects)
+                )
                 if self._hurried:
                     break
         finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -30,6 +30,8 @@ from monitor.cli.common import (
     fail,
     out,
 )
+from monitor.history.previous import BadPrevious
+from monitor.history.showing import add_to, text_of
 from monitor.place import Place, place
 from monitor.readiness.results import Run
 from monitor.readiness.selection import BadSelection, Selection
@@ -73,6 +75,9 @@ def check(
     form: Annotated[Form, typer.Option("--format", help="How the result is written.")] = Form.TABLE,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this file.")] = None,
     lang: Annotated[Lang, typer.Option(help="The language of titles and remedies.")] = Lang.EN,
+    diff: Annotated[
+        str, typer.Option("--diff", help="What changed since: a run's number, last, a date, or a JSON file.")
+    ] = "",
     config: ConfigOption = None,
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
@@ -93,7 +98,9 @@ def check(
     due = due_before.date() if due_before else None
     wanted = _selection(units, subtree, wave, due, gate)
     raise typer.Exit(
-        carry_out(where, wanted, stored=stored, summary=summary, form=form, output=output, lang=lang)
+        carry_out(
+            where, wanted, stored=stored, summary=summary, form=form, output=output, lang=lang, diff=diff
+        )
     )
 
 
@@ -106,17 +113,27 @@ def carry_out(
     form: Form = Form.TABLE,
     output: Path | None = None,
     lang: Lang = Lang.EN,
+    diff: str = "",
 ) -> int:
     """Make the run, write it, and return the exit status."""
     with _progress(shown=not stored and form is Form.TABLE and output is None) as progress:
         try:
-            run = check_now(where, wanted, "stored" if stored else "fresh", progress)
-        except BadSelection as error:
+            run = check_now(where, wanted, "stored" if stored else "fresh", progress, diff)
+        except (BadSelection, BadPrevious) as error:
             fail(str(error), CONFIG_ERROR)
     show_run(run, form, lang, output, summary=summary)
+    if run.diff is not None and form is Form.TABLE:
+        _show_diff(run.diff, lang, output)
     for warning in run.warnings:
         err.print(warning, markup=False)
     return exit_status(unit.verdict for unit in run.units)
+
+
+def _show_diff(diff: Mapping[str, Any], lang: Lang, output: Path | None) -> None:
+    if output is None:
+        deliver("\n" + text_of(diff, lang.value), None)
+    else:
+        add_to(output, diff, lang.value)
 
 
 def _selection(

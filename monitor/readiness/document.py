@@ -130,6 +130,68 @@ class UnitDocument(_Part):
     signoff: SignOff | None = Field(None, description="Only once the unit was signed.")
 
 
+class Side(_Part):
+    """A row at one of the two moments."""
+
+    status: StatusWord
+    reason: str
+    actual: str
+
+
+class ChangedItem(_Part):
+    """A row whose status is not what it was."""
+
+    id: str
+    asset: str | None
+    category: Category
+    severity: Severity
+    title: str
+    title_zh: str
+    change: Literal["worse", "better", "appeared", "went", "other"]
+    before: Side | None
+    after: Side | None
+
+
+class ChangedUnit(_Part):
+    """A unit beside its earlier result; `before` is null where there is none."""
+
+    id: str
+    name: str
+    name_zh: str
+    verdict: VerdictWord
+    before: VerdictWord | None
+    unit_changed: bool
+    checklists_changed: bool
+    items: list[ChangedItem]
+
+
+class Compared(_Part):
+    """With what a run was compared."""
+
+    what: str
+    runs: list[int]
+    at: Utc | None
+
+
+class ChangeCounts(_Part):
+    """How many rows changed how."""
+
+    worse: int
+    better: int
+    appeared: int
+    went: int
+    other: int
+
+
+class Diff(_Part):
+    """A run beside an earlier one."""
+
+    previous: Compared
+    counts: ChangeCounts
+    units: list[ChangedUnit]
+    gone: list[str] = Field(description="Units of the earlier run that the inventory no longer has.")
+
+
 class CheckDocument(_Part):
     """One readiness run."""
 
@@ -139,3 +201,4 @@ class CheckDocument(_Part):
     started_at: Utc
     finished_at: Utc
     units: list[UnitDocument]
+    diff: Diff | None = Field(None, description="Only with --diff.")

@@ -10,16 +10,17 @@ import json
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.roadmap.burndown import Tally
 from monitor.store import plans
 from monitor.store.database import Database
 from monitor.store.sinks import prune
 
+T = TypeVar("T")
 GRAVE = ("blocker", "major")
 WORST_FIRST = ("fail", "unknown", "waived", "pass", "not_applicable")
 KEPT_BLOCKING = 20
@@ -212,6 +213,10 @@ class Verdicts:
     def tallies_now(self, gate: str, units: Iterable[str], since: str) -> list[Tally]:
         """Return what was open of units, day by day from one on, in the calling thread."""
         return self._database.read_now(lambda connection: plans.tallies(connection, gate, units, since))
+
+    def kept_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` reads of runs and changes (`monitor.store.runs`), in the calling thread."""
+        return self._database.read_now(work)
 
     def gates_now(self, unit: str) -> list[str]:
         """Return the gates at which a unit was judged, in the calling thread."""

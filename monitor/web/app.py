@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from monitor.settings import Web
-from monitor.web import api, incidents, pages, plan, versions
+from monitor.web import api, history, incidents, pages, plan, versions
 from monitor.web.exposition import CONTENT_TYPE, expose
 from monitor.web.serving import (
     POOL,
@@ -63,6 +63,8 @@ def build(view: View, settings: Web | None = None) -> web.Application:
             web.get(f"/api/v1/incidents/{INCIDENT}", incidents.api_one),
             web.get("/api/v1/maintenance", incidents.api_maintenance),
             web.get("/api/v1/versions", versions.api),
+            web.get("/api/v1/runs", history.api_runs),
+            web.get("/api/v1/history", history.api_history),
             web.get("/api/v1/plan", plan.api_plan),
             web.get("/api/v1/blockers", plan.api_blockers),
         ]
