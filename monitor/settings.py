@@ -100,7 +100,7 @@ class Web(Section):
     """Where people reach the board, such as "https://muster.example.org": mails link to it."""
     grafana: Annotated[str, AfterValidator(_url)] = ""
     """Where Grafana is, such as "https://grafana.example.org": pages link to the dashboards of their unit."""
-    grafana_source: Literal["prometheus", "influx"] = "prometheus"
+    grafana_source: Literal["prometheus", "victoriametrics", "influx"] = "prometheus"
     """Which of the dashboards are there: those that `muster dashboards push --datasource` put there."""
     max_series: int = Field(20_000, ge=0)
     """Most check series that /metrics exposes; more are counted as left out."""

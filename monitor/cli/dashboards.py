@@ -19,7 +19,10 @@ SECRET = "grafana"  # noqa: S105 - the name it is looked up by
 app = typer.Typer(help="Grafana's dashboards.", no_args_is_help=True)
 SourceOption = Annotated[
     Source,
-    typer.Option("--datasource", help="What Grafana asks: Prometheus (or VictoriaMetrics), or InfluxDB 2."),
+    typer.Option(
+        "--datasource",
+        help="What Grafana asks: Prometheus, a VictoriaMetrics that Muster writes to, or InfluxDB 2.",
+    ),
 ]
 MusterOption = Annotated[
     str, typer.Option("--muster", help="The address of Muster's own pages, for links.", show_default=False)
@@ -32,7 +35,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="A directory.")] = Path("muster-dashboards"),
     muster: MusterOption = "",
 ) -> None:
-    """Write the dashboards (and rules for Prometheus) into a directory."""
+    """Write the dashboards (and rules in PromQL) into a directory."""
     try:
         written = shipped.export(output, source, muster)
     except OSError as error:

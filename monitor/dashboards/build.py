@@ -16,7 +16,9 @@ from monitor.dashboards import kinds
 from monitor.dashboards.look import MAPPINGS, SHADOWED
 from monitor.dashboards.model import WIDE, Ask, Board, Panel, Scale, Source, Variable
 
-TYPES = {Source.PROMETHEUS: "prometheus", Source.INFLUX: "influxdb"}
+TYPES = {
+    Source.PROMETHEUS: "prometheus", Source.VICTORIAMETRICS: "prometheus", Source.INFLUX: "influxdb"
+}  # fmt: skip
 MUSTER = "http://127.0.0.1:8787"
 LETTERS = "ABCDEFGHIJ"
 TABLES = ("table", "geomap", "barchart")
@@ -129,7 +131,7 @@ def _query(ask: Ask, letter: str, panel: Panel, source: Source) -> Dataquery:
     tabular = panel.kind in TABLES
     return prometheus.Dataquery(
         ref_id=letter,
-        expr=ask.prom,
+        expr=ask.of(source),
         legend_format=ask.name,
         instant=True if tabular else None,
         range_val=None if tabular else True,
@@ -148,7 +150,7 @@ def _transformed(
     if len(asks) > 1:
         how = {"byField": panel.key, "mode": "outer"}
         yield grafana.DataTransformerConfig(id_val="joinByField", options=how)
-    if source is Source.PROMETHEUS:
+    if source is not Source.INFLUX:
         several = len(asks) > 1
         renamed = {
             f"Value #{letter}" if several else "Value": ask.name
@@ -232,7 +234,7 @@ def _variables(board: Board, source: Source) -> Iterator[grafana.VariableModel]:
 
 def _variable(each: Variable, source: Source) -> grafana.VariableModel:
     query: str | dict[str, object] = each.flux
-    if source is Source.PROMETHEUS:
+    if source is not Source.INFLUX:
         query = {
             "qryType": LABEL_VALUES,
             "query": each.prom,

@@ -42,6 +42,16 @@ class Measure:
         return family(self.metric.name, self.metric.unit)[0]
 
     @property
+    def divisor(self) -> float:
+        """What makes base units of the declared one."""
+        return family(self.metric.name, self.metric.unit)[1]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The metric's names in VictoriaMetrics that Muster writes to."""
+        return tuple(f"{each}_{self.field}" for each in self.measurements)
+
+    @property
     def field(self) -> str:
         """The field's name in InfluxDB."""
         return lines.field_name(self.metric.name)
@@ -54,7 +64,7 @@ class Measure:
     def scale(self) -> Scale:
         """Return unit and thresholds."""
         prom, flux = GRAFANA[self.metric.unit]
-        return Scale(prom, flux, family(self.metric.name, self.metric.unit)[1], self.steps())
+        return Scale(prom, flux, self.divisor, self.steps())
 
     def steps(self) -> tuple[Step, ...]:
         """Return where the checklists draw lines: what breaks some is amber, what breaks all is vermilion."""

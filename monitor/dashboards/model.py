@@ -26,6 +26,9 @@ class Source(StrEnum):
     """The kind of data source that a dashboard asks."""
 
     PROMETHEUS = "prometheus"
+    """Prometheus or VictoriaMetrics that scrape /metrics."""
+    VICTORIAMETRICS = "victoriametrics"
+    """VictoriaMetrics that Muster itself writes to: the same, but for the names of readings."""
     INFLUX = "influx"
 
 
@@ -43,10 +46,14 @@ class Ask:
     style: Mapping[str, object] = field(default_factory=dict)
     flux_style: Mapping[str, object] = field(default_factory=dict)
     """What of the style is otherwise in InfluxDB, where values are not in base units."""
+    victoria: str = ""
+    """The query in PromQL where Muster writes to VictoriaMetrics, if that is another."""
 
     def of(self, source: Source) -> str:
         """Return the query in the language of a source."""
-        return self.prom if source is Source.PROMETHEUS else self.flux
+        if source is Source.INFLUX:
+            return self.flux
+        return self.victoria if source is Source.VICTORIAMETRICS and self.victoria else self.prom
 
     def drawn(self, source: Source) -> dict[str, object]:
         """Return Grafana's overrides in a source."""
@@ -75,7 +82,7 @@ class Scale:
 
     def unit(self, source: Source) -> str:
         """Return Grafana's unit."""
-        return self.prom if source is Source.PROMETHEUS else self.flux
+        return self.flux if source is Source.INFLUX else self.prom
 
     def steps_of(self, source: Source) -> tuple[Step, ...]:
         """Return the thresholds as the source has the values."""
@@ -129,7 +136,7 @@ class Variable:
 
     def of(self, source: Source) -> str:
         """Return the query in the language of a source."""
-        return self.prom if source is Source.PROMETHEUS else self.flux
+        return self.flux if source is Source.INFLUX else self.prom
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ def of(
     found = measure(name, *probes)
     worst = "min" if found.metric.better == "higher" and how == "max" else how
     called = " ".join(f"{{{{{each}}}}}" for each in by)
-    ask = Ask(promql.latest(found, by, _prom(worst)), flux.latest(found, by, worst), called)
+    victoria = promql.latest_written(found, by, _prom(worst))
+    ask = Ask(
+        promql.latest(found, by, _prom(worst)), flux.latest(found, by, worst), called, victoria=victoria
+    )
     text = about or f"{name} of {', '.join(probes)}, the worst of each."
     return Panel(title, "timeseries", (ask,), found.scale(), size, text, UNIT_PAGE)
 
@@ -93,6 +96,7 @@ def asked(found: Measure, name: str, where: Mapping[str, str], style: Mapping[st
         flux.latest(found, by, how, tags, scoped=False),
         name,
         style,
+        victoria=promql.latest_written(found, by, how, prom, scoped=False),
     )
 
 

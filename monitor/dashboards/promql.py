@@ -1,9 +1,13 @@
-"""Questions in PromQL, to what Muster exposes on /metrics."""
+"""Questions in PromQL, to what Muster exposes on /metrics, or writes to VictoriaMetrics (`victoria`).
+
+What is written there is named as on /metrics, but readings (`muster_<probe>_<field>`, in declared units), and
+the states of checks, which are numbers.
+"""
 
 from __future__ import annotations
 
-from monitor.dashboards.look import STATES
 from monitor.dashboards.measures import Measure
+from monitor.web.figures import STATE_CODE, STATES
 
 INFO = 'muster_unit_info{province=~"$province",municipal=~"$bureau",unit=~"$unit"}'
 RATE = "$__rate_interval"
@@ -25,6 +29,31 @@ def latest(measure: Measure, by: tuple[str, ...], how: str, where: str = "", *, 
     chosen = f'{measure.prom}{{unit=~"$unit",probe=~"{probes}"{"," if where else ""}{where}}}'
     found = f"{how} by ({', '.join(by)}) ({chosen})"
     return among(found) if scoped else found
+
+
+def latest_written(
+    measure: Measure, by: tuple[str, ...], how: str, where: str = "", *, scoped: bool = True
+) -> str:
+    """Return the same of what is written to VictoriaMetrics."""
+    chosen = f'unit=~"$unit"{"," if where else ""}{where}'
+    found = f"{how} by ({', '.join(by)}) ({written(measure, chosen)}){per(measure)}"
+    return among(found) if scoped else found
+
+
+def written(measure: Measure, where: str) -> str:
+    """Return the series of a metric in VictoriaMetrics, in its declared unit."""
+    first, *others = measure.written
+    return f'{{__name__=~"{"|".join(measure.written)}",{where}}}' if others else f"{first}{{{where}}}"
+
+
+def per(measure: Measure) -> str:
+    """Return the division that makes base units of the declared one."""
+    return f" / {measure.divisor:.15g}" if measure.divisor != 1 else ""
+
+
+def state_written(where: str) -> str:
+    """Return the state of checks as it is written to VictoriaMetrics."""
+    return f"max by (unit, asset, check) ({STATE_CODE}{{{where}}})"
 
 
 def state(where: str) -> str:

@@ -30,8 +30,10 @@ def _lead_to(board: dict[str, Any], muster: str) -> None:
 
 
 def rules(source: Source) -> dict[str, str]:
-    """Return recording and alerting rules by file name; only Prometheus has any."""
-    there = shipped("dashboards") / source.value
+    """Return recording and alerting rules by file name; they are in PromQL."""
+    if source is Source.INFLUX:
+        return {}
+    there = shipped("dashboards") / Source.PROMETHEUS.value
     return {path.name: path.read_text("utf-8") for path in sorted(there.glob(RULES))}
 
 

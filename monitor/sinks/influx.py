@@ -70,6 +70,7 @@ class Influx:
     _client: InfluxDBClientAsync | None = None
     _service: Any = None
     _secrets: tuple[str, ...] = ()
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _announced: bool = field(default=True)
     """Whether the server said that it would close the connection (or there was none)."""
 
@@ -78,7 +79,7 @@ class Influx:
         try:
             if self.settings.gzip:
                 body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
-            service = self._service or await self._connect()
+            service = self._service or await self._connected()
             _, _, headers = await service.post_write_async(
                 self.settings.org or "-", self.settings.bucket, body, precision=precision,
                 content_type="text/plain; charset=utf-8", async_req=False, _return_http_data_only=False,
@@ -96,6 +97,11 @@ class Influx:
         self._announced = True
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]
+
+    async def _connected(self) -> Any:
+        """Return what writes, made once, however many ask for it at the same time."""
+        async with self._connecting:
+            return self._service or await self._connect()
 
     async def _connect(self) -> Any:
         token, context = await asyncio.to_thread(self._prepare)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from monitor.people.maintenance import Maintenance, Mode, Planned
 from monitor.readiness.conditions import OneOf
 from monitor.releases.pledges import Pledge
 from monitor.settings import Web
+from monitor.sinks import lines
 from monitor.store.api import Latest
 from monitor.web import asset_figures, serving
 from monitor.web.view import OwnMetric, Series
@@ -123,13 +124,34 @@ class Served:
 
 
 @asynccontextmanager
-async def everything(directory: Path) -> AsyncIterator[Served]:
-    """Serve a view with one value of every metric of every probe."""
+async def dressed(directory: Path) -> AsyncIterator[Sample]:
+    """Make a view with one value of every metric of every probe."""
     async with sample(directory) as view:
         _dress(view)
         await save(view, ("gz-tianhe", time.time() + 1, judged("gz-tianhe", "NOT_READY", item("a", "fail"))))
-        async with serving(view, Web(listen="127.0.0.1:0")) as url:
-            yield Served(url.removeprefix("http://").strip("/"))
+        yield view
+
+
+@asynccontextmanager
+async def everything(directory: Path) -> AsyncIterator[Served]:
+    """Serve a view with one value of every metric of every probe."""
+    async with dressed(directory) as view, serving(view, Web(listen="127.0.0.1:0")) as url:
+        yield Served(url.removeprefix("http://").strip("/"))
+
+
+def one_of_each() -> Iterator[Reading]:
+    """Yield a reading of every probe, with all its metrics."""
+    for name in registry.BUILT_IN:
+        reading = Reading.ok(dict.fromkeys((each.name for each in registry.get(name).metrics), 1.5))
+        reading.check, reading.at, reading.vantage = f"gz-tianhe/uplink/{name}", time.time(), "hub"
+        yield reading
+
+
+def describe(check: str) -> lines.Series:
+    """Return the tags of these readings."""
+    unit, asset, name = check.split("/")
+    probe = registry.get(name)
+    return lines.Series(unit, asset, name, name, "channel", "hall", probe.metrics)
 
 
 def _dress(view: Sample) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.paths import shipped
 
-SOURCES = ("prometheus", "influx")
+SOURCES = ("prometheus", "victoriametrics", "influx")
 CHOSEN = {
     "unit": ".*",
     "province": ".*",
@@ -23,7 +23,7 @@ CHOSEN = {
 """What the variables are in the tests: everything."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def dashboards(source: str) -> dict[str, dict[str, Any]]:
     """Return the dashboards of a source by file name."""
     return {
@@ -44,7 +44,7 @@ class Query:
 
 def queries(source: str) -> Iterator[Query]:
     """Yield every query of a source: of panels, variables and annotations."""
-    text = "expr" if source == "prometheus" else "query"
+    text = "query" if source == "influx" else "expr"
     for name, board in dashboards(source).items():
         for panel in board["panels"]:
             for target in panel.get("targets", ()):
@@ -53,7 +53,7 @@ def queries(source: str) -> Iterator[Query]:
             yield Query(f"{name}: annotation {note['name']}", note["target"][text], "annotation")
         for each in board["templating"]["list"]:
             if each["type"] == "query":
-                asked = each["query"]["query"] if source == "prometheus" else each["query"]
+                asked = each["query"] if source == "influx" else each["query"]["query"]
                 yield Query(f"{name}: variable {each['name']}", asked, "variable")
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+TYPES = {"influx": "influxdb", "prometheus": "prometheus", "victoriametrics": "prometheus"}
 PROVISIONING = shipped("dashboards") / "provisioning"
 
 
@@ -131,13 +132,13 @@ def test_provisioning_fits_the_compose_file() -> None:
     (found,) = provider["providers"]
     mounted = [volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]]
     assert found["options"]["path"] in mounted
-    for kind, type_ in (("influx", "influxdb"), ("prometheus", "prometheus")):
+    for kind, type_ in TYPES.items():
         text = (PROVISIONING / kind / "datasource.yaml").read_text("utf-8")
         (source,) = yaml.safe_load(text)["datasources"]
         assert (source["type"], source["uid"]) == (type_, f"muster-{kind}")
         asked = set(re.findall(r"\$\{(\w+)\}", text))
         given = set(COMPOSE["services"]["grafana"]["environment"]) | {"MUSTER_INFLUX_TOKEN"}
-        assert asked <= given or kind == "prometheus"
+        assert asked <= given or type_ == "prometheus"
     influx = yaml.safe_load((PROVISIONING / "influx" / "datasource.yaml").read_text("utf-8"))
     assert influx["datasources"][0]["jsonData"]["version"] == "Flux"
     assert "token" in influx["datasources"][0]["secureJsonData"]

@@ -109,6 +109,23 @@ async def test_victoria_metrics_has_them_under_their_names_on_metrics(tmp_path: 
         assert abs(verdict["timestamps"][0] / 1000 - time.time()) < 30
 
 
+async def test_several_that_write_at_once_share_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    connect = Influx._connect
+
+    async def counting(self: Influx) -> object:
+        made.append(self)
+        return await connect(self)
+
+    monkeypatch.setattr(Influx, "_connect", counting)
+    async with influxdb() as server:
+        writer = Influx(fake(server.url), lambda _: TOKEN)
+        await asyncio.gather(*(writer.write(b"muster checks=1.0 %d" % number) for number in range(5)))
+        await writer.close()
+    assert len(made) == 1
+    assert len(server.lines) == 5
+
+
 async def test_what_is_not_taken_is_not_made_up_for(tmp_path: Path) -> None:
     async with influxdb() as server, opened(tmp_path / "s") as store:
         feeder = fed(store, server.url, figures_every=1)

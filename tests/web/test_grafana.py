@@ -17,7 +17,7 @@ from tests.web.views import CHECK, sample
 SITE = "https://grafana.example"
 
 
-@pytest.mark.parametrize("source", ["prometheus", "influx"])
+@pytest.mark.parametrize("source", list(Source))
 async def test_pages_lead_to_dashboards_that_there_are(tmp_path: Path, source: str) -> None:
     settings = Web.model_validate({"listen": "127.0.0.1:0", "grafana": SITE + "/", "grafana_source": source})
     async with sample(tmp_path) as view, client_of(view, settings) as session:

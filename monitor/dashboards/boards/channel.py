@@ -99,15 +99,15 @@ def _rates(title: str, direction: str) -> Panel:
 
 def _beside(title: str, name: str) -> Panel:
     found = measure(name, "icmp", "echo")
-    prom = (
-        f'max by (asset, role) (max by (unit, asset) ({found.prom}{{unit=~"$unit",probe=~"icmp|echo"}}) * '
-        'on (unit, asset) group_left (role) muster_asset_info{unit=~"$unit",kind="channel"})'
-    )
+    roles = '* on (unit, asset) group_left (role) muster_asset_info{unit=~"$unit",kind="channel"}'
+    scraped = f'max by (unit, asset) ({found.prom}{{unit=~"$unit",probe=~"icmp|echo"}})'
+    written = promql.latest_written(found, ("unit", "asset"), "max", scoped=False)
+    prom, victoria = (f"max by (asset, role) ({each} {roles})" for each in (scraped, written))
     where = f'{flux.one("unit", "unit")} and r.kind == "channel"'
     asking = flux.read(found.measurements, (found.field,), where) + flux.group(("asset",))
     over = f"  |> aggregateWindow(every: {flux.WINDOW}, fn: max, createEmpty: false)\n"
     about = "The unit's channels beside each other, with their roles (in InfluxDB: without)."
-    called = Ask(prom, "", "{{role}} {{asset}}"), Ask("", asking + over, "{{asset}}")
+    called = Ask(prom, "", "{{role}} {{asset}}", victoria=victoria), Ask("", asking + over, "{{asset}}")
     return Panel(title, "timeseries", called, found.scale(), (12, 8), about, PAGE)
 
 
@@ -146,7 +146,7 @@ BOARD = Board(
         Panel(
             "State",
             "state-timeline",
-            (Ask(promql.state(HERE), "", "{{check}}"),),
+            (Ask(promql.state(HERE), "", "{{check}}", victoria=promql.state_written(HERE)),),
             STATE,
             (24, 5),
             "What was believed of the channel's checks.",

@@ -143,6 +143,7 @@ BOARD = Board(
                     '  |> group()\n  |> keep(columns: ["asset", "check", "_value"])\n'
                     '  |> rename(columns: {_value: "State"})\n',
                     "State",
+                    victoria=f"{promql.state_written(HERE)} > 0",
                 ),
             ),
             Scale(),
@@ -156,7 +157,7 @@ BOARD = Board(
         Panel(
             "Checks over time",
             "state-timeline",
-            (Ask(promql.state(HERE), "", "{{asset}}/{{check}}"),),
+            (Ask(promql.state(HERE), "", "{{asset}}/{{check}}", victoria=promql.state_written(HERE)),),
             STATE,
             (24, 12),
             "What was believed of each check.",
