@@ -45,6 +45,7 @@ from monitor.process.lock import StateLock
 from monitor.process.systemd import notify, watchdog_interval
 from monitor.readiness.checklists import load_calendars
 from monitor.reload import Reloader
+from monitor.reporting import Reporter
 from monitor.runner import Runner
 from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
@@ -53,6 +54,7 @@ from monitor.state import CheckState, State, Transition
 from monitor.store import plans, runs
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
+from monitor.store.outbox import OutboxTable
 from monitor.store.verdicts import Verdicts
 from monitor.telemetry import Telemetry
 from monitor.traps.receiver import Receiver
@@ -174,6 +176,9 @@ class App:
             self.clerk, self.units, self.store.state, self.verdicts, self.noticing,
             regressed=self.duty.regressed,
         )  # fmt: skip
+        self.reporter = Reporter(
+            settings.reports, self.clerk, OutboxTable(self.store.state), self.outbox.enqueue
+        )
         self.heartbeat = Heartbeat(
             settings.heartbeat, settings.mail, self.shared.secret, self._well, self._counts,
             self.outbox.enqueue,
@@ -228,6 +233,7 @@ class App:
         self.schedule.daily(3, 20, "old incidents", self._prune)
         self.schedule.every(60, "digest", self.alerting.digester.tick)
         self.heartbeat.begin(self.schedule)
+        self.reporter.begin(self.schedule)
         if self.influx:
             self.influx.figures.tell = self._window().written
         works = [self.watch.run(), self.duty.run(), self.gate.run(), self.traps.run()]
@@ -249,7 +255,8 @@ class App:
         counter = Counter(self.clerk, self.store.state, self.duty.signed)
         keeper = Keeper(self.store.state)
         handlers = {
-            **requests.handlers(), **self.people.handlers(), **counter.handlers(), **keeper.handlers()
+            **requests.handlers(), **self.people.handlers(), **counter.handlers(), **keeper.handlers(),
+            **self.reporter.handlers(),
         }  # fmt: skip
         control = ControlServer(self.place.socket, handlers)
         await control.start()

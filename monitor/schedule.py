@@ -169,6 +169,10 @@ class Schedule:
         """Run `work` every day at that time, UTC."""
         self._scheduler.add_job(work, CronTrigger(hour=hour, minute=minute), id=name, max_instances=1)
 
+    def calendar(self, name: str, work: Callable[[], Awaitable[object]], **when: str | int) -> None:
+        """Run `work` by the calendar; `when` are the fields of a `CronTrigger`, `timezone` among them."""
+        self._scheduler.add_job(work, CronTrigger(**when), id=name, max_instances=1)
+
     def put(self, jobs: Iterable[Job], soon: Callable[[Job], bool] = lambda _: True) -> None:
         """Add or replace jobs; those for which `soon` holds first run within a minute."""
         now = self._now()

@@ -30,6 +30,7 @@ from monitor.gates.rights import Right
 from monitor.incidents.troubles import Timing
 from monitor.isolation.heartbeat_settings import HeartbeatSettings
 from monitor.isolation.witness_settings import WitnessSettings
+from monitor.reports.settings import ReportSettings
 from monitor.runner import MOST_SLIP, Limits
 from monitor.sinks.settings import InfluxSettings
 from monitor.store.paths import Bounds
@@ -191,6 +192,7 @@ class Settings(Section):
     mail: MailSettings = Field(default_factory=MailSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     incidents: Incidents = Field(default_factory=Incidents)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
     retention: Retention = Field(default_factory=Retention)
     tests: Tests = Field(default_factory=Tests)
     witnesses: WitnessSettings = Field(default_factory=WitnessSettings)

@@ -20,9 +20,11 @@ from monitor.gates.deciding import Decided
 from monitor.gates.ledger import Draft
 from monitor.history.packing import Seen, Subject
 from monitor.job import Required
+from monitor.messages.message import Message
 from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import Use
+from monitor.reports.period import Kind
 from monitor.store.plans import Planned
 from monitor.store.verdicts import Packed
 
@@ -53,10 +55,22 @@ class Consider:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Write a report for a list (`monitor.reports.mailing`); answer with its `Message`s."""
+
+    name: str
+    kind: Kind
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """A unit that is no longer in the inventory."""
 
     unit: str
+
+
+Request = Load | Judge | Consider | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,10 @@ class Clerk:
         found: Decided = decided
         return found
 
+    async def report(self, name: str, kind: Kind, due: float) -> list[Message]:
+        """Return the messages of a list's report. Raises Refused, ConfigError, ClerkFault."""
+        return [message async for message in self._ask(Report(name, kind, due))]
+
     async def close(self) -> None:
         """End the child."""
         process, self._process = self._process, None
@@ -141,7 +159,7 @@ class Clerk:
             process.kill()
             await process.wait()
 
-    async def _ask(self, request: Load | Judge | Consider) -> AsyncIterator[Any]:
+    async def _ask(self, request: Request) -> AsyncIterator[Any]:
         async with self._turn:
             try:
                 async for answer in self._answers(request):
@@ -153,7 +171,7 @@ class Clerk:
                 await self._kill()
                 raise
 
-    async def _answers(self, request: Load | Judge | Consider) -> AsyncIterator[Any]:
+    async def _answers(self, request: Request) -> AsyncIterator[Any]:
         process = await self._running()
         assert process.stdin is not None
         assert process.stdout is not None

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from inventory.problems import ConfigError
 from monitor.child import frames
-from monitor.child.clerk import HURRY, Bad, Consider, Done, Gone, Judge, Judged, Load
+from monitor.child.clerk import HURRY, Bad, Consider, Done, Gone, Judge, Judged, Load, Report, Request
 from monitor.child.wire import Packer, card
 from monitor.gates.after import After
 from monitor.gates.deciding import decide
@@ -22,6 +22,7 @@ from monitor.history.effective import Observer
 from monitor.people.refused import Refused
 from monitor.place import Place
 from monitor.readiness.audit import uses
+from monitor.reports.mailing import letters
 from monitor.store import plans
 from monitor.store.engine import Store
 from monitor.store.ledger import catch_up
@@ -46,7 +47,7 @@ class Desk:
         """Judge no further unit: something more urgent waits (a signal handler)."""
         self._hurried = True
 
-    def serve(self, request: Load | Judge | Consider) -> None:
+    def serve(self, request: Request) -> None:
         """Answer one request, whatever happens."""
         start = time.perf_counter()
         try:
@@ -54,6 +55,8 @@ class Desk:
                 self._load(request)
             elif isinstance(request, Consider):
                 self._consider(request)
+            elif isinstance(request, Report):
+                self._report(request)
             else:
                 self._judge(request)
             last: Done | Bad = Done(time.perf_counter() - start)
@@ -107,6 +110,13 @@ class Desk:
         finally:
             evidence.close()
         frames.write(self._answers, decided)
+
+    def _report(self, request: Report) -> None:
+        workspace = self._present()
+        for message in letters(
+            self._place, workspace, request.name, request.kind, request.due, time.time()
+        ):
+            frames.write(self._answers, message)
 
     def _present(self) -> Workspace:
         """Return the files as they were loaded, with all that stands in the ledger now."""

@@ -51,6 +51,8 @@ class Asked:
     """What the units are, for people: `gz`, `wave w1`; "" for all."""
     gate: str = "go-live"
     zone: str = "UTC"
+    due: float | None = None
+    """When it was due, of one that is mailed: it goes on where the one before it ended, though it be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Judged:
 
 def gather(place: Place, workspace: Workspace, asked: Asked, now: float) -> dict[str, Any]:
     """Return the report at a moment; the ledger was taken in already. Blocking: not for the loop."""
-    span = period(asked.kind, now, asked.zone)
+    span = period(asked.kind, now, asked.zone, asked.due)
     raw = max(span.start, now - place.settings.retention.raw_days * DAY_S)
     try:
         store = Store.read_only(place.state_dir)

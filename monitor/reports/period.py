@@ -35,10 +35,10 @@ class Period:
         return local(self.start, self.zone)[:10], local(self.end, self.zone)[:10]
 
 
-def period(kind: Kind, end: float, zone: str) -> Period:
-    """Return the period that ends at a moment."""
+def period(kind: Kind, end: float, zone: str, due: float | None = None) -> Period:
+    """Return the period that ends at a moment; one that was due earlier begins earlier, too."""
     there = ZoneInfo(zone)
-    now = datetime.fromtimestamp(end, there)
+    now = datetime.fromtimestamp(end if due is None else min(due, end), there)
     before = _before(kind, now.replace(tzinfo=None)).replace(tzinfo=there)
     return Period(kind, before.astimezone(UTC).timestamp(), end, zone)
 

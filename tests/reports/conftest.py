@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.readiness.results import Run
 from tests.readiness.world import CHECKLIST, INVENTORY, NOW, World
+from tests.reports.town import Town, build
 
 EVIL = "]]>\x00\x1b[31m<script>alert(1)</script>&[bold]\u202e\ud800"
 
@@ -40,3 +42,14 @@ def run(world: World) -> Run:
     world.readings[-1].detail = EVIL
     world.failed("pc1/icmp", "timeout", 4)
     return Run("go-live", "stored", NOW - 1, NOW, [world.judge(), world.judge("gz")])
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """Return a bureau with ten halls after a week; tests only read it."""
+    return build(tmp_path_factory.mktemp("town"))
+
+
+@pytest.fixture(scope="session")
+def report(town: Town) -> dict[str, Any]:
+    return town.report()

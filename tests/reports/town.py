@@ -29,7 +29,7 @@ from monitor.store import incident_rows, plans
 from monitor.store.database import Database
 from monitor.store.engine import Store
 from monitor.store.ledger import catch_up
-from monitor.store.verdicts import pack
+from monitor.store.verdicts import _save, pack
 from monitor.workspace import Workspace, open_workspace
 from probes.api import MetricDef, Outcome, Reading
 
@@ -81,6 +81,23 @@ state_dir = "state"
 inventory = "inventory.yaml"
 checklists = "checklists"
 plan = "plan.yaml"
+
+[mail]
+host = "127.0.0.1"
+languages = {"chen@gz.example" = "zh"}
+
+[reports]
+zone = "Asia/Shanghai"
+
+[reports.lists.leaders]
+to = ["chen@gz.example", "wang@gz.example"]
+role = "leading"
+kinds = ["daily", "weekly"]
+
+[reports.lists.hall]
+to = ["tier1"]
+role = "support"
+unit = "h3"
 
 [[rights]]
 user = "boss"
@@ -157,8 +174,6 @@ class Town:
 
 
 def _keep(connection: Any, packed: list[Any], rows: list[Any]) -> None:
-    from monitor.store.verdicts import _save  # noqa: PLC0415
-
     _save(connection, packed)
     plans.save(connection, rows)
 
