@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -43,6 +42,7 @@ from monitor.process.closing import close_all
 from monitor.process.health import Health, LoopWatch
 from monitor.process.lock import StateLock
 from monitor.process.systemd import notify, watchdog_interval
+from monitor.pruning import prune
 from monitor.readiness.checklists import load_calendars
 from monitor.reload import Reloader
 from monitor.reporting import Reporter
@@ -51,7 +51,6 @@ from monitor.schedule import SOON_S, Schedule
 from monitor.shared import SharedClients
 from monitor.sinks.sink import build as build_influx
 from monitor.state import CheckState, State, Transition
-from monitor.store import plans, runs
 from monitor.store.detectors import DetectorStore
 from monitor.store.engine import Store
 from monitor.store.outbox import OutboxTable
@@ -64,7 +63,6 @@ from monitor.web import serving
 from monitor.window import Window
 
 log = structlog.get_logger("muster")
-DAY_S = 86400.0
 GRACE_S = 10.0
 ROUND_S = 60.0
 """A round of checks: so long after the start nobody is told again of what was known before."""
@@ -313,13 +311,8 @@ class App:
             await self.reloader.try_reload()
 
     async def _prune(self) -> None:
-        before = time.time() - self.place.settings.retention.incident_days * DAY_S
-        await self.alerting.incidents.prune(before)
-        await self.verdicts.forget_changes(before)
-        old = time.time() - self.place.settings.retention.run_days * DAY_S
-        await self.store.state.write(lambda connection: runs.forget(connection, old))
-        day = datetime.fromtimestamp(before, UTC).date().isoformat()
-        await self.store.state.write(lambda connection: plans.forget(connection, day))
+        keep, incidents = self.place.settings.retention, self.alerting.incidents
+        await prune(keep, incidents, self.verdicts, self.store.state, time.time())
 
     async def _sweep(self) -> None:
         await self.watch.sweep(time.time())
