@@ -17,6 +17,7 @@ from inventory.problems import ConfigError
 from inventory.secrets import Secrets
 from monitor.alerting import Alerting
 from monitor.assessor import Assessor
+from monitor.bundles.intake import Intake
 from monitor.calendars.calendar import Calendar
 from monitor.child.clerk import Clerk
 from monitor.control.requests import Requests
@@ -250,7 +251,7 @@ class App:
             self.runner, self.units, self.reloader, self.pipeline, self.store, self.store.state,
             self.tests, self.shared,
         )  # fmt: skip
-        counter = Counter(self.clerk, self.store.state, self.duty.signed)
+        counter = Counter(self.clerk, self.store.state, self.duty.signed, Intake(self.store))
         keeper = Keeper(self.store.state)
         handlers = {
             **requests.handlers(), **self.people.handlers(), **counter.handlers(), **keeper.handlers(),

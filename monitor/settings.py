@@ -24,6 +24,7 @@ from inventory.source import validate
 from monitor import _toml
 from monitor.alerts.mail_settings import MailSettings
 from monitor.alerts.notify_settings import NotifySettings
+from monitor.bundles.settings import BundleSettings
 from monitor.calendars.windows import Window
 from monitor.discipline.rules import Rules
 from monitor.gates.rights import Right
@@ -199,6 +200,7 @@ class Settings(Section):
     heartbeat: HeartbeatSettings = Field(default_factory=HeartbeatSettings)
     influx: InfluxSettings = Field(default_factory=InfluxSettings)
     traps: TrapSettings = Field(default_factory=TrapSettings)
+    bundles: BundleSettings = Field(default_factory=BundleSettings)
     rights: tuple[Right, ...] = ()
     """Who may do what at gates, `[[rights]]`."""
 

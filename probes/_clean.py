@@ -28,6 +28,12 @@ def cleaned(text: str, secrets: Iterable[str]) -> str:
     return clip(_without(forms, line), LONGEST)
 
 
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return `text`, whole, with every occurrence of each secret as "***", found as `cleaned` finds it."""
+    forms = {form for secret in secrets if secret for form in _forms(secret)}
+    return _without(sorted(forms, key=len, reverse=True), text)
+
+
 def _without(forms: Iterable[str], text: str) -> str:
     for form in forms:
         text = text.replace(form, "***")

@@ -103,10 +103,12 @@ class Desk:
             evidence.close()
 
     def _consider(self, request: Consider) -> None:
-        workspace, rights = self._present(), self._place.settings.rights
+        workspace, settings = self._present(), self._place.settings
         evidence = Store.read_only(self._place.state_dir)
         try:
-            decided = decide(workspace, evidence, request.request, rights, time.time())
+            decided = decide(
+                workspace, evidence, request.request, settings.rights, time.time(), settings.bundles.keys
+            )
         finally:
             evidence.close()
         frames.write(self._answers, decided)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from monitor import fresh
 from monitor.checking import check_now
+from monitor.cli.bundle import Bundled
 from monitor.cli.common import (
     CONFIG_ERROR,
     ChecklistsOption,
@@ -78,6 +79,15 @@ def check(
     diff: Annotated[
         str, typer.Option("--diff", help="What changed since: a run's number, last, a date, or a JSON file.")
     ] = "",
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Write one unit's readings here, signed (needs --key).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Of --bundle: a private key (Ed25519, PEM).")
+    ] = None,
+    vantage: Annotated[
+        str, typer.Option("--vantage", help="Of --bundle: the name of the place; the unit's id.")
+    ] = "",
     config: ConfigOption = None,
     inventory: InventoryOption = None,
     profiles: ProfilesOption = None,
@@ -94,12 +104,24 @@ def check(
         fail("a workbook is no text", CONFIG_ERROR, "write --format xlsx -o FILE.xlsx")
     if output is not None:
         check_output(output)
+    if bundle is not None:
+        check_output(bundle)
+        if stored:
+            fail("--bundle is of readings made now", CONFIG_ERROR, "leave --stored out")
     where = place(config, inventory, profiles, checklists, state_dir, functions)
     due = due_before.date() if due_before else None
     wanted = _selection(units, subtree, wave, due, gate)
     raise typer.Exit(
         carry_out(
-            where, wanted, stored=stored, summary=summary, form=form, output=output, lang=lang, diff=diff
+            where,
+            wanted,
+            stored=stored,
+            summary=summary,
+            form=form,
+            output=output,
+            lang=lang,
+            diff=diff,
+            bundled=Bundled(bundle, key, vantage) if bundle else None,
         )
     )
 
@@ -114,11 +136,15 @@ def carry_out(
     output: Path | None = None,
     lang: Lang = Lang.EN,
     diff: str = "",
+    bundled: Bundled | None = None,
 ) -> int:
     """Make the run, write it, and return the exit status."""
     with _progress(shown=not stored and form is Form.TABLE and output is None) as progress:
         try:
-            run = check_now(where, wanted, "stored" if stored else "fresh", progress, diff)
+            if bundled is not None:
+                run = bundled.run(where, wanted, progress, diff)
+            else:
+                run = check_now(where, wanted, "stored" if stored else "fresh", progress, diff)
         except (BadSelection, BadPrevious) as error:
             fail(str(error), CONFIG_ERROR)
     show_run(run, form, lang, output, summary=summary)

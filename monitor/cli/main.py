@@ -11,6 +11,7 @@ import typer
 from inventory.problems import ConfigError
 from monitor.cli import (
     attest,
+    bundle,
     capacity,
     check,
     contracts,
@@ -84,6 +85,7 @@ app.add_typer(incident.app, name="incident")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(attest.app, name="attest")
 app.add_typer(waive.app, name="waive")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(plan.app, name="plan")
 app.add_typer(dashboards.app, name="dashboards")
 

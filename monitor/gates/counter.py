@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inventory.problems import ConfigError
+from monitor.bundles.intake import Intake
 from monitor.control.socket import Handler
 from monitor.gates.deciding import REQUESTS, Decided
 from monitor.gates.ledger import SIGNED, Entry
@@ -31,6 +32,8 @@ class Counter:
     database: Database
     signed: Callable[[str, float], None] = lambda _unit, _at: None
     """Hears that a unit was signed."""
+    intake: Intake | None = None
+    """Takes readings in that a decision brings with it."""
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers of the control socket by name."""
@@ -43,6 +46,8 @@ class Counter:
         except (Refused, ledger.Overtaken, ConfigError) as error:
             yield {"refused": str(error)}
             return
+        if decided.readings and self.intake is not None:
+            await self.intake.take(decided.readings)
         if entry is not None and entry.kind == SIGNED:
             self.signed(entry.unit, entry.at)
         yield answer(decided, entry)

@@ -18,6 +18,7 @@ STATED, RETRACTED, CONFIRMED = "attest", "attest.withdraw", "attest.confirm"
 ASKED, APPROVED, REJECTED, ENDED = "waive.request", "waive.approve", "waive.reject", "waive.end"
 SIGNED = "sign"
 ASSIGNED, REACHED = "plan.assign", "plan.reach"
+IMPORTED = "bundle.import"
 REGRESSED, DRIFTED = "after.regressed", "after.drifted"
 """What the daemon found of a signed unit."""
 

@@ -103,6 +103,8 @@ class Standing:
     """Who mends a row by when, oldest first: each entry is the whole of it."""
     reached: dict[tuple[str, str], Entry] = field(default_factory=dict)
     """Milestones that were reached, by milestone and unit; those with a checklist are signed instead."""
+    bundles: dict[str, Entry] = field(default_factory=dict)
+    """Bundles of readings that were taken in, by their nonce."""
     _after: dict[tuple[str, str], Aftermath] = field(default_factory=dict)
 
     def take(self, entries: Iterable[Entry]) -> None:
@@ -175,6 +177,9 @@ class Standing:
     def _reach(self, entry: Entry) -> None:
         self.reached[entry.gate, entry.unit] = entry
 
+    def _import(self, entry: Entry) -> None:
+        self.bundles[str(entry.body["nonce"])] = entry
+
     def _regress(self, entry: Entry) -> None:
         found = self._after.setdefault((entry.gate, entry.unit), Aftermath())
         found.regressed[entry.item, entry.asset] = entry
@@ -198,6 +203,7 @@ _TAKES = {
     ledger.SIGNED: Standing._sign,  # noqa: SLF001
     ledger.ASSIGNED: Standing._assign,  # noqa: SLF001
     ledger.REACHED: Standing._reach,  # noqa: SLF001
+    ledger.IMPORTED: Standing._import,  # noqa: SLF001
     ledger.REGRESSED: Standing._regress,  # noqa: SLF001
     ledger.DRIFTED: Standing._drift,  # noqa: SLF001
 }
