@@ -5,9 +5,12 @@
 Each hall has 16 checks and 66 rows: 55 judge the last reading, 4 are about its uplink (two quantiles over
 24 h, a soak of 24 h), 7 are attested and stand in the ledger. All readings are in a real store, which a
 process of its own opens for reading, as the daemon's child and `muster check --stored` do. The time counts
-from the store being opened until the last verdict, the files having been read before (they are read once);
+from the store being opened until the last verdict, the files having been read before (they are read once, and
+then left alone by the garbage collector, as the child does);
 `first` is the process's first round, `again` the median of three more. Memory is the most the process ever
-held, the inventory and all results included. No peer: none judges from what it has measured before.
+held, the inventory and all results included. Then a fresh run on the loopback, as `muster check` makes it:
+files read, 16,000 checks (icmp, and HTTP by one nginx), stored, judged; and what its progress told. No peer:
+none judges from what it has measured before.
 """
 
 from __future__ import annotations
@@ -26,9 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.marks import Mark, arguments, judge, table
+from benchmarks.running import nginx
+from monitor.checking import check_now
 from monitor.gates.attested import asked
 from monitor.gates.ledger import STATED, Draft
 from monitor.place import Place, place
+from monitor.process.garbage import settle
+from monitor.readiness.selection import Selection
 from monitor.readiness.verdict import Status
 from monitor.store import ledger
 from monitor.store.database import Database
@@ -36,6 +43,7 @@ from monitor.store.engine import Store
 from monitor.store.ledger import catch_up
 from monitor.workspace import Workspace, open_workspace
 from probes.api import Outcome, Reading
+from tests.servers.ports import free_port
 
 UNITS, QUICK_UNITS = 1000, 200
 HOSTS, PORTALS, STATED_ITEMS = 10, 5, 7
@@ -47,7 +55,7 @@ GATE = "go-live"
 HEAD = "version: 1\nid: scale\n"
 PROFILE = f"""{HEAD}checks:
   - {{id: icmp, for: {{kind: [channel, host]}}, probe: icmp, every: {EVERY} s}}
-  - {{id: http, for: {{kind: application}}, probe: http, every: {EVERY} s}}
+  - {{id: http, for: {{kind: application}}, probe: http, every: {EVERY} sHTTP}}
 """
 SETTINGS = """[daemon]
 state_dir = "state"
@@ -85,11 +93,11 @@ def _item(key: str, check: str, name: str, expected: str, more: str = "") -> str
     )
 
 
-def write(directory: Path, units: int) -> None:
-    """Write the files of so many halls: bureaus of 50."""
+def write(directory: Path, units: int, network: int = 10, http: str = "") -> None:
+    """Write the files of so many halls: bureaus of 50; `http` are further parameters of the pages' checks."""
     for name, text in (
-        ("inventory.yaml", "version: 1\nunits:\n" + "".join(_unit(number) for number in range(units))),
-        ("profiles/scale.yaml", PROFILE),
+        ("inventory.yaml", "version: 1\nunits:\n" + "".join(_unit(each, network) for each in range(units))),
+        ("profiles/scale.yaml", PROFILE.replace("HTTP", http)),
         ("checklists/scale.yaml", f"{HEAD}applies_to: {{profile: scale}}\nitems:\n" + "\n".join(items())),
         ("muster.toml", SETTINGS),
     ):  # fmt: skip
@@ -98,14 +106,15 @@ def write(directory: Path, units: int) -> None:
         path.write_text(text, "utf-8")
 
 
-def _unit(number: int) -> str:
+def _unit(number: int, network: int) -> str:
     above = number - number % 50
     parent = f"    parent: u{above}\n" if above != number else ""
     level = "hall" if parent else "county"
+    net = f"{network}.{1 + (number >> 8)}.{number & 255}"
     kinds = [("uplink", "channel"), *((f"pc{n}", "host") for n in range(HOSTS))]
     kinds += [(f"app{n}", "application") for n in range(PORTALS)]
     assets = "".join(
-        f"      - {{id: {key}, kind: {kind}, address: 10.{number >> 8}.{number & 255}.{index + 1}}}\n"
+        f"      - {{id: {key}, kind: {kind}, address: {net}.{index + 1}}}\n"
         for index, (key, kind) in enumerate(kinds)
     )
     head = f"  - id: u{number}\n    name: Unit {number}\n    level: {level}\n    profile: scale\n{parent}"
@@ -157,9 +166,10 @@ async def fill(where: Place, workspace: Workspace, now: float) -> None:
 
 @dataclass(slots=True)
 class Figures:
-    """Seconds of each round, MiB at most, rows a unit, and rows that are no pass."""
+    """Seconds of each round by the clock and of CPU, MiB at most, rows a unit, rows that are no pass."""
 
     rounds: list[float]
+    cpu: list[float]
     most_mib: float
     items: float
     other: int
@@ -168,17 +178,19 @@ class Figures:
 def rounds(settings: Path, count: int) -> Figures:
     """Judge all units so many times in this process."""
     where = place(settings)
-    workspace, taken, rows, other = open_workspace(where), [], 0, 0
+    workspace, taken, rows, other = open_workspace(where), list[tuple[float, float]](), 0, 0
+    settle()
     for _ in range(count):
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         catch_up(where.state_dir, workspace.standing)
         with closing(Store.read_only(where.state_dir)) as store:
             found = list(workspace.results(workspace.inventory.units, store, GATE, time.time()))
-        taken.append(time.perf_counter() - started)
+        taken.append((time.perf_counter() - started, time.process_time() - cpu))
         rows = sum(len(each.items) for each in found)
         other = sum(row.status is not Status.PASS for each in found for row in each.items)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Figures(taken, most, rows / len(workspace.inventory.units), other)
+    clock, spent = (list(each) for each in zip(*taken, strict=True))
+    return Figures(clock, spent, most, rows / len(workspace.inventory.units), other)
 
 
 def measure(directory: Path, units: int, count: int = 4) -> Figures:
@@ -190,6 +202,45 @@ def measure(directory: Path, units: int, count: int = 4) -> Figures:
     command = (sys.executable, "-m", "benchmarks.judging", *again)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Figures(**json.loads(done.stdout))
+
+
+@dataclass(slots=True)
+class Fresh:
+    """A fresh run: seconds, units, and what its progress told (checks done, of how many, at which second)."""
+
+    seconds: float
+    units: int
+    told: list[tuple[int, int, float]]
+
+    @property
+    def honest(self) -> bool:
+        """Whether it never went back, never promised another number, and ended at all of them."""
+        done = [each[0] for each in self.told]
+        whole = {each[1] for each in self.told}
+        return bool(done) and done == sorted(done) and whole == {done[-1]}
+
+    @property
+    def worst(self) -> float:
+        """Return how far it was at most from the share of the time that had passed while checks ran."""
+        first, last = self.told[0][2], self.told[-1][2]
+        spans = [(done / whole, (at - first) / max(last - first, 1e-9)) for done, whole, at in self.told]
+        return max(abs(share - passed) for share, passed in spans)
+
+
+def fresh(directory: Path, units: int) -> Fresh:
+    """Probe so many units on the loopback from nothing, as `muster check` does, and judge them."""
+    port, told = free_port(), list[tuple[int, int, float]]()
+    write(directory, units, 127, f", scheme: http, port: {port}")
+    where, started = place(directory / "muster.toml"), time.perf_counter()
+
+    def progress(done: int, whole: int) -> None:
+        told.append((done, whole, time.perf_counter() - started))
+
+    with nginx(directory, port):
+        started = time.perf_counter()
+        found = check_now(where, Selection(()), "fresh", progress)
+        seconds = time.perf_counter() - started
+    return Fresh(seconds, len(found.units), told)
 
 
 def main() -> int:
@@ -205,15 +256,26 @@ def main() -> int:
     units = QUICK_UNITS if options.quick else UNITS
     with tempfile.TemporaryDirectory() as directory:
         found = measure(Path(directory), units)
+    with tempfile.TemporaryDirectory() as directory:
+        run = fresh(Path(directory), units)
     again = statistics.median(found.rounds[1:])
-    rows = [("first round, s", found.rounds[0]), ("again, s", again), ("most memory, MiB", found.most_mib)]
+    rows = [
+        ("first round, s", found.rounds[0]),
+        ("again, s", again),
+        ("again, s of CPU", min(found.cpu)),
+        ("most memory, MiB", found.most_mib),
+    ]
     table(f"{units} units, {found.items:g} rows each, {found.other} rows are no pass", ("", "muster"), rows)
+    ran = [("seconds", run.seconds), ("checks", run.told[-1][1]), ("progress off by at most", run.worst)]
+    table(f"a fresh run of {run.units} units", ("", "muster"), ran)
     whole = not options.quick
     marks = (
         Mark("judging 1,000 units x 66 items, first", found.rounds[0] if whole else None, 2, "s"),
         Mark("judging 1,000 units x 66 items, again", again if whole else None, 2, "s"),
         Mark("memory", found.most_mib if whole else None, 500, "MiB"),
         Mark("rows that are no pass", float(found.other), 0),
+        Mark("a fresh run of 1,000 units", run.seconds if whole else None, 60, "s"),
+        Mark("progress that went back or ended short", float(not run.honest), 0),
         Mark("a unit, first", 1000 * found.rounds[0] / units, 2, "ms"),
     )
     return judge(marks, options.json)

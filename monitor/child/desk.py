@@ -21,6 +21,7 @@ from monitor.gates.deciding import decide
 from monitor.history.effective import Observer
 from monitor.people.refused import Refused
 from monitor.place import Place
+from monitor.process.garbage import settle
 from monitor.readiness.audit import uses
 from monitor.reports.mailing import letters
 from monitor.store import plans
@@ -78,6 +79,7 @@ class Desk:
         for gone in request.known.keys() - workspace.inventory.units.keys():
             frames.write(self._answers, Gone(gone))
         self._workspace = workspace
+        settle()
 
     def _judge(self, request: Judge) -> None:
         workspace = self._present()

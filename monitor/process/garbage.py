@@ -24,6 +24,13 @@ def freeze() -> None:
     gc.freeze()
 
 
+def settle() -> None:
+    """Collect what an earlier load left, and freeze what lives now: for a process without a loop."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 async def every_second() -> None:
     """Collect what survived its youth: some 5,000 objects at 100,000 checks a minute."""
     gc.collect(1)

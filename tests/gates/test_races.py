@@ -149,8 +149,8 @@ async def test_of_two_who_sign_through_the_daemon_one_has_to_look_again(tmp_path
         assert len(signed) in (1, 2), texts
         if len(signed) == 1:
             assert any("look again" in text for text in texts)
-    where = place(tmp_path / "muster.toml")
-    workspace = open_workspace(where)
+    where = await asyncio.to_thread(place, tmp_path / "muster.toml")
+    workspace = await asyncio.to_thread(open_workspace, where)
     await asyncio.to_thread(catch_up, where.state_dir, workspace.standing)
     assert len(workspace.standing.signatures["go-live", "hall"]) == len(signed)
 

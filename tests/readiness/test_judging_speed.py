@@ -53,6 +53,21 @@ def test_a_unit_takes_little_of_the_processor(province: Path) -> None:
     assert min(spent) / UNITS < 0.010
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.may_block
+def test_a_fresh_run_tells_how_far_it_is(tmp_path: Path) -> None:
+    """64 checks from nothing: never back, never another number in all, and at the end all of them."""
+    found = judging.fresh(tmp_path, 4)
+    assert found.units == 4
+    assert found.honest
+    assert found.told[-1][:2] == (64, 64)
+
+
+@pytest.mark.parametrize("told", [[], [(1, 2, 0.1)], [(2, 2, 0.1), (1, 2, 0.2)], [(1, 2, 0.1), (3, 3, 0.2)]])
+def test_what_is_no_honest_progress(told: list[tuple[int, int, float]]) -> None:
+    assert not judging.Fresh(1.0, 1, told).honest
+
+
 def test_what_is_beside_a_check_is_what_asking_for_each_gives(province: Path) -> None:
     where = place(province)
     with closing(Store.read_only(where.state_dir)) as store:
