@@ -13,7 +13,9 @@ from monitor.dashboards.measures import Measure
 LEVELS = {"province": "province", "bureau": "municipal", "unit": "unit"}
 """The tag that each variable chooses by."""
 WINDOW = "v.windowPeriod"
-EPOCH_NS = 1_000_000_000
+IN_ORDER = '  |> sort(columns: ["_time"])\n'
+DAYS_LEFT = "(r._value - float(v: uint(v: now())) / 1000000000.0) / 86400.0"
+"""Of a time in epoch seconds."""
 
 
 def chosen(tag: str, variable: str) -> str:
@@ -86,3 +88,69 @@ def tags(tag: str, where: str, measurement: str = "muster_unit") -> str:
         'import "influxdata/influxdb/schema"\n'
         f'schema.tagValues(bucket: v.defaultBucket, tag: "{tag}", predicate: (r) => {asked}, start: -1h)\n'
     )
+
+
+FIGURES = ("muster",)
+NOW = "-5m"
+"""Muster's own figures are written more often than that."""
+TURN = f"""turn = {read(FIGURES, ("checks",), "", NOW)}  |> group()
+  |> sort(columns: ["_time"])
+  |> last()
+  |> findColumn(fn: (key) => true, column: "_time")
+"""
+"""The time that all figures of the last turn bear: what is not of it has ended."""
+
+
+def figures(name: str, where: str = "", span: str = "", *, scoped: bool = True) -> str:
+    """Return the beginning of a question for one of Muster's own figures, named as on /metrics."""
+    begun = read(FIGURES, (name.removeprefix("muster_"),), where, span)
+    return f"{UNITS}{begun}{AMONG}" if scoped else begun
+
+
+def now(name: str, by: tuple[str, ...], how: str = "max", where: str = "", *, scoped: bool = True) -> str:
+    """Return what a figure is now, put together by some tags."""
+    of_turn = "  |> filter(fn: (r) => contains(value: r._time, set: turn))\n"
+    return f"{TURN}{figures(name, where, NOW, scoped=scoped)}{of_turn}{group(by)}  |> {how}()\n"
+
+
+def over(
+    name: str,
+    by: tuple[str, ...],
+    how: str = "max",
+    where: str = "",
+    *,
+    scoped: bool = True,
+    each: str = "",
+    window: str = "last",
+) -> str:
+    """Return a figure over time, put together by some tags; `each` is done to each series before."""
+    windows = f"  |> aggregateWindow(every: {WINDOW}, fn: {window}, createEmpty: false)\n"
+    put = f"{group((*by, '_time'))}  |> {how}()\n{group(by)}{IN_ORDER}"
+    return figures(name, where, scoped=scoped) + each + windows + put
+
+
+def rate(name: str, by: tuple[str, ...] = (), *, where: str = "") -> str:
+    """Return by how much a counter of Muster's own rises a second."""
+    each = "  |> derivative(unit: 1s, nonNegative: true)\n"
+    return over(name, by, "sum", where, scoped=False, each=each, window="mean")
+
+
+def rise(name: str, by: tuple[str, ...] = ()) -> str:
+    """Return by how much a counter of Muster's own rises in each interval."""
+    each = "  |> difference(nonNegative: true)\n"
+    return over(name, by, "sum", scoped=False, each=each, window="sum")
+
+
+def total(name: str, where: str = "", *, scoped: bool = True) -> str:
+    """Return the sum of a figure now, 0 where there is none."""
+    begun = now(name, (), "sum", where, scoped=scoped)
+    start = begun.rindex("from(bucket")
+    return (
+        f'import "array"\n{begun[:start]}found = {begun[start:]}  |> keep(columns: ["_value"])\n'
+        "union(tables: [found, array.from(rows: [{_value: 0.0}])])\n  |> sum()\n"
+    )
+
+
+def mapped(value: str) -> str:
+    """Make another value of each."""
+    return f"  |> map(fn: (r) => ({{r with _value: {value}}}))\n"

@@ -60,7 +60,7 @@ class InfluxSettings(BaseModel):
     """How long one request may take in all."""
     every: Seconds = Field(1.0, ge=0.1, le=60)
     """How often what is new is written."""
-    figures_every: Seconds = Field(60.0, ge=1, le=300)
+    figures_every: Seconds = Field(60.0, ge=1, le=240)
     """How often Muster's own figures are written: of units, assets, releases, incidents, of itself."""
     max_lines: int = Field(5000, ge=1, le=20_000)
     max_bytes: Annotated[Bytes, Field(ge=10_000, le=1_000_000)] = 1_000_000

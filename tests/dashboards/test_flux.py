@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.sinks import events, lines
+from monitor.sinks import events, figures, lines
 from probes import registry
 from tests.dashboards.noded import HERE as NODE
 from tests.dashboards.noded import modules, node
@@ -22,6 +22,9 @@ OPTION = (
     'option v = {bucket: "muster", defaultBucket: "muster", organization: "grid", timeRangeStart: -1h, '
     "timeRangeStop: now(), windowPeriod: 1m}\n"
 )
+METRICS = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+MADE = {"text", "tags", "part", "whole"}
+"""Columns that queries make."""
 OWN_FIELDS = {"outcome", "lag_ms", "duration_ms"}
 
 
@@ -69,12 +72,23 @@ def _written() -> dict[str, set[str]]:
     }
     rows = re.findall(r"^    (muster_\w+) +(.+)\n +(.+)$", events.__doc__ or "", re.MULTILINE)
     assert len(rows) >= 7
-    return found | {name: set(fields.replace(";", "").split()) for name, _, fields in rows}
+    told = {name.removeprefix("muster_") for name in _figures()} | {"check_state_code"}
+    events_ = {name: set(fields.replace(";", "").split()) for name, _, fields in rows}
+    return found | events_ | {figures.MEASUREMENT: told}
+
+
+def _figures() -> set[str]:
+    """Return the names on /metrics, by the documentation."""
+    rows = re.findall(r"^\| (`muster_[^|]+)\|", METRICS, re.MULTILINE)
+    assert len(rows) > 50
+    return {name for row in rows for name in re.findall(r"muster_\w+", row)}
 
 
 def _tags() -> set[str]:
     rows = re.findall(r"^    (muster_\w+) +(.+)\n", events.__doc__ or "", re.MULTILINE)
-    return set(lines.TAGS) | {tag for _, tags in rows for tag in tags.split()}
+    labels = re.findall(r"^\| `muster_[^|]*\{([\w,]+)\}", METRICS, re.MULTILINE)
+    assert len(labels) > 20
+    return {*lines.TAGS, *(tag for _, tags in rows for tag in tags.split()), *",".join(labels).split(",")}
 
 
 @pytest.mark.parametrize("query", ASKED, ids=[each.where for each in ASKED])
@@ -86,4 +100,4 @@ def test_a_query_asks_for_what_muster_writes(query: object) -> None:
     known = OWN_FIELDS.union(*(written[each] for each in asked))
     assert fields <= known, fields - known
     tags = set(re.findall(r"\br\.([a-z]\w*)", text)) | set(re.findall(r'tag: "(\w+)"', text))
-    assert tags <= _tags() | {"text", "tags"}, tags - _tags()
+    assert tags <= _tags() | MADE, tags - _tags()

@@ -7,6 +7,7 @@ writes what no machine of ours has: one reading of every metric of every probe, 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -87,6 +88,18 @@ async def test_the_real_muster_alone_answers_one_query_of_each_sort(real: Filled
     assert len(chosen) == len(REAL), REAL - {each.where for each in chosen}
     silent = [each.where for each in chosen if not await real.answer(each)]
     assert not silent
+
+
+async def test_the_flux_dashboards_ask_for_figures_that_are_written(whole: Filled) -> None:
+    asked = {
+        name
+        for each in queries("influx")
+        for named in re.findall(r'_measurement == "muster"\)\n.*?filter\(fn: \(r\) => (.*?)\)\n', each.text)
+        for name in re.findall(r'_field == "(\w+)"', named)
+    }
+    assert len(asked) > 25
+    missing = {name for name in asked if not await whole.server.query(f"muster_{name}", time=str(whole.at))}
+    assert missing == {"incident_acknowledge_seconds"}, "nobody has taken over any"
 
 
 async def test_figures_and_readings_have_names_of_their_own(real: Filled) -> None:

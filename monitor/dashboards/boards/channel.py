@@ -20,14 +20,16 @@ from monitor.dashboards.parts import (
     asked,
     steps,
 )
+from monitor.web.figures import STATE_CODE
 
 HERE = 'unit=~"$unit",asset=~"$channel"'
 THIS = {"asset": "channel"}
+UNIT_FLUX, THIS_FLUX = flux.one("unit", "unit"), flux.one("asset", "channel")
 PAGE = "/units/${unit}"
 CHECKED = flux.read(
     ("muster_icmp", "muster_echo"),
     ("outcome",),
-    f"{flux.one('unit', 'unit')} and {flux.one('asset', 'channel')}",
+    f"{UNIT_FLUX} and {THIS_FLUX}",
 )
 DASHED = {"custom.lineStyle": {"fill": "dash", "dash": [10, 6]}, "custom.lineWidth": 2}
 
@@ -71,7 +73,12 @@ def _rate(direction: str, name: str, called: str, color: str) -> Ask:
     return asked(measure(f"{name}_{direction}_bps", "throughput"), called, THIS, _fixed(color))
 
 
+def _bound(name: str, by: tuple[str, ...], where: str) -> str:
+    return flux.over(name, by, "max", where, scoped=False)
+
+
 def _rates(title: str, direction: str) -> Panel:
+    here = f'{UNIT_FLUX} and r.direction == "{direction}"'
     where = f'{HERE},direction="{direction}"'
     needed = f'max(muster_channel_required_bits_per_second{{unit=~"$unit",direction="{direction}"}})'
     return Panel(
@@ -81,10 +88,15 @@ def _rates(title: str, direction: str) -> Panel:
             _rate(direction, "capacity", "capacity", LINES[0]),
             _rate(direction, "tcp", "expected TCP", LINES[1]),
             _rate(direction, "transfer", "TCP transfer", LINES[4]),
-            Ask(needed, "", "required", {**_fixed(BAD), **DASHED}),
+            Ask(
+                needed,
+                _bound("muster_channel_required_bits_per_second", ("unit",), here),
+                "required",
+                {**_fixed(BAD), **DASHED},
+            ),
             Ask(
                 f"max(muster_channel_contracted_bits_per_second{{{where}}})",
-                "",
+                _bound("muster_channel_contracted_bits_per_second", ("unit",), f"{here} and {THIS_FLUX}"),
                 "contracted",
                 {**_fixed(GOOD), **DASHED},
             ),
@@ -132,7 +144,8 @@ BOARD = Board(
                 _burst("rtt_min_ms", "min", {**_fixed("#7F7F7F"), "custom.lineWidth": 0}),
                 Ask(
                     'max(muster_channel_required_rtt_seconds{unit=~"$unit"})',
-                    "",
+                    _bound("muster_channel_required_rtt_seconds", ("unit",), UNIT_FLUX)
+                    + flux.mapped("r._value * 1000.0"),
                     "required",
                     {**_fixed(BAD), **DASHED},
                 ),
@@ -146,7 +159,14 @@ BOARD = Board(
         Panel(
             "State",
             "state-timeline",
-            (Ask(promql.state(HERE), "", "{{check}}", victoria=promql.state_written(HERE)),),
+            (
+                Ask(
+                    promql.state(HERE),
+                    _bound(STATE_CODE, ("check",), f"{UNIT_FLUX} and {THIS_FLUX}"),
+                    "{{check}}",
+                    victoria=promql.state_written(HERE),
+                ),
+            ),
             STATE,
             (24, 5),
             "What was believed of the channel's checks.",

@@ -17,6 +17,16 @@ def _share(what: str, of_: str = "opened") -> str:
     return f'sum(muster_incidents_recent{{what="{what}"}}) / clamp_min(sum(muster_incidents_recent{{what="{of_}"}}), 1)'
 
 
+def _part(what: str) -> str:
+    begun = flux.now("muster_incidents_recent", ("what",), "max", scoped=False) + flux.group(())
+    return (
+        begun + "  |> reduce(identity: {part: 0.0, whole: 0.0}, fn: (r, accumulator) => ({\n"
+        f'      part: accumulator.part + (if r.what == "{what}" then r._value else 0.0),\n'
+        '      whole: accumulator.whole + (if r.what == "opened" then r._value else 0.0),\n    }))\n'
+        "  |> map(fn: (r) => ({_time: now(), _value: if r.whole > 0.0 then r.part / r.whole else 0.0}))\n"
+    )
+
+
 def _events(what: str) -> str:
     begun = flux.UNITS + flux.read(("muster_incident",), ("number",), f'r.what == "{what}"')
     over = f"  |> group()\n  |> aggregateWindow(every: {flux.WINDOW}, fn: count, createEmpty: true)\n"
@@ -38,7 +48,7 @@ BOARD = Board(
             OPEN,
             Ask(
                 f"sum({promql.among('muster_unit_incidents_open')}) or vector(0)",
-                "",
+                flux.total("muster_unit_incidents_open"),
                 "open",
             ),
             size=(6, 5),
@@ -47,21 +57,21 @@ BOARD = Board(
         counted(
             "Taken over in time",
             IN_TIME,
-            Ask(_share("in_time"), "", "within 15 min"),
+            Ask(_share("in_time"), _part("in_time"), "within 15 min"),
             size=(6, 5),
             about="Incidents of 30 days that somebody acknowledged within 15 minutes.",
         ),
         counted(
             "Brief",
             SHARE,
-            Ask(_share("brief"), "", "over within 5 min"),
+            Ask(_share("brief"), _part("brief"), "over within 5 min"),
             size=(6, 5),
             about="Incidents of 30 days that were over within 5 minutes and that nobody took over: perhaps false.",
         ),
         counted(
             "Repeated",
             SHARE,
-            Ask(_share("repeated"), "", "again within a day"),
+            Ask(_share("repeated"), _part("repeated"), "again within a day"),
             size=(6, 5),
             about="Incidents of 30 days whose cause had another within the day before.",
         ),
@@ -141,7 +151,7 @@ BOARD = Board(
             (
                 Ask(
                     "max by (quantile) (muster_incident_acknowledge_seconds) or vector(0)",
-                    "",
+                    flux.over("muster_incident_acknowledge_seconds", ("quantile",), scoped=False),
                     "quantile {{quantile}}",
                 ),
             ),
@@ -153,7 +163,13 @@ BOARD = Board(
         Panel(
             "Messages",
             "timeseries",
-            (Ask(f"sum by (result) (increase(muster_messages_total[{promql.RATE}]))", "", "{{result}}"),),
+            (
+                Ask(
+                    f"sum by (result) (increase(muster_messages_total[{promql.RATE}]))",
+                    flux.rise("muster_messages_total", ("result",)),
+                    "{{result}}",
+                ),
+            ),
             Scale(),
             (12, 9),
             "Messages by what became of them; `dead` and `dropped` reached nobody.",
@@ -161,7 +177,13 @@ BOARD = Board(
         Panel(
             "Checks by state",
             "timeseries",
-            (Ask("sum by (state) (muster_checks_in_state)", "", "{{state}}"),),
+            (
+                Ask(
+                    "sum by (state) (muster_checks_in_state)",
+                    flux.over("muster_checks_in_state", ("state",), "sum", scoped=False),
+                    "{{state}}",
+                ),
+            ),
             Scale(),
             (12, 9),
             "All units.",

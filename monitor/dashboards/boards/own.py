@@ -33,31 +33,42 @@ def _lag(q: float) -> Ask:
     return Ask(prom, _of("lag_ms") + over, f"p{q * 100:g}")
 
 
+def _now(name: str, called: str, how: str = "sum") -> Ask:
+    return Ask(f"{how}(muster_{name})", flux.now(name, (), how, scoped=False), called)
+
+
+def _over(name: str, called: str) -> Ask:
+    return Ask(f"sum(muster_{name})", flux.over(name, (), "sum", scoped=False), called)
+
+
 BOARD = Board(
     "own",
     "Muster itself",
     "Whether the monitor keeps up: lateness, queues, what was dropped, and which targets are slow.",
     PLACE,
     (
-        counted("Checks", Scale(), Ask("sum(muster_checks)", "", "checks"), about="On the timetable."),
+        counted("Checks", Scale(), _now("checks", "checks"), about="On the timetable."),
         counted(
             "Lost",
             LOST,
             Ask(
                 "sum(increase(muster_store_dropped_total[1h])) + sum(increase(muster_runs_shed_total[1h])) + "
                 "sum(increase(muster_runs_missed_total[1h]))",
-                "",
+                flux.read(
+                    flux.FIGURES, ("store_dropped_total", "runs_shed_total", "runs_missed_total"), "", "-1h"
+                )
+                + "  |> increase()\n  |> last()\n"
+                + flux.group(())
+                + "  |> sum()\n",
                 "in an hour",
             ),
             about="Readings dropped by the store, runs shed because of overload, runs missed.",
         ),
-        counted(
-            "Cut off", LOST, Ask("max(muster_isolated)", "", "isolated"), about="1 while no witness answers."
-        ),
+        counted("Cut off", LOST, _now("isolated", "isolated", "max"), about="1 while no witness answers."),
         counted(
             "Reload refused",
             LOST,
-            Ask("max(muster_reload_failed)", "", "refused"),
+            _now("reload_failed", "refused", "max"),
             about="1 where the last reload was refused.",
         ),
         Panel(
@@ -74,19 +85,13 @@ BOARD = Board(
             (
                 Ask(
                     _rate("muster_readings_total", " by (outcome)"),
-                    "",
+                    flux.rate("muster_readings_total", ("outcome",)),
                     "{{outcome}}",
                 ),
-                Ask(
-                    "",
-                    _of("outcome")
-                    + f"  |> group()\n  |> aggregateWindow(every: {flux.WINDOW}, fn: count, createEmpty: true)\n",
-                    "readings in each interval",
-                ),
             ),
-            Scale("cps", "short"),
+            Scale("cps", "cps"),
             (12, 8),
-            "Readings by outcome a second (in InfluxDB: their number).",
+            "Readings by outcome a second.",
         ),
         Panel(
             "Readings that measured nothing",
@@ -107,10 +112,10 @@ BOARD = Board(
             "Queues",
             "timeseries",
             (
-                Ask("sum(muster_in_flight)", "", "under way"),
-                Ask("sum(muster_store_queue)", "", "to be committed"),
-                Ask("sum(muster_tests_waiting)", "", "tests waiting"),
-                Ask("sum(muster_gate_waiting)", "", "waiting for a witness"),
+                _over("in_flight", "under way"),
+                _over("store_queue", "to be committed"),
+                _over("tests_waiting", "tests waiting"),
+                _over("gate_waiting", "waiting for a witness"),
             ),
             Scale(),
             (12, 8),
@@ -120,7 +125,7 @@ BOARD = Board(
             "Dropped, shed, missed, expired",
             "timeseries",
             tuple(
-                Ask(_rate(f"muster_{name}_total"), "", called)
+                Ask(_rate(f"muster_{name}_total"), flux.rate(f"muster_{name}_total"), called)
                 for name, called in (
                     ("store_dropped", "dropped by the store"),
                     ("runs_shed", "shed"),
@@ -154,8 +159,17 @@ BOARD = Board(
             "Held up",
             "timeseries",
             (
-                Ask("max by (quantile) (muster_loop_late_ms)", "", "loop late, quantile {{quantile}}"),
-                Ask("max(muster_store_commit_age_seconds) * 1000", "", "since the last commit"),
+                Ask(
+                    "max by (quantile) (muster_loop_late_ms)",
+                    flux.over("muster_loop_late_ms", ("quantile",), scoped=False),
+                    "loop late, quantile {{quantile}}",
+                ),
+                Ask(
+                    "max(muster_store_commit_age_seconds) * 1000",
+                    flux.over("muster_store_commit_age_seconds", (), scoped=False)
+                    + flux.mapped("r._value * 1000.0"),
+                    "since the last commit",
+                ),
             ),
             MS,
             (12, 10),
@@ -164,7 +178,7 @@ BOARD = Board(
         Panel(
             "Targets that count as dead",
             "timeseries",
-            (Ask("sum(muster_circuits_open)", "", "circuits open"),),
+            (_over("circuits_open", "circuits open"),),
             Scale(),
             (8, 8),
             "They cost one try each.",
@@ -172,7 +186,13 @@ BOARD = Board(
         Panel(
             "Processor",
             "timeseries",
-            (Ask(_rate("muster_cpu_seconds_total", " by (mode)"), "", "{{mode}}"),),
+            (
+                Ask(
+                    _rate("muster_cpu_seconds_total", " by (mode)"),
+                    flux.rate("muster_cpu_seconds_total", ("mode",)),
+                    "{{mode}}",
+                ),
+            ),
             Scale("percentunit", "percentunit"),
             (8, 8),
             "Share of one processor.",
@@ -180,7 +200,7 @@ BOARD = Board(
         Panel(
             "Memory",
             "timeseries",
-            (Ask("sum(muster_resident_bytes)", "", "resident"),),
+            (_over("resident_bytes", "resident"),),
             Scale("bytes", "bytes"),
             (8, 8),
             "Of the daemon.",

@@ -26,6 +26,11 @@ def _count(code: int) -> Ask:
     return Ask(prom, asked + counted_, sign, {"color": {"mode": "fixed", "fixedColor": color}})
 
 
+DUE = flux.now("muster_unit_due_timestamp_seconds", ("unit",), "min", AT_FLUX)
+"""When the gate is due, by unit."""
+BLOCKING = ("category", "status", "reason")
+
+
 def _now(measurement: str, field: str, column: str, where: str = "") -> str:
     return flux.table(flux.last((measurement,), field, ("unit",), where), ("unit",), column)
 
@@ -37,13 +42,7 @@ VERDICT_NOW = Ask(
 )
 LEFT_NOW = Ask(
     f"max by (unit) ({promql.among(f'(muster_unit_due_timestamp_seconds{{{AT}}} - time()) / 86400')})",
-    flux.table(
-        flux.last(("muster_unit",), "go_live", ("unit",))
-        + "  |> map(fn: (r) => ({r with _value: (float(v: r._value) - float(v: uint(v: now())) / 1000000000.0)"
-        " / 86400.0}))\n",
-        ("unit",),
-        "Days left",
-    ),
+    flux.table(DUE + flux.mapped(flux.DAYS_LEFT), ("unit",), "Days left"),
     "Days left",
 )
 COVERAGE_NOW = Ask(
@@ -51,6 +50,13 @@ COVERAGE_NOW = Ask(
     _now("muster_verdict", "coverage", "Coverage", AT_FLUX),
     "Coverage",
 )
+
+
+def _said(tag: str) -> str:
+    return f'(if exists r.{tag} then r.{tag} else "")'
+
+
+CAUSE = ' + ": " + '.join(map(_said, BLOCKING))
 
 
 def _status(status: str) -> str:
@@ -109,15 +115,16 @@ BOARD = Board(
             (
                 Ask(
                     f"min({promql.among(f'(muster_unit_due_timestamp_seconds{{{AT}}} - time()) / 86400 >= 0')})",
-                    flux.last(("muster_unit",), "go_live", ("unit",)) + "  |> group()\n"
-                    "  |> map(fn: (r) => ({_time: now(), _value: (float(v: r._value) - float(v: uint(v: now()))"
-                    " / 1000000000.0) / 86400.0}))\n  |> filter(fn: (r) => r._value >= 0.0)\n  |> min()\n",
+                    DUE
+                    + flux.group(())
+                    + flux.mapped(flux.DAYS_LEFT)
+                    + "  |> filter(fn: (r) => r._value >= 0.0)\n  |> min()\n",
                     "Days left",
                 ),
             ),
             LEFT,
             (8, 5),
-            "Days until the next unit is due at its gate (in InfluxDB: at go-live).",
+            "Days until the next unit is due at its gate.",
         ),
         Panel(
             "Verdict by unit",
@@ -174,13 +181,16 @@ BOARD = Board(
                     "sort_desc(label_join(sum by (category, status, reason) "
                     f"({promql.among(f'muster_unit_blocking_items{{{AT}}}')}), "
                     '"cause", ": ", "category", "status", "reason"))',
-                    "",
+                    flux.now("muster_unit_blocking_items", BLOCKING, "sum", AT_FLUX)
+                    + flux.group(())
+                    + f"  |> map(fn: (r) => ({{cause: {CAUSE}, Items: r._value}}))\n"
+                    '  |> sort(columns: ["Items"], desc: true)\n',
                     "Items",
                 ),
             ),
             Scale(),
             (12, 10),
-            "Blocker and major items that fail or are unknown, in all units. On /metrics only.",
+            "Blocker and major items that fail or are unknown, in all units.",
             key="cause",
             options={"xField": "cause"},
         ),
@@ -243,7 +253,7 @@ BOARD = Board(
             (
                 Ask(
                     f"sort(max by (unit) ({promql.among(f'(muster_unit_due_timestamp_seconds{{{AT}}} - time()) / 86400')}))",
-                    "",
+                    DUE + flux.mapped(flux.DAYS_LEFT),
                     "{{unit}}",
                 ),
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.dashboards import flux, promql
-from monitor.dashboards.boards.readiness import AT, AT_FLUX, BLOCKED, COVERAGE, LEFT
+from monitor.dashboards.boards.readiness import AT, AT_FLUX, BLOCKED, BLOCKING, COVERAGE, LEFT
 from monitor.dashboards.look import BAD, GOOD
 from monitor.dashboards.model import Ask, Board, Panel, Scale
 from monitor.dashboards.parts import (
@@ -20,8 +20,11 @@ from monitor.dashboards.parts import (
     of,
     steps,
 )
+from monitor.web.figures import STATE_CODE
 
 HERE = 'unit=~"$unit"'
+HERE_FLUX = flux.one("unit", "unit")
+AT_GATE = f"{HERE_FLUX} and {AT_FLUX}"
 PAGE = "/units/${unit}"
 CHECK_PAGE = "/checks/${__field.labels.unit}/${__field.labels.asset}/${__field.labels.check}"
 
@@ -59,13 +62,11 @@ BOARD = Board(
             LEFT,
             Ask(
                 f"max((muster_unit_due_timestamp_seconds{{{HERE},{AT}}} - time()) / 86400)",
-                flux.read(("muster_unit",), ("go_live",), flux.one("unit", "unit"), "-1h")
-                + flux.group(("unit",))
-                + "  |> last()\n  |> map(fn: (r) => ({r with _value: (float(v: r._value) - float(v: uint(v: now()))"
-                " / 1000000000.0) / 86400.0}))\n",
+                flux.now("muster_unit_due_timestamp_seconds", ("unit",), "min", AT_GATE, scoped=False)
+                + flux.mapped(flux.DAYS_LEFT),
                 "Days left",
             ),
-            about="Until the gate is due (in InfluxDB: the go-live).",
+            about="Until the gate is due.",
         ),
         counted(
             "Coverage",
@@ -82,7 +83,7 @@ BOARD = Board(
             Scale(steps=steps((None, GOOD), (1, BAD))),
             Ask(
                 f"sum(muster_unit_incidents_open{{{HERE}}}) or vector(0)",
-                "",
+                flux.total("muster_unit_incidents_open", HERE_FLUX, scoped=False),
                 "Open",
             ),
             size=(4, 4),
@@ -91,10 +92,16 @@ BOARD = Board(
         Panel(
             "Categories",
             "state-timeline",
-            (Ask(f"max by (category) (muster_unit_category_verdict{{{HERE},{AT}}})", "", "{{category}}"),),
+            (
+                Ask(
+                    f"max by (category) (muster_unit_category_verdict{{{HERE},{AT}}})",
+                    flux.over("muster_unit_category_verdict", ("category",), "max", AT_GATE, scoped=False),
+                    "{{category}}",
+                ),
+            ),
             VERDICT,
             (12, 10),
-            "The verdict of each category alone. On /metrics only.",
+            "The verdict of each category alone.",
             PAGE,
         ),
         Panel(
@@ -121,13 +128,17 @@ BOARD = Board(
                 Ask(
                     f"sum by (category, status, reason) (muster_unit_blocking_items{{{HERE},{AT}}}) or "
                     f'label_replace(0 * max(muster_unit_verdict{{{HERE},{AT}}}), "category", "nothing", "", "")',
-                    "",
+                    flux.table(
+                        flux.now("muster_unit_blocking_items", BLOCKING, "sum", AT_GATE, scoped=False),
+                        BLOCKING,
+                        "Items",
+                    ),
                     "Items",
                 ),
             ),
             Scale(),
             (12, 8),
-            "Blocker and major items that fail or are unknown. On /metrics only.",
+            "Blocker and major items that fail or are unknown.",
             PAGE,
             key="category",
             columns=("status", "reason"),
@@ -139,16 +150,19 @@ BOARD = Board(
             (
                 Ask(
                     f"{promql.state(HERE)} > 0",
-                    OUTCOMES + "  |> last()\n  |> filter(fn: (r) => r._value > 0)\n"
-                    '  |> group()\n  |> keep(columns: ["asset", "check", "_value"])\n'
-                    '  |> rename(columns: {_value: "State"})\n',
+                    flux.table(
+                        flux.now(STATE_CODE, ("asset", "check"), "max", HERE_FLUX, scoped=False)
+                        + "  |> filter(fn: (r) => r._value > 0.0)\n",
+                        ("asset", "check"),
+                        "State",
+                    ),
                     "State",
                     victoria=f"{promql.state_written(HERE)} > 0",
                 ),
             ),
             Scale(),
             (12, 8),
-            "What is believed of each check now (in InfluxDB: how its last reading ended).",
+            "What is believed of each check now.",
             "/checks/${unit}/${__data.fields.asset}/${__data.fields.check}",
             key="asset",
             columns=("check",),
@@ -157,7 +171,14 @@ BOARD = Board(
         Panel(
             "Checks over time",
             "state-timeline",
-            (Ask(promql.state(HERE), "", "{{asset}}/{{check}}", victoria=promql.state_written(HERE)),),
+            (
+                Ask(
+                    promql.state(HERE),
+                    flux.over(STATE_CODE, ("unit", "asset", "check"), "max", HERE_FLUX, scoped=False),
+                    "{{asset}}/{{check}}",
+                    victoria=promql.state_written(HERE),
+                ),
+            ),
             STATE,
             (24, 12),
             "What was believed of each check.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from monitor.dashboards import promql
+from monitor.dashboards import flux, promql
 from monitor.dashboards.look import BAD, GOOD
 from monitor.dashboards.model import Ask, Board, Panel, Scale
 from monitor.dashboards.parts import PLACE, counted, of, steps
 
 RELEASED = Scale(mapping="released")
 NONE = Scale(steps=steps((None, GOOD), (1, BAD)))
+RELEASE = "muster_component_as_released"
+DIFFERS = flux.group(()) + flux.mapped("if r._value < 0.5 then 1.0 else 0.0") + "  |> sum()\n"
+WORST = ("unit", "asset", "component", "release", "found")
 KEPT = 'muster_component_as_released{unit=~"$unit"}'
 
 BOARD = Board(
@@ -21,15 +24,14 @@ BOARD = Board(
             "Whole matrix",
             "text",
             size=(24, 3),
-            text="The matrix with all that is found, expected and waived: [Versions in Muster](${muster}/versions)."
-            " Whether a component is as released is on /metrics only; InfluxDB has the figures below.",
+            text="The matrix with all that is found, expected and waived: [Versions in Muster](${muster}/versions).",
         ),
         counted(
             "Components that differ",
             NONE,
             Ask(
                 f"count({promql.among(f'{KEPT} == 0')}) or vector(0)",
-                "",
+                flux.now(RELEASE, ("unit", "asset", "component"), "min") + DIFFERS,
                 "differ",
             ),
             size=(12, 4),
@@ -40,7 +42,7 @@ BOARD = Board(
             NONE,
             Ask(
                 f"count(count by (unit) ({promql.among(f'{KEPT} == 0')})) or vector(0)",
-                "",
+                flux.now(RELEASE, ("unit",), "min") + DIFFERS,
                 "units",
             ),
             size=(12, 4),
@@ -51,8 +53,8 @@ BOARD = Board(
             "table",
             (
                 Ask(
-                    f"min by (unit, asset, component, release, found) ({promql.among(KEPT)})",
-                    "",
+                    f"min by ({', '.join(WORST)}) ({promql.among(KEPT)})",
+                    flux.table(flux.now(RELEASE, WORST, "min"), WORST, "As released"),
                     "As released",
                 ),
             ),
@@ -67,7 +69,13 @@ BOARD = Board(
         Panel(
             "Components over time",
             "state-timeline",
-            (Ask(f"min by (unit, component) ({promql.among(KEPT)})", "", "{{unit}} {{component}}"),),
+            (
+                Ask(
+                    f"min by (unit, component) ({promql.among(KEPT)})",
+                    flux.over(RELEASE, ("unit", "component"), "min"),
+                    "{{unit}} {{component}}",
+                ),
+            ),
             RELEASED,
             (24, 10),
             "When a component began to differ.",
