@@ -61,6 +61,7 @@ def _looks(book: Any) -> dict[str, Any]:
 def _cover(book: Any, cover: Sequence[tuple[str, str]], title: str, looks: dict[str, Any]) -> None:
     page = book.add_worksheet("Muster")
     page.write_string(0, 0, _text(title), looks["title"])
+    page.set_row(0, 24)
     for number, (name, value) in enumerate(cover, 2):
         page.write_string(number, 0, _text(name), looks["name"])
         page.write_string(number, 1, _text(value), looks["text"])
@@ -72,6 +73,8 @@ def _cover(book: Any, cover: Sequence[tuple[str, str]], title: str, looks: dict[
 def _sheet(book: Any, sheet: Sheet, looks: dict[str, Any]) -> None:
     page = book.add_worksheet(_FORBIDDEN.sub(" ", sheet.title)[:31])
     page.write_string(0, 0, _text(sheet.title), looks["title"])
+    page.set_row(0, 24)
+    page.set_row(FIRST - 1, 32)
     page.write_string(1, 0, _text(sheet.note if sheet.rows else sheet.empty or sheet.note), looks["note"])
     for number, column in enumerate(sheet.columns):
         page.write_string(FIRST - 1, number, column.title, looks["right" if column.right else "head"])

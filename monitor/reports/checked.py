@@ -83,7 +83,7 @@ def _heat(unit: UnitResult, at: float) -> dict[str, object]:
 def _units(run: Run, language: Language) -> Sheet:
     columns = titles(
         language, ("unit", "单位编号", 16), ("name", "单位", 24), ("verdict", "结论", 16), ("fail", "不通过", -8),
-        ("unknown", "未知", -9), ("waived", "豁免", -8), ("pass", "通过", -8),
+        ("unknown", "未知", -11), ("waived", "豁免", -8), ("pass", "通过", -8),
         ("not applicable", "不适用", -8), ("coverage", "覆盖率", -10), ("readings", "读数", -10),
         ("main cause", "主要原因", 60), ("digest", "摘要", 24),
     )  # fmt: skip

@@ -41,6 +41,7 @@ PRINT = (
     "@page{size:A4 landscape;margin:14mm 10mm;"
     '@bottom-right{content:counter(page) " / " counter(pages);font-size:9px}}'
     "@media print{th,td{font-size:8.5px;padding:2px 3px}h2{font-size:14px}svg{max-width:190mm}}"
+    "@media screen{td,th{min-width:56px}}"
     "tr{page-break-inside:avoid}thead{display:table-header-group}h2{page-break-after:avoid}"
     "svg{max-width:100%;height:auto}"
 )

@@ -15,7 +15,7 @@ from probes.api import clip
 
 Rows = Sequence[Mapping[str, Any]]
 CELL, LINE, NAME_WIDTH, WIDTH = 52, 18, 190, 760
-MOST_UNITS, MOST_LINKS = 60, 40
+MOST_UNITS, MOST_LINKS = 30, 24
 _LATIN = 6.2
 """Pixels of a narrow letter; Chinese ones are twice as wide."""
 _ORDER = [Verdict.NOT_READY, Verdict.UNKNOWN, Verdict.CONDITIONAL, Verdict.READY]
@@ -60,11 +60,15 @@ def _line(unit: Mapping[str, Any], columns: Sequence[str], y: int, language: Lan
 
 def link_quality(rows: Rows, language: Language = "en") -> str:
     """Return each link's figure against its requirement, those that fall short first; "" of nothing."""
-    shown = [row for row in rows if row["requirement"] or row["state"] == "NO_DATA"]
+    shown = [row for row in rows if _needed(row) or row["state"] == "NO_DATA"]
     shown = sorted(shown, key=_load, reverse=True)[:MOST_LINKS]
     if not shown:
         return ""
-    title = "链路质量相对需求（100 % 为需求上限）" if language == "zh" else "Link quality against requirement"
+    title = (
+        "链路质量相对需求（无需求者按合同；100 % 为上限）"
+        if language == "zh"
+        else "Link quality against requirement, or contract where nothing is required"
+    )
     start, full = NAME_WIDTH + 90, 300
     bottom = 46 + LINE * len(shown)
     needed = "需求" if language == "zh" else "required"
@@ -77,9 +81,15 @@ def link_quality(rows: Rows, language: Language = "en") -> str:
     return _svg(title, WIDTH, bottom + 4, parts)
 
 
+def _needed(row: Mapping[str, Any]) -> float | None:
+    """Return what is required, or of a rate what is contracted where nothing is required."""
+    found: float | None = row["requirement"] or row["contract"]
+    return found
+
+
 def _load(row: Mapping[str, Any]) -> float:
     """Return how much of what is allowed a figure takes: over 1 falls short; no data comes first."""
-    value, needed = row["value"], row["requirement"]
+    value, needed = row["value"], _needed(row)
     if value is None or not needed:
         return float("inf")
     if row["measure"] in ("up", "down"):
@@ -100,8 +110,10 @@ def _bar(row: Mapping[str, Any], y: int, start: int, full: int, language: Langua
             f'<rect x="{start}" y="{y + 1}" {size} fill="none" stroke="{GREY}" stroke-dasharray="3 3"/>',
             f'<text x="{start + 6}" y="{y + 13}">? {text}</text>',
         ]  # fmt: skip
-    long, fill = round(min(1.25, load) * full, 1), RED if load > 1 else GREEN
-    said = f"{'✖' if load > 1 else '✔'} {min(load, 99.99):.0%}, n = {row['n']}"
+    long = round(min(1.25, load) * full, 1)
+    sign, fill = ("✖", RED) if load > 1 else ("?", GREY) if row["state"] else ("✔", GREEN)
+    thin = f", {row['coverage']:.0%}" if row["state"] else ""
+    said = f"{sign} {min(load, 99.99):.0%}, n = {row['n']}{thin}"
     return [
         head, kind, f'<rect x="{start}" y="{y + 1}" width="{long}" height="{LINE - 5}" fill="{fill}"/>',
         f'<text x="{start + full * 1.25 + 6}" y="{y + 13}">{said}</text>',

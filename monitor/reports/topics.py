@@ -53,7 +53,7 @@ def verdicts(report: Document, language: Language) -> Sheet:
     found = report["verdicts"]
     columns = titles(
         language, _UNIT, _NAME, ("wave", "批次", 8), ("verdict", "结论", 16), ("before", "期初", 16),
-        ("fail", "不通过", -8), ("unknown", "未知", -9), ("waived", "豁免", -8), ("pass", "通过", -8),
+        ("fail", "不通过", -8), ("unknown", "未知", -11), ("waived", "豁免", -8), ("pass", "通过", -8),
         ("coverage", "覆盖率", -10), ("readings", "读数", -10), ("main cause", "主要原因", 60),
         ("what to do", "处置建议", 50),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def league(report: Document, language: Language) -> Sheet:
         ("verdict", "结论", 16), ("forecast", "预测", 12), ("go-live", "上线", 12),
         ("ready", "最早就绪", 12), ("slack, workdays", "余量（工作日）", -9),
         ("met", "按期里程碑", -8), ("due", "应完成里程碑", -8), ("fails", "不通过", -8),
-        ("unknown", "未知", -9), ("waivers", "豁免", -8), ("regressed", "退化", 10),
+        ("unknown", "未知", -11), ("waivers", "豁免", -8), ("regressed", "退化", 10),
         ("incidents", "事件", -9), ("repeats", "重复", -8),
     )  # fmt: skip
     rows = [_place(each, language) for each in report["league"]]
@@ -148,7 +148,7 @@ def _span(each: Document) -> str:
 def burndown(report: Document, language: Language) -> Sheet:
     """Return what was open day by day."""
     columns = titles(
-        language, ("day", "日期", 12), ("open", "未决", -8), ("failing", "不通过", -8), ("unknown", "未知", -9),
+        language, ("day", "日期", 12), ("open", "未决", -8), ("failing", "不通过", -8), ("unknown", "未知", -11),
         ("units", "单位", -8), ("units open", "未决单位", -10), ("judged", "已判定", -9),
     )  # fmt: skip
     names = ("open", "failing", "unknown", "units", "units_open", "judged")

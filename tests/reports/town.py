@@ -50,6 +50,7 @@ _HALL = """
     wave: w{wave}
     go_live: {day}
     contacts: {{tier1: [it@h{n}.example]}}
+    functions: {{counter-query: {{users: 12}}}}
     assets:
       - {{id: uplink, kind: channel, role: primary, address: 10.1.{n}.1, depends_on: [],
          contracted: {{down: 20 Mbit/s, up: 10 Mbit/s, provider: carrier}},
