@@ -9,6 +9,7 @@ activemq libjettison-java libsqliteodbc libxstream-java mariadb-server mosquitto
 postgresql rabbitmq-server redis-server
 dmidecode openipmi smartmontools
 default-jdk-headless etcd-server haproxy ldap-utils libjolokia-core-java libtomcat9-java memcached slapd zookeeper
+fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0
 prometheus victoria-metrics
 dovecot-imapd libwrap0 proftpd-core proftpd-mod-crypto"
 
