@@ -7,7 +7,7 @@ The rules are numbered as in the documentation (`docs/readiness.md`): 1 outcomes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inventory.models import DEFAULT_GATE, Inventory, Unit
@@ -185,22 +185,24 @@ class Judge:
             row.changed(status=Status.PASS) if good else row.changed(status=Status.FAIL, reason="expectation")
         )
 
-    def _seen(self, row: Row, job: Job, latest: Latest | None, unit: Unit) -> ItemResult:
+    def _seen(self, row: Row, job: Job, latest: Latest | None, unit: Unit) -> _Seen:
         """Return the row with what is known of the last measurement, not judged yet."""
         if latest is None:
-            return _blank(row)
+            return _Seen(row, None, {})
         reading, item = latest.measurement, row.item
         if reading is None:
-            return _blank(row, attempted_at=latest.attempt.at, vantage=latest.attempt.vantage or None)
+            tried = {"attempted_at": latest.attempt.at, "vantage": latest.attempt.vantage or None}
+            return _Seen(row, None, tried)
         name = item.expect[0][0] if item.expect else ""
         subject = Subject(job, name, reading)
         definition = subject.definition
         value = self._measuring.value(subject) if name else None
-        return _blank(
-            row, collected_at=reading.at, expires_at=reading.at + self._age(item, job, unit),
-            attempted_at=latest.attempt.at, vantage=reading.vantage or None,
-            value=value, unit=definition.unit if definition else None,
-        )  # fmt: skip
+        expires_at = reading.at + self._age(item, job, unit)
+        return _Seen(row, expires_at, {
+            "collected_at": reading.at, "expires_at": expires_at,
+            "attempted_at": latest.attempt.at, "vantage": reading.vantage or None,
+            "value": value, "unit": definition.unit if definition else None,
+        })  # fmt: skip
 
     def _age(self, item: Item, job: Job, unit: Unit) -> float:
         if item.max_age:
@@ -210,9 +212,7 @@ class Judge:
             self._ages[job.id] = default_age(asset.kind if asset else "", job)
         return self._ages[job.id]
 
-    def _judged(
-        self, unit: Unit, item: Item, job: Job, latest: Latest | None, seen: ItemResult
-    ) -> ItemResult:
+    def _judged(self, unit: Unit, item: Item, job: Job, latest: Latest | None, seen: _Seen) -> ItemResult:
         asked = [(job, name, condition) for name, condition in item.expect]
         if impossible := self._measuring.impossible(unit.id, asked):
             return _joined([impossible], seen, "")
@@ -231,7 +231,7 @@ class Judge:
             return seen.changed(reason=kind, detail=attempt.detail if failed_since else "")
         return self._soaked(unit, item, job, self._measured(unit, item, job, reading, seen))
 
-    def _measured(self, unit: Unit, item: Item, job: Job, reading: Reading, seen: ItemResult) -> ItemResult:
+    def _measured(self, unit: Unit, item: Item, job: Job, reading: Reading, seen: _Seen) -> ItemResult:
         """Rule 1: a failed reading fails the item, unless the item judges windows alone."""
         instant = not item.expect or any(condition.instant for _, condition in item.expect)
         if reading.outcome is Outcome.FAILED and instant:
@@ -245,7 +245,7 @@ class Judge:
             for name, condition in item.expect
         ]
         if any(finding.expected for finding in findings):
-            seen = seen.changed(expected=_expected(item, job, findings))
+            seen.known["expected"] = _expected(item, job, findings)
         return _joined(_named(item, findings), seen, reading.detail)
 
     def _soaked(self, unit: Unit, item: Item, job: Job, result: ItemResult) -> ItemResult:
@@ -282,12 +282,26 @@ def _shown(waiver: Waiver) -> Mapping[str, object]:
     return waiver.model_dump(mode="json", exclude={"gate", "unit", "asset", "item"})
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A row with what is known of its last measurement, not judged yet: written out once it is."""
+
+    row: Row
+    expires_at: float | None
+    known: dict[str, Any]
+
+    def changed(self, **values: Any) -> ItemResult:
+        """Return the row with what it comes to."""
+        return _blank(self.row, **(self.known | values))
+
+
 def _blank(row: Row, status: Status = Status.UNKNOWN, **known: Any) -> ItemResult:
     """Return the row with nothing judged of it; `known` are further keys."""
     item = row.item
+    expected = known.pop("expected", "") or row.expected or _expected(item, row.job)
     return ItemResult(
         item.id, row.asset.id if row.asset else None, item.category, item.title, item.title_zh, item.severity,
-        status, expected=row.expected or _expected(item, row.job) or ("" if item.awaits else "answers"),
+        status, expected=expected or ("" if item.awaits else "answers"),
         check=row.job.id if row.job else None,
         remediation=item.remediation, remediation_zh=item.remediation_zh, **known,
     )  # fmt: skip
@@ -315,7 +329,7 @@ def _named(item: Item, findings: list[Finding]) -> list[Finding]:
     ]
 
 
-def _joined(findings: list[Finding], seen: ItemResult, note: str) -> ItemResult:
+def _joined(findings: list[Finding], seen: _Seen, note: str) -> ItemResult:
     """Return the row for all of its conditions: what decides it comes first."""
     first = findings[0]
     several = len(findings) > 1
