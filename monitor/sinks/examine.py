@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,13 @@ from probes.api import SecretRef
 
 MOST_ANSWER = 1024 * 1024
 DAY_S = 86_400
+_NAMING = {
+    "influxMeasurementFieldSeparator": "_",
+    "influxSkipMeasurement": "false",
+    "influxSkipSingleField": "false",
+}
+"""Options of VictoriaMetrics by which series are named, as they are to be."""
+_FLAG = re.compile(r'^flag\{name="(\w+)", value="([^"]*)"', re.MULTILINE)
 _DEDUP = re.compile(r'^flag\{name="dedup\.minScrapeInterval", value="([^"]*)"', re.MULTILINE)
 
 
@@ -72,7 +79,8 @@ class Examination:
             if settings.server == "influxdb2":
                 yield await self._bucket(session, token)
             elif settings.server == "victoriametrics":
-                yield await self._dedup(session)
+                for each in await self._options(session):
+                    yield each
 
     async def _written(self, session: aiohttp.ClientSession, token: str) -> AsyncIterator[Said]:
         """Write nothing: a server that knows token and bucket says so, or that there are no points."""
@@ -98,14 +106,11 @@ class Examination:
             return Said("warning", text, "give the token leave to read the bucket, too")
         return retention(body, self.settings.bucket, self.raw_days)
 
-    async def _dedup(self, session: aiohttp.ClientSession) -> Said:
+    async def _options(self, session: aiohttp.ClientSession) -> list[Said]:
+        """Ask VictoriaMetrics how it was started."""
         status, _, body = await self._ask(session, "GET", "/metrics", {})
-        found = _DEDUP.search(body.decode("utf-8", "replace")) if status < 300 else None
-        if found is None:
-            return Said("warning", "whether VictoriaMetrics drops identical points can't be seen", DEDUP)
-        if found[1] in ("", "0", "0s"):
-            return Said("warning", "VictoriaMetrics keeps points that are written twice", DEDUP)
-        return Said("good", f"identical points are dropped ({found[1]})")
+        text = body.decode("utf-8", "replace") if status < 300 else ""
+        return [dropping(text), *naming(text)]
 
     async def _ask(
         self, session: aiohttp.ClientSession, method: str, path: str, query: dict[str, str]
@@ -118,6 +123,24 @@ class Examination:
             while more := await answer.content.read(MOST_ANSWER - len(body)):
                 body += more
             return answer.status, {str(k): str(v) for k, v in answer.headers.items()}, bytes(body)
+
+
+def dropping(flags: str) -> Said:
+    """Return whether VictoriaMetrics drops identical points, by its own metrics."""
+    found = _DEDUP.search(flags)
+    if found is None:
+        return Said("warning", "whether VictoriaMetrics drops identical points can't be seen", DEDUP)
+    if found[1] in ("", "0", "0s"):
+        return Said("warning", "VictoriaMetrics keeps points that are written twice", DEDUP)
+    return Said("good", f"identical points are dropped ({found[1]})")
+
+
+def naming(flags: str) -> Iterator[Said]:
+    """Yield what makes VictoriaMetrics name series otherwise than the dashboards do."""
+    for name, value in _FLAG.findall(flags):
+        if value != _NAMING.get(name, value):
+            text = f"VictoriaMetrics names series otherwise than the dashboards do: -{name}={value}"
+            yield Said("warning", text, f"start it without -{name}")
 
 
 DEDUP = "start it with -dedup.minScrapeInterval=1ms"

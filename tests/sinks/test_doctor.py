@@ -82,6 +82,17 @@ async def test_whether_victoria_metrics_drops_what_comes_twice(
         assert [each.level for each in said] == ["good", level]
 
 
+async def test_options_that_name_series_otherwise(tmp_path: Path) -> None:
+    options = (*OPTIONS, "-influxSkipSingleField", "-influxMeasurementFieldSeparator=:")
+    async with victoria_metrics(tmp_path, options) as server:
+        said = await Examination(InfluxSettings(url=server.url, server="victoriametrics"), str, 14).run()
+    assert [each.level for each in said] == ["good", "good", "warning", "warning"]
+    assert {each.remedy for each in said[2:]} == {
+        "start it without -influxSkipSingleField",
+        "start it without -influxMeasurementFieldSeparator",
+    }
+
+
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"buckets": null}', '{"buckets": [3]}', "[" * 9999])
 def test_any_answer_about_buckets_is_a_finding(body: str) -> None:
     assert retention(body.encode(), "muster", 14).level == "warning"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from monitor.process import garbage
 from monitor.sinks import figures as sinks
 from monitor.sinks.figures import Figures
 from monitor.sinks.influx import Influx
@@ -19,6 +21,7 @@ from tests.servers.influxdb import TOKEN, influxdb, said
 from tests.servers.victoriametrics import victoria_metrics
 from tests.sinks.feeding import fed, feeding, until
 from tests.store.making import opened
+from tests.web.test_exposition import _watch
 from tests.web.views import CHECK, sample
 
 
@@ -107,6 +110,31 @@ async def test_victoria_metrics_has_them_under_their_names_on_metrics(tmp_path: 
         counts = await server.counts('{__name__="muster_check_state_code"}')
         assert len(counts) == 6000
         assert abs(verdict["timestamps"][0] / 1000 - time.time()) < 30
+
+
+@pytest.fixture
+def collected_as_in_the_daemon() -> Iterator[None]:
+    before = gc.get_threshold()
+    garbage.collect_little()
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.alone
+async def test_a_hundred_thousand_states_never_hold_the_loop_for_50_ms(
+    tmp_path: Path, collected_as_in_the_daemon: None
+) -> None:
+    async with victoria_metrics(tmp_path) as server, sample(tmp_path / "v") as view:
+        view.believed = await asyncio.to_thread(lambda: {f"unit-{n}/a/tcp": "OK" for n in range(100_000)})
+        feeder = fed(view.evidence, server.url, view.people.units, figures_every=120)
+        feeder.figures.tell = lambda: figures.written(view)
+        holds: list[float] = []
+        async with feeding(feeder):
+            watch = asyncio.create_task(_watch(holds))
+            await until(lambda: feeder.sender.sent.points["figures"] > 100_000, 40)
+            watch.cancel()
+        assert max(holds) < 0.050, max(holds)
+        assert feeder.figures.left_out == 0
 
 
 async def test_several_that_write_at_once_share_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
