@@ -52,7 +52,12 @@ def head_of(run: Run) -> Head:
 
 
 async def keep(place: Place, workspace: Workspace, run: Run) -> str:
-    """Keep a run. Returns why it can't be kept, nothing where it was: that is no reason not to show it."""
+    """Keep a run. Returns why it can't be kept, nothing where it was: that is no reason not to show it.
+
+    A stored run makes no store where there is none.
+    """
+    if run.mode == "stored" and not (place.state_dir / "state.db").exists():
+        return ""
     parts = list(_parts(workspace, run, _known(place)))
     try:
         with suppress(NoDaemon):
