@@ -12,6 +12,7 @@ import binascii
 from pydantic import JsonValue
 
 from probes import _http_body as content
+from probes._clean import without
 from probes._http_params import FACTS, METRICS, HttpParams, statuses
 from probes._patterns import found
 from probes.api import Context, ProbeSpec, Reading, Target
@@ -27,6 +28,7 @@ async def probe_http(target: Target, params: HttpParams, context: Context) -> Re
     the endings of sockets and of resolving. What was measured until then goes with each.
     """
     visit = Visit(target, params, context, headers(params, context))
+    hidden = _hidden(params, context)
     try:
         hop: Hop | None = visit.first
         while hop is not None:
@@ -34,9 +36,9 @@ async def probe_http(target: Target, params: HttpParams, context: Context) -> Re
             hop = next_hop(hop, visit, params.redirects)
         extracted = await _look(visit, params)
     except OSError as error:
-        raise _with(from_oserror(error, context.phase), visit) from None
+        raise _with(from_oserror(error, context.phase), visit, hidden) from None
     except Ending as ending:
-        raise _with(ending, visit) from None
+        raise _with(ending, visit, hidden) from None
     metrics, facts = visit.metrics(), visit.facts()
     for name, value in extracted.items():
         number = content.as_number(value)
@@ -44,12 +46,24 @@ async def probe_http(target: Target, params: HttpParams, context: Context) -> Re
             facts[name] = content.as_fact(value)
         if number is not None:
             metrics[name] = number
-    return Reading.ok(metrics, facts, visit.phases, visit.remark)
+    return Reading.ok(metrics, _shown(facts, hidden), visit.phases, without(visit.remark, hidden))
 
 
-def _with(ending: Ending, visit: Visit) -> Ending:
-    ending.metrics, ending.facts, ending.phases = visit.metrics(), visit.facts(), visit.phases
+def _with(ending: Ending, visit: Visit, hidden: tuple[str, ...]) -> Ending:
+    ending.detail = without(ending.detail, hidden)
+    ending.metrics, ending.phases = visit.metrics(), visit.phases
+    ending.facts = _shown(visit.facts(), hidden)
     return ending
+
+
+def _shown(facts: dict[str, str], hidden: tuple[str, ...]) -> dict[str, str]:
+    """Return facts without what the service was told in confidence and may say again."""
+    return {name: without(text, hidden) for name, text in facts.items()} if hidden else facts
+
+
+def _hidden(params: HttpParams, context: Context) -> tuple[str, ...]:
+    given = (*params.secret_headers.values(), params.token, params.password)
+    return tuple(context.shared.secret(each) for each in given if each is not None)
 
 
 def headers(params: HttpParams, context: Context) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import statistics
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -155,6 +156,22 @@ async def test_logging_in_by_secrets_that_show_nowhere(web: Nginx) -> None:
     shown = f"{basic!r} {context.trace!r}"
     assert "sesam" not in shown
     assert base64.b64encode(b"ops:sesam").decode() not in shown
+
+
+async def test_a_server_that_says_credentials_again_does_not_bring_them_into_a_reading() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        (told,) = re.findall(rb"Authorization: (.*)\r", asked)
+        writer.write(b"HTTP/1.1 200 OK\r\nServer: for " + told + b"\r\nContent-Type: x/" + told[-9:])
+        writer.write(b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with tcp_server(echo) as port, shared_here(secrets={"t": "marker-77"}) as shared:
+        good = await run_once("http", "127.0.0.1", port=port, shared=shared, token="secret:t")
+        bad = await run_once("http", "127.0.0.1", port=port, shared=shared, token="secret:t", status=[204])
+    assert (good.outcome, bad.kind) == (Outcome.OK, "expectation")
+    assert good.facts["server"] == "for Bearer ***"
+    assert "marker-77" not in f"{good!r} {bad!r}"
 
 
 async def test_credentials_do_not_go_down_from_https_to_http(web: Nginx) -> None:
