@@ -136,7 +136,7 @@ class Feeder:
         while True:
             try:
                 pause = await work()
-            except (sqlite3.Error, OSError, ValueError, KeyError, IndexError) as error:
+            except Exception as error:  # noqa: BLE001 - logged: the sink ends nothing of the daemon
                 log.error("the sink stumbled", **fault(error))
                 pause = FIRST_WAIT_S
             await asyncio.sleep(pause)

@@ -137,6 +137,23 @@ async def test_a_hundred_thousand_states_never_hold_the_loop_for_50_ms(
         assert feeder.figures.left_out == 0
 
 
+async def test_figures_that_cannot_be_told_end_nothing(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    async def stumbling() -> AsyncIterator[Sequence[OwnMetric]]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("changed size during iteration")
+        yield [figure("muster_checks", 7)]
+
+    async with victoria_metrics(tmp_path) as server, opened(tmp_path / "s") as store:
+        feeder = fed(store, server.url, figures_every=1)
+        feeder.figures.tell = stumbling
+        async with feeding(feeder):
+            await until(lambda: feeder.sender.sent.points["figures"] >= 1)
+    assert len(asked) == 2
+
+
 async def test_several_that_write_at_once_share_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     connect = Influx._connect
