@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -41,6 +40,7 @@ from monitor.place import Place
 from monitor.process import files, garbage
 from monitor.process.closing import close_all
 from monitor.process.health import Health, LoopWatch
+from monitor.process.limits import raise_file_limit
 from monitor.process.lock import StateLock
 from monitor.process.systemd import notify, watchdog_interval
 from monitor.pruning import prune
@@ -92,7 +92,7 @@ class App:
         """Run until SIGTERM or SIGINT; return the exit status. Raises ConfigError, Locked, SchemaTooNew."""
         self.lock.take()
         try:
-            _raise_file_limit()
+            raise_file_limit()
             self._build()
             return await self._run()
         finally:
@@ -396,9 +396,3 @@ class App:
             return False
         latest = self.store.latest(job.id)
         return latest is None or latest.attempt.at < time.time() - job.every
-
-
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

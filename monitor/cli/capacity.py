@@ -19,6 +19,7 @@ from inventory.problems import did_you_mean
 from monitor.capacity.explain import MeasuredRtt, explain, what_if
 from monitor.capacity.requirements import Solved, solve
 from monitor.capacity.table import show
+from monitor.cli import contracts
 from monitor.cli.common import (
     CONFIG_ERROR,
     ChecklistsOption,
@@ -39,6 +40,7 @@ from monitor.store.engine import Store
 from monitor.workspace import Workspace, open_workspace
 
 app = typer.Typer(no_args_is_help=True, help="What business functions require of a channel.")
+app.command("contracts")(contracts.contracts)
 
 HOURS = 24.0
 RTT_PROBES = ("echo", "icmp")

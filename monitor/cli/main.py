@@ -4,45 +4,50 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version as installed_version
 
 import typer
 
 from inventory.problems import ConfigError
-from monitor.cli import (
-    attest,
-    bundle,
-    capacity,
-    check,
-    contracts,
-    dashboards,
-    demo,
-    doctor,
-    history,
-    incident,
-    init,
-    inventory,
-    ledger,
-    maintenance,
-    outbox,
-    plan,
-    probe,
-    reflect,
-    report,
-    run,
-    sign,
-    store,
-    versions,
-    waive,
-)
 from monitor.cli.common import err, refuse
 from monitor.control.socket import ControlError
+from monitor.process.listening import CannotListen
 from monitor.process.lock import Locked
 from monitor.store.database import SchemaTooNew
-from monitor.web import CannotListen
 
 EXPECTED = (Locked, SchemaTooNew, ControlError, CannotListen, FileNotFoundError)
 """Errors whose text says all that there is to say."""
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "init": "init:init",
+    "run": "run:run",
+    "check": "check:check",
+    "history": "history:history",
+    "versions": "versions:versions",
+    "probe": "probe:probe",
+    "doctor": "doctor:doctor",
+    "reflect": "reflect:reflect",
+    "report": "report:report",
+    "sign": "sign:sign",
+    "ledger": "ledger:ledger",
+    "backup": "store:backup",
+    "restore": "store:restore",
+    "capacity": "capacity",
+    "inventory": "inventory",
+    "store": "store",
+    "outbox": "outbox",
+    "incident": "incident",
+    "maintenance": "maintenance",
+    "attest": "attest",
+    "waive": "waive",
+    "bundle": "bundle",
+    "plan": "plan",
+    "dashboards": "dashboards",
+}
+"""Each command: the module of `monitor.cli` with its function; without one, a group of commands (`app`)."""
 
 app = typer.Typer(
     name="muster",
@@ -62,32 +67,19 @@ def root(*, version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
-app.command("demo")(demo.demo)
-app.command("init")(init.init)
-app.command("run")(run.run)
-app.command("check")(check.check)
-app.command("history")(history.history)
-app.command("versions")(versions.versions)
-app.command("probe")(probe.probe)
-app.command("doctor")(doctor.doctor)
-app.command("reflect")(reflect.reflect)
-app.command("report")(report.report)
-app.command("sign")(sign.sign)
-app.command("ledger")(ledger.ledger)
-app.command("backup")(store.backup)
-app.command("restore")(store.restore)
-capacity.app.command("contracts")(contracts.contracts)
-app.add_typer(capacity.app, name="capacity")
-app.add_typer(inventory.app, name="inventory")
-app.add_typer(store.app, name="store")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(incident.app, name="incident")
-app.add_typer(maintenance.app, name="maintenance")
-app.add_typer(attest.app, name="attest")
-app.add_typer(waive.app, name="waive")
-app.add_typer(bundle.app, name="bundle")
-app.add_typer(plan.app, name="plan")
-app.add_typer(dashboards.app, name="dashboards")
+def _register(words: Sequence[str]) -> None:
+    """Take in the command that is called, or all of them: each brings along what only it needs."""
+    wanted = words[:1] if words and words[0] in COMMANDS else COMMANDS
+    for name in wanted:
+        module, _, function = COMMANDS[name].partition(":")
+        found = import_module(f"monitor.cli.{module}")
+        if function:
+            app.command(name)(getattr(found, function))
+        else:
+            app.add_typer(found.app, name=name)
+
+
+_register(sys.argv[1:])
 
 
 def main() -> None:

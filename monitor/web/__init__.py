@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.web.app import CannotListen, build, serving
+from monitor.process.listening import CannotListen
+from monitor.web.app import build, serving
 from monitor.web.view import OwnMetric, Series, View
 
 __all__ = ["CannotListen", "OwnMetric", "Series", "View", "build", "serving"]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from monitor.process.listening import CannotListen
 from monitor.settings import Web
 from monitor.web import api, history, incidents, pages, plan, versions
 from monitor.web.exposition import CONTENT_TYPE, expose
@@ -28,10 +29,6 @@ from monitor.web.view import View
 
 CHECK = "{unit:[^/]{1,100}}/{asset:[^/]{1,100}}/{check:[^/]{1,100}}"
 INCIDENT = "{id:[0-9]{1,12}}"
-
-
-class CannotListen(Exception):  # noqa: N818 - what is the matter, not whose fault it is
-    """The address of the settings can't be listened on."""
 
 
 def build(view: View, settings: Web | None = None) -> web.Application:

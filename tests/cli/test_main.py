@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
+from monitor.cli.main import COMMANDS
 from tests.cli.running import muster
 
 pytestmark = pytest.mark.timeout(60)
@@ -49,3 +52,22 @@ async def test_the_doctor_is_content_with_the_starter(tmp_path: Path) -> None:
     again, _, err = await muster("init", str(tmp_path / "here"))
     assert again == 2
     assert "nothing was changed" in err
+
+
+async def test_a_command_brings_along_only_what_it_needs() -> None:
+    """Else each command would load the daemon, its pages and the InfluxDB client: half its time."""
+    code = (
+        "import sys; sys.argv = ['muster', 'ledger', '--help']\n"
+        "try:\n    import monitor.cli; monitor.cli.main()\n"
+        "except SystemExit: pass\n"
+        "print([each for each in ('monitor.app', 'aiohttp.web', 'influxdb_client') if each in sys.modules])"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    out = (await process.communicate())[0].decode()
+    assert out.splitlines()[-1] == "[]"
+
+
+async def test_every_command_is_in_the_help() -> None:
+    status, out, _ = await muster("--help")
+    assert status == 0
+    assert [each for each in COMMANDS if f" {each} " not in out] == []
