@@ -30,8 +30,9 @@ lint: env
 types: env
 	$(BIN)/mypy
 
-tests: env              ## first all that bear neighbours, then those that measure time, alone
-	$(BIN)/pytest -q -n 2 -m "not alone"
+tests: env              ## all that bear neighbours, the two Shows side by side, then those that measure time, alone
+	$(BIN)/pytest -q -n 2 -m "not alone and not show"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m show
 	$(BIN)/pytest -q -m alone
 
 docs: env               ## what is generated from the code

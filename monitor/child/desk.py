@@ -117,9 +117,7 @@ class Desk:
 
     def _report(self, request: Report) -> None:
         workspace = self._present()
-        for message in letters(
-            self._place, workspace, request.name, request.kind, request.due, time.time()
-        ):
+        for message in letters(self._place, workspace, request.name, request.kind, request.due, time.time()):
             frames.write(self._answers, message)
 
     def _present(self) -> Workspace:

@@ -15,7 +15,7 @@ from tests.show.fault import Fault
 
 DOCUMENT = (judging.DOCS / "data-centre.md").read_text("utf-8")
 
-pytestmark = [needs_root, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [needs_root, pytest.mark.show, pytest.mark.timeout(300)]
 one_loop = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -15,7 +15,7 @@ from tests.show.hall.hall import HERE, Hall, hall
 
 DOCUMENT = (judging.DOCS / "hall.md").read_text("utf-8")
 
-pytestmark = [needs_root, pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [needs_root, pytest.mark.show, pytest.mark.timeout(120)]
 one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
