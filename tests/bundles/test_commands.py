@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.store.engine import Store
 from tests.cli.running import muster
 from tests.gates.home import CHECKLIST, INVENTORY
 from tests.servers.chronyd import chronyd
@@ -81,6 +82,8 @@ async def test_without_a_daemon(tmp_path: Path, inventory: str) -> None:
     assert "within a minute" in err
     assert json.loads((await muster("bundle", "show", str(file)))[1])["vantage"] == "site:desk-1"
     assert (await muster("check", "hall", "--stored", *hub))[0] == 5
+    assert (await muster("bundle", "import", str(file), *hub))[0] == 1, "there is no store yet"
+    await asyncio.to_thread(lambda: Store.open(tmp_path / "hub" / "state").close())
     assert (await muster("bundle", "import", str(tmp_path / "none"), *hub))[0] == 2
     status, out, err = await muster("bundle", "import", str(file), *hub)
     assert (status, "1 readings of site:desk-1 by the key of li" in out) == (0, True), err
