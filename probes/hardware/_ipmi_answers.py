@@ -40,9 +40,13 @@ def device(data: str) -> dict[str, str]:
 
 
 def sensors(listed: object) -> tuple[dict[str, float], list[str]]:
-    """Return counts of sensors and of those that are bad, by kind, temperatures, and which are bad."""
-    every = [each for each in objects(listed) if each.get("available") is True]
-    bad = [each for each in every if (number(each, "health") or 0) > 0]
+    """Return counts of sensors and of those that are bad, by kind, temperatures, and which are bad.
+
+    What tells no health is not counted, and so not taken to be well.
+    """
+    healths = [(each, number(each, "health")) for each in objects(listed) if each.get("available") is True]
+    every = [each for each, health in healths if health is not None]
+    bad = [each for each, health in healths if health is not None and health > 0]
     metrics = {"sensors": float(len(every))}
     if every:
         metrics["sensors_bad"] = float(len(bad))

@@ -150,7 +150,8 @@ def nodes(document: object) -> Nodes:
     given = part(document, "nodes")
     every = [one for one in given.values() if isinstance(one, dict)] if isinstance(given, dict) else []
     clocks = sorted(at / 1000 for one in every if (at := number(one.get("timestamp"))) is not None)
-    failed = int(number(part(document, "_nodes", "failed")) or 0)
+    told = number(part(document, "_nodes", "failed"))
+    failed = 1 if told is None else int(told)  # who does not say how many failed may hide some
     holding = [_node(one) for one in every if _holds_data(one)]
     found = tuple(node for node in holding if node is not None)
     return Nodes(found, clocks[len(clocks) // 2] if clocks else None, failed + len(holding) - len(found))

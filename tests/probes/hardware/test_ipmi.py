@@ -278,3 +278,11 @@ def test_time_that_is_over_is_named() -> None:
     found = child.told(child.Link(None, 0.0), 4)
     assert set(found["errors"].values()) == {"no time was left"}
     assert answers.not_told(found["errors"])[0] == "device: no time was left"
+
+
+def test_a_sensor_that_tells_no_health_is_not_taken_to_be_well() -> None:
+    supply = {"available": True, "type": "Power Supply", "name": "PSU1", "states": []}
+    metrics, bad = answers.sensors([supply])
+    assert (metrics, bad) == ({"sensors": 0.0}, [])
+    metrics, _ = answers.sensors([supply, {**supply, "name": "PSU2", "health": 1}])
+    assert metrics["sensors_bad"] == 1
